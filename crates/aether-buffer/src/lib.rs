@@ -1,0 +1,1 @@
+//! Frames, swips, guards, the page provider and write-back

@@ -1,0 +1,1 @@
+//! Index traits and the B+tree

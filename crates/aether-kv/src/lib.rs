@@ -1,0 +1,1 @@
+//! Homes, keyspaces, catalog: the composition root

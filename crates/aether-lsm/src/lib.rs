@@ -1,0 +1,1 @@
+//! Reserved for the LSM tree: memtables, runs, merge policies

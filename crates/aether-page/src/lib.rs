@@ -1,0 +1,1 @@
+//! Page bytes: layouts, checksums, page operations and the page file

@@ -1,0 +1,1 @@
+//! Mini-transactions, analysis, redo, undo and checkpoints

@@ -1,0 +1,1 @@
+//! Whole-engine simulation and oracle

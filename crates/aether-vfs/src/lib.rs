@@ -1,0 +1,1 @@
+//! Files, directories, clock and entropy as traits with a written crash contract

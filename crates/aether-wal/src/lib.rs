@@ -1,0 +1,1 @@
+//! Write-ahead log: streams, vectors, group commit, segments

@@ -1,0 +1,1 @@
+//! An embedded, ACID, multi-index storage engine

@@ -1,0 +1,1 @@
+//! Managed by cargo-hakari; holds nothing.
