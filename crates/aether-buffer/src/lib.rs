@@ -1,1 +1,8 @@
-//! Frames, swips, guards, the page provider and write-back
+//! Frames, swips, HOT/COOL/EVICTED, guards, the page provider, write-back and the memory budget.
+//!
+//! Must not know what is logged: the log is a [`FlushGate`].
+
+mod gate;
+
+pub use aether_page as page;
+pub use gate::{Durable, FlushGate, NoGate};
