@@ -1,0 +1,164 @@
+//! Creating a store: atomic, with four syncs.
+//!
+//! The page file and the control file are written whole under names that do not count; the store exists from the
+//! moment when `control` has its name. A crash before leaves no store, and the next creation begins afresh.
+
+use crate::active::ActiveTable;
+use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile};
+use crate::space::Space;
+use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
+use crate::{open::LOCK_NAME, rank};
+use aether_page::{PageFile, PageMut, PageOp, PageType, View, copy_for_write, header, seal};
+use aether_sync::atomic::AtomicU64;
+use aether_sync::word::Word;
+use aether_sync::{Arc, Mutex, OnceLock};
+use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
+use aether_vfs::{AlignedBuf, Env};
+use aether_wal::buffer::page::{self as aether_page, space_map};
+use aether_wal::buffer::{Budget, NoGate, Pool, PoolParts};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn pages_name(file: FileId) -> String {
+    format!("pages-{:08x}", file.get())
+}
+
+/// True if `home` holds a store.
+pub(crate) fn exists(env: &Env, home: &Path) -> Result<bool> {
+    match env.vfs.list(home) {
+        Ok(entries) => Ok(entries.iter().any(|entry| entry.name == CONTROL_NAME)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates a store in `home`, a directory that does not exist, is empty, or holds the rest of a creation that
+/// was cut short. The caller holds the lock if the directory exists.
+pub(crate) fn create(env: &Env, home: &Path, config: &StoreConfig) -> Result<()> {
+    clear_leftovers(env, home)?;
+    let mut id = [0; 16];
+    env.entropy.fill(&mut id);
+    let id = StoreId::new(id);
+    let page_size = config.buffer.page_size;
+    let file = PageFile::create(&*env.vfs, &home.join(pages_name(PAGES_FILE)), id, PAGES_FILE, page_size)?;
+    write_initial_pages(&file, id, page_size, config.initial_trees)?;
+    file.sync()?;
+    ControlFile::create(env, home, &first_control(id, config))?;
+    env.vfs.rename(&home.join(CONTROL_NEW_NAME), &home.join(CONTROL_NAME))?;
+    env.vfs.sync_dir(home)?;
+    match home.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => env.vfs.sync_dir(parent),
+        _ => env.vfs.sync_dir(Path::new(".")),
+    }
+}
+
+fn first_control(id: StoreId, config: &StoreConfig) -> Control {
+    Control {
+        number: 1,
+        store: id,
+        page_size: config.buffer.page_size,
+        streams: config.wal.streams as u8,
+        redo_start: Lv::ZERO,
+        checkpoint: None,
+        clean_end: Some(Lv::ZERO),
+        txn_floor: TxnId::new(1),
+        timestamp_floor: Timestamp::new(1),
+        file_floor: FileId::new(PAGES_FILE.get() + 1),
+        incarnations: Vec::new(),
+    }
+}
+
+/// Removes what an unfinished creation left; refuses a directory that holds anything else.
+fn clear_leftovers(env: &Env, home: &Path) -> Result<()> {
+    let ours = [CONTROL_NEW_NAME, &pages_name(PAGES_FILE), LOCK_NAME];
+    for entry in env.vfs.list(home)? {
+        if !ours.contains(&entry.name.as_str()) {
+            return Err(Error::invalid(format!(
+                "the directory is no store and not empty: it holds `{}`; give an empty or a new directory",
+                entry.name
+            ))
+            .at_path(home));
+        }
+        if entry.name != LOCK_NAME {
+            env.vfs.remove(&home.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first pages: space map, well-known roots, empty trees.
+fn initial_pages(page_size: PageSize, trees: u32) -> Vec<(PageNo, Vec<PageOp<'static>>)> {
+    let covered = space_map::entries_per_page(page_size) as u32;
+    let used = ROOTS_PAGE.get() as u32 - 1 + trees;
+    let map = PageNo::new(1);
+    let mut pages = vec![
+        (
+            map,
+            vec![
+                PageOp::MapInit { first: map.offset(1), covered },
+                PageOp::MapSet { index: 0, count: used, state: crate::space::USED, psn_floor: Psn::new(0) },
+            ],
+        ),
+        (ROOTS_PAGE, vec![PageOp::FixedInit { record_size: 16, owner: 0, link: 0 }]),
+    ];
+    pages.extend((0..trees).map(|tree| {
+        (FIRST_TREE_ROOT.offset(u64::from(tree)), vec![aether_page::node::empty_leaf(tree + 1)])
+    }));
+    pages
+}
+
+/// A page after `ops`, with sequence number 1, sealed.
+fn build_page(ops: &[PageOp<'_>], page: PageNo, id: StoreId, page_size: PageSize) -> AlignedBuf {
+    let words: Vec<Word> = (0..page_size.words()).map(|_| Word::new(0)).collect();
+    header::init(PageMut::new(&words), PageType::NeverWritten, PAGES_FILE, page, Psn::new(0));
+    ops.iter().for_each(|op| op.apply(PageMut::new(&words), PAGES_FILE, page));
+    header::set_psn(PageMut::new(&words), Psn::new(1));
+    let mut bytes = AlignedBuf::new(page_size.bytes());
+    copy_for_write(View::new(&words), &mut bytes);
+    seal(&mut bytes, id.seed());
+    bytes
+}
+
+fn write_initial_pages(file: &PageFile, id: StoreId, page_size: PageSize, trees: u32) -> Result<()> {
+    for (page, ops) in initial_pages(page_size, trees) {
+        file.write(page, &build_page(&ops, page, id, page_size))?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// A store without log and home: the pages live in the pool and, if it is too small, in memory behind it.
+    /// Mini-transactions work as ever; nothing survives.
+    pub fn volatile(config: StoreConfig) -> Result<Arc<Self>> {
+        let env = Env::memory();
+        let id = StoreId::new([7; 16]);
+        let page_size = config.buffer.page_size;
+        let path = PathBuf::from(pages_name(PAGES_FILE));
+        let file = PageFile::create(&*env.vfs, &path, id, PAGES_FILE, page_size)?;
+        write_initial_pages(&file, id, page_size, config.initial_trees)?;
+        let budget = Budget::new(config.memory_bytes);
+        let parts = PoolParts { gate: Arc::new(NoGate), double_write: None, store: id, budget: budget.clone() };
+        let pool = Pool::new(config.buffer.clone(), parts)?;
+        pool.add_file(Arc::new(file));
+        let space = OnceLock::new();
+        let _ = space.set(Space::new(1));
+        Ok(Arc::new(Self {
+            env,
+            id,
+            budget,
+            pool,
+            durable: None,
+            active: ActiveTable::new(),
+            space,
+            next_txn: AtomicU64::new(1),
+            checkpointer: Self::empty_checkpointer(),
+            redo_start: Mutex::new(rank::REDO_START, Lv::ZERO),
+            config,
+        }))
+    }
+}
+
+/// The id floors after this open reserved its share.
+pub(crate) fn reserve_ids(control: &mut Control) {
+    control.txn_floor = TxnId::new(control.txn_floor.get() + IDS_RESERVED);
+    control.timestamp_floor = Timestamp::new(control.timestamp_floor.get() + IDS_RESERVED);
+}
