@@ -1,0 +1,3 @@
+//! A node of a B+tree.
+
+pub mod layout;
