@@ -152,7 +152,7 @@ impl Pool {
     }
 
     fn is_inner(&self, index: u32) -> bool {
-        header::page_type(View::new(self.words(index))) == PageType::Inner
+        header::is_type(View::new(self.words(index)), PageType::Inner)
     }
 
     /// Evicts a clean COOL frame; true leaves it exclusively latched, without a page.

@@ -93,9 +93,6 @@ impl<'p> Shared<'p> {
         self.pool.frame(self.frame).resident().page()
     }
 
-    pub(crate) fn resident(&self) -> Resident {
-        self.pool.frame(self.frame).resident()
-    }
 }
 
 impl Drop for Shared<'_> {

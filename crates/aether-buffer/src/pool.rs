@@ -285,7 +285,7 @@ impl Pool {
             self.words(index).iter().for_each(|each| word::store(each, 0));
             header::init(
                 aether_page::PageMut::new(self.words(index)),
-                aether_page::PageType::NeverWritten,
+                aether_page::PageType::Unwritten,
                 file,
                 page,
                 aether_types::Psn::new(0),

@@ -39,13 +39,19 @@ impl Pool {
     }
 
     /// Writes back everything that is dirty; blocks until it is durable.
+    ///
+    /// # Errors
+    /// As any write-back: once one has failed, all later ones do.
     pub fn flush_all(&self) -> Result<()> {
+        self.check_healthy()?;
         while self.is_any_dirty() {
             if self.write_back(|_| true)? == 0 {
                 aether_sync::thread::yield_now();
             }
         }
-        Ok(())
+        // A batch of another thread may still be on its way.
+        drop(self.write_back.lock());
+        self.check_healthy()
     }
 
     fn is_any_dirty(&self) -> bool {

@@ -27,6 +27,7 @@ pub use aether_vfs as vfs;
 mod page_mut;
 mod view;
 
+mod file;
 pub mod header;
 mod seal;
 mod swip;
@@ -35,6 +36,7 @@ mod undo_ptr;
 
 pub mod node;
 
+pub use file::PageFile;
 pub use header::PageType;
 pub use page_mut::PageMut;
 pub use seal::{seal, verify};

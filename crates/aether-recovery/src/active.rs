@@ -17,7 +17,7 @@ pub struct ActiveTxn {
 
 impl ActiveTxn {
     pub(crate) fn new(id: TxnId, stream: StreamId, head: UndoPtr) -> Arc<Self> {
-        Arc::new(Self { id, stream, undo_head: AtomicU64::new(head.raw()) })
+        Arc::new(Self { id, stream, undo_head: AtomicU64::new(head.word()) })
     }
 
     /// The transaction's id.
@@ -32,13 +32,13 @@ impl ActiveTxn {
 
     /// The newest change that is not undone.
     pub fn undo_head(&self) -> UndoPtr {
-        UndoPtr::from_raw(self.undo_head.load(Acquire))
+        UndoPtr::from_word(self.undo_head.load(Acquire))
     }
 
     /// Moved by the mini-transaction before it releases its latches: a checkpoint that finds the pages clean
     /// finds the new head too.
     pub(crate) fn set_undo_head(&self, head: UndoPtr) {
-        self.undo_head.store(head.raw(), Release);
+        self.undo_head.store(head.word(), Release);
     }
 }
 

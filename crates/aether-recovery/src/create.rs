@@ -109,7 +109,7 @@ fn initial_pages(page_size: PageSize, trees: u32) -> Vec<(PageNo, Vec<PageOp<'st
 /// A page after `ops`, with sequence number 1, sealed.
 fn build_page(ops: &[PageOp<'_>], page: PageNo, id: StoreId, page_size: PageSize) -> AlignedBuf {
     let words: Vec<Word> = (0..page_size.words()).map(|_| Word::new(0)).collect();
-    header::init(PageMut::new(&words), PageType::NeverWritten, PAGES_FILE, page, Psn::new(0));
+    header::init(PageMut::new(&words), PageType::Unwritten, PAGES_FILE, page, Psn::new(0));
     ops.iter().for_each(|op| op.apply(PageMut::new(&words), PAGES_FILE, page));
     header::set_psn(PageMut::new(&words), Psn::new(1));
     let mut bytes = AlignedBuf::new(page_size.bytes());

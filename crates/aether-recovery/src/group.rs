@@ -23,7 +23,7 @@ pub(crate) fn put_head(out: &mut Vec<u8>, txn: Option<(TxnId, UndoPtr)>, pages: 
         None => out.put_varint(0),
         Some((id, head)) => {
             out.put_varint(id.get());
-            out.put_u64(head.raw());
+            out.put_u64(head.word());
         }
     }
     out.put_varint(pages as u64);
@@ -40,7 +40,7 @@ pub(crate) fn put_page(out: &mut Vec<u8>, file: FileId, page: PageNo, psn: Psn, 
 /// A group's head, as read back.
 pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<(Option<(TxnId, UndoPtr)>, u64)> {
     let id = TxnId::new(reader.varint()?);
-    let txn = if id.is_none() { None } else { Some((id, UndoPtr::from_raw(reader.u64()?))) };
+    let txn = if id.is_none() { None } else { Some((id, UndoPtr::from_word(reader.u64()?))) };
     Ok((txn, reader.varint_below(1 << 20)?))
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn checkpoint(active: &[(TxnId, StreamId, UndoPtr)]) -> Vec<u8> {
     for (id, stream, head) in active {
         out.put_varint(id.get());
         out.put_u8(stream.get());
-        out.put_u64(head.raw());
+        out.put_u64(head.word());
     }
     out
 }
@@ -96,7 +96,7 @@ pub(crate) fn read_checkpoint(body: &[u8]) -> Result<Vec<(TxnId, StreamId, UndoP
     let mut active = Vec::new();
     for _ in 0..count {
         let id = TxnId::new(reader.varint()?);
-        active.push((id, StreamId::new(reader.u8()? & 15), UndoPtr::from_raw(reader.u64()?)));
+        active.push((id, StreamId::new(reader.u8()? & 15), UndoPtr::from_word(reader.u64()?)));
     }
     reader.finish()?;
     Ok(active)

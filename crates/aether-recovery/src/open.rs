@@ -205,7 +205,7 @@ fn count_maps(store: &Store) -> Result<u64> {
             return Ok(maps);
         }
         match store.pool.shared(PAGES_FILE, Swip::new(page)) {
-            Ok(guard) if header::page_type(guard.view()) == PageType::SpaceMap => maps += 1,
+            Ok(guard) if header::is_type(guard.view(), PageType::SpaceMap) => maps += 1,
             Ok(_) => return Ok(maps),
             // Pages after the last map may have grown the file around a map page that was never written.
             Err(error) if error.kind() == ErrorKind::Corruption && page.get() >= pages => return Ok(maps),

@@ -28,7 +28,7 @@ impl TxnManager {
         }
         self.store.check_page(pointer.page())?;
         let guard = self.store.pool().shared(PAGES_FILE, Swip::new(pointer.page()))?;
-        if header::page_type(guard.view()) != PageType::Undo {
+        if !header::is_type(guard.view(), PageType::Undo) {
             return Ok(None);
         }
         let mut bytes = Vec::new();

@@ -64,7 +64,7 @@ impl<'a> UndoRecord<'a> {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48 + self.key.len() + self.value.len());
         out.put_u64(self.txn.get());
-        out.put_u64(self.previous.raw());
+        out.put_u64(self.previous.word());
         out.put_u8(self.kind as u8);
         out.put_u8(self.flags & 0x7f | u8::from(self.version.is_some()) << 7);
         out.put_varint(self.root.get());
@@ -72,7 +72,7 @@ impl<'a> UndoRecord<'a> {
         out.put_string(self.key);
         if let Some((writer, undo)) = self.version {
             out.put_u64(writer.get());
-            out.put_u64(undo.raw());
+            out.put_u64(undo.word());
         }
         out.put_string(self.value);
         out
@@ -85,7 +85,7 @@ impl<'a> UndoRecord<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes);
         let txn = TxnId::new(reader.u64()?);
-        let previous = UndoPtr::from_raw(reader.u64()?);
+        let previous = UndoPtr::from_word(reader.u64()?);
         let kind = UndoKind::from_raw(reader.u8()?, &reader)?;
         let flags = reader.u8()?;
         let root = PageNo::new(reader.varint_below(PageNo::END)?);
@@ -93,7 +93,7 @@ impl<'a> UndoRecord<'a> {
         let key = reader.string()?;
         let version = match flags & 0x80 {
             0 => None,
-            _ => Some((TxnId::new(reader.u64()?), UndoPtr::from_raw(reader.u64()?))),
+            _ => Some((TxnId::new(reader.u64()?), UndoPtr::from_word(reader.u64()?))),
         };
         let value = reader.string()?;
         reader.finish()?;
