@@ -34,10 +34,17 @@ mod swip;
 mod transfer;
 mod undo_ptr;
 
+pub mod fixed;
 pub mod node;
+pub mod overflow;
+pub mod slotted;
+pub mod space_map;
+
+mod op;
 
 pub use file::PageFile;
 pub use header::PageType;
+pub use op::{Clean, PageOp};
 pub use page_mut::PageMut;
 pub use seal::{seal, verify};
 pub use swip::Swip;
