@@ -198,17 +198,23 @@ impl Pool {
     /// `Corruption` naming file and page, or `Io`.
     #[inline]
     pub fn optimistic(&self, file: FileId, swip: Swip, access: &Access<'_>) -> Result<Optimistic<'_>> {
-        let wanted = Resident::new(file, swip.page());
-        if let Some(hint) = swip.hint()
-            && let Some(frame) = self.frames.get(hint as usize)
-            && let Some(version) = frame.resolve(wanted)
-        {
-            if matches!(access, Access::Normal) {
-                frame.touch();
-            }
-            return Ok(Optimistic { pool: self, frame: hint, version });
+        match self.hinted(file, swip, access) {
+            Some(guard) => Ok(guard),
+            None => self.optimistic_slow(Resident::new(file, swip.page()), access),
         }
-        self.optimistic_slow(wanted, access)
+    }
+
+    /// Fixes a page for optimistic reading if the reference's hint leads to it; never blocks, touches no table. The
+    /// reference itself may be unvalidated: a wrong one finds nothing or another resident page.
+    #[inline]
+    pub fn hinted(&self, file: FileId, swip: Swip, access: &Access<'_>) -> Option<Optimistic<'_>> {
+        let hint = swip.hint()?;
+        let frame = self.frames.get(hint as usize)?;
+        let version = frame.resolve(Resident::new(file, swip.page()))?;
+        if matches!(access, Access::Normal) {
+            frame.touch();
+        }
+        Some(Optimistic { pool: self, frame: hint, version })
     }
 
     #[cold]
@@ -371,7 +377,7 @@ impl Pool {
     }
 
     /// Ends writing for good after a failed write or sync (R2); reads of resident and clean pages go on.
-    pub(crate) fn fail(&self, error: &Error) {
+    pub fn fail(&self, error: &Error) {
         let mut failure = self.failure.lock();
         if failure.is_none() {
             *failure = Some(error.duplicate());

@@ -14,7 +14,9 @@ use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
 use aether_vfs::{AlignedBuf, Env};
-use aether_wal::buffer::page::{self as aether_page, space_map};
+use aether_page::node::NodeImage;
+use aether_page::space_map::{self, PageState};
+use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::{Budget, NoGate, Pool, PoolParts};
 use std::path::{Path, PathBuf};
 
@@ -87,21 +89,21 @@ fn clear_leftovers(env: &Env, home: &Path) -> Result<()> {
 
 /// The first pages: space map, well-known roots, empty trees.
 fn initial_pages(page_size: PageSize, trees: u32) -> Vec<(PageNo, Vec<PageOp<'static>>)> {
-    let covered = space_map::entries_per_page(page_size) as u32;
-    let used = ROOTS_PAGE.get() as u32 - 1 + trees;
+    let covered = space_map::entries_per_page(page_size);
+    let used = ROOTS_PAGE.get() as usize - 1 + trees as usize;
     let map = PageNo::new(1);
     let mut pages = vec![
         (
             map,
             vec![
                 PageOp::MapInit { first: map.offset(1), covered },
-                PageOp::MapSet { index: 0, count: used, state: crate::space::USED, psn_floor: Psn::new(0) },
+                PageOp::MapSet { first: 0, count: used, state: PageState::Used, psn_floor: Psn::new(0) },
             ],
         ),
         (ROOTS_PAGE, vec![PageOp::FixedInit { record_size: 16, owner: 0, link: 0 }]),
     ];
     pages.extend((0..trees).map(|tree| {
-        (FIRST_TREE_ROOT.offset(u64::from(tree)), vec![aether_page::node::empty_leaf(tree + 1)])
+        (FIRST_TREE_ROOT.offset(u64::from(tree)), vec![PageOp::NodeInit(NodeImage::leaf(tree + 1, None, None))])
     }));
     pages
 }

@@ -17,6 +17,9 @@ pub(crate) const COMMIT: u8 = 17;
 pub(crate) const END: u8 = 18;
 pub(crate) const CHECKPOINT: u8 = 19;
 
+/// Bytes of the last record of a transaction at the most.
+pub(crate) const LAST_BYTES_MAX: usize = 32;
+
 /// Writes the head of a group.
 pub(crate) fn put_head(out: &mut Vec<u8>, txn: Option<(TxnId, UndoPtr)>, pages: usize) {
     match txn {

@@ -78,7 +78,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
     }
 
     /// Adds a page that begins a new life above `floor`; its first operation must be an init operation.
-    pub(crate) fn add_fresh(&mut self, guard: Exclusive<'s>, floor: Psn) -> PageSlot {
+    pub fn add_fresh(&mut self, guard: Exclusive<'s>, floor: Psn) -> PageSlot {
         let psn = guard.psn().max(floor).next();
         self.push(Member { guard, psn })
     }
@@ -154,6 +154,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
         self.txn = Some((txn, head));
     }
 
+    /// Gives the page a new latch version on release, though no operation changes it.
+    pub(crate) fn outdate(&mut self, slot: PageSlot) {
+        let _ = self.members[slot.0].guard.page_mut();
+    }
+
     /// Adds what the group depends on besides its pages: the commit vector of a version it replaces (T4).
     pub fn depend(&mut self, lv: &Lv) {
         self.deps.join(lv);
@@ -164,9 +169,10 @@ impl<'s, 'o> Mtr<'s, 'o> {
         self.ops.is_empty()
     }
 
-    /// Logs and applies the changes, then releases the latches. Never fails; returns the group's vector.
+    /// Logs and applies the changes, then releases the latches. Never fails; returns the group's vector. A group
+    /// without changes is logged only if it moves a transaction's undo head.
     pub fn commit(mut self) -> Lv {
-        if self.ops.is_empty() {
+        if self.ops.is_empty() && self.txn.is_none() {
             return Lv::ZERO;
         }
         let store = self.store;

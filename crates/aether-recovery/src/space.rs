@@ -5,16 +5,12 @@
 
 use crate::mtr::{Mtr, PageSlot};
 use crate::store::{PAGES_FILE, Store};
+use aether_page::space_map::PageState;
 use aether_page::{PageOp, Swip, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_types::{Error, ErrorKind, PageNo, Psn, Result};
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
-
-pub(crate) const FREE: u8 = 0;
-pub(crate) const USED: u8 = 1;
-pub(crate) const EXTENT: u8 = 2;
-pub(crate) const EXTENT_REST: u8 = 3;
 
 /// Where allocation looks first.
 pub(crate) struct Space {
@@ -91,11 +87,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
             space_map::find_free(view, taken, count as usize)
         };
         let Some(index) = index else { return Ok(None) };
-        let state = if count == 1 { USED } else { EXTENT };
-        let set = |index, count, state| PageOp::MapSet { index, count, state, psn_floor: Psn::new(0) };
-        self.op(slot, set(index as u32, 1, state))?;
+        let state = if count == 1 { PageState::Used } else { PageState::ExtentFirst };
+        let set = |first, count, state| PageOp::MapSet { first, count, state, psn_floor: Psn::new(0) };
+        self.op(slot, set(index, 1, state))?;
         if count > 1 {
-            self.op(slot, set(index as u32 + 1, count as u32 - 1, EXTENT_REST))?;
+            self.op(slot, set(index + 1, count as usize - 1, PageState::ExtentRest))?;
         }
         Ok(Some((map_page_no(map, covered).offset(1 + index as u64), floor)))
     }
@@ -120,7 +116,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
             return Ok(self.add(guard));
         }
         let slot = self.add_fresh(guard, Psn::new(0));
-        self.op(slot, PageOp::MapInit { first: page.offset(1), covered: covered as u32 })?;
+        self.op(slot, PageOp::MapInit { first: page.offset(1), covered: covered as usize })?;
         // The latch is held until the group is in the log: who finds the count raised waits for it.
         maps.fetch_max(map + 1, Relaxed);
         Ok(slot)
@@ -130,7 +126,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
     fn taken_in(&self, slot: PageSlot) -> usize {
         self.named(slot)
             .filter_map(|op| match op {
-                PageOp::MapSet { index, count, state, .. } if *state != FREE => Some((index + count) as usize),
+                PageOp::MapSet { first, count, state, .. } if *state != PageState::Free => Some(first + count),
                 _ => None,
             })
             .max()
@@ -141,10 +137,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
         self.named(slot).any(|op| matches!(op, PageOp::MapInit { .. }))
     }
 
-    /// Frees a page of the group; its later life begins above its present sequence number. The page itself is
-    /// not changed.
+    /// Frees a page of the group; its later life begins above its present sequence number. Its bytes stay, but who
+    /// has read them must begin again.
     pub fn free(&mut self, slot: PageSlot) -> Result<()> {
         let (page, psn) = (self.page_no(slot), self.next_psn(slot));
+        self.outdate(slot);
         self.free_run(page, 1, psn)
     }
 
@@ -152,13 +149,19 @@ impl<'s, 'o> Mtr<'s, 'o> {
     pub fn free_run(&mut self, first: PageNo, count: u64, psn: Psn) -> Result<()> {
         let store = self.store();
         let covered = space_map::entries_per_page(store.page_size()) as u64;
-        let (map_page, index) = space_map::map_page_of(first, store.page_size());
+        let (map_page, index) = map_place(store, first)?;
         let map = (map_page.get() - 1) / (covered + 1);
         let slot = self.map_slot(map, covered)?;
-        self.op(slot, PageOp::MapSet { index: index as u32, count: count as u32, state: FREE, psn_floor: psn })?;
+        self.op(slot, PageOp::MapSet { first: index, count: count as usize, state: PageState::Free, psn_floor: psn })?;
         store.space().first_map.fetch_min(map, Relaxed);
         Ok(())
     }
+}
+
+/// Where the space map has a page: map page and index.
+fn map_place(store: &Store, page: PageNo) -> Result<(PageNo, usize)> {
+    let place = space_map::map_page_of(page, store.page_size());
+    place.ok_or_else(|| Error::corruption("the page is part of the space map itself").at_page(page))
 }
 
 impl Store {
@@ -169,14 +172,14 @@ impl Store {
         let mut stats = SpaceStats { pages: 1 + maps * (covered + 1), free_pages: 0 };
         for map in 0..maps {
             let guard = self.pool().shared(PAGES_FILE, Swip::new(map_page_no(map, covered)))?;
-            stats.free_pages += u64::from(space_map::free_count(guard.view()));
+            stats.free_pages += space_map::free_count(guard.view()) as u64;
         }
         Ok(stats)
     }
 
-    /// The state of a page in the space map: 0 free, 1 used, 2 first of an extent, 3 rest of an extent.
-    pub fn page_state(&self, page: PageNo) -> Result<u8> {
-        let (map_page, index) = space_map::map_page_of(page, self.page_size());
+    /// The state of a page in the space map.
+    pub fn page_state(&self, page: PageNo) -> Result<PageState> {
+        let (map_page, index) = map_place(self, page)?;
         let guard = self.pool().shared(PAGES_FILE, Swip::new(map_page))?;
         Ok(space_map::state(guard.view(), index))
     }

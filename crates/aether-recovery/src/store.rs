@@ -13,7 +13,7 @@ use aether_types::{Error, FileId, Lv, PageNo, PageSize, Result, StoreId, StreamI
 use aether_vfs::{Env, File};
 use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::{Budget, BufferConfig, Pool};
-use aether_wal::{Wal, WalConfig};
+use aether_wal::{Credit, Wal, WalConfig};
 use std::path::{Path, PathBuf};
 
 /// The page file that holds trees, undo pages and space maps.
@@ -145,32 +145,35 @@ impl Store {
         Ok(txn)
     }
 
-    /// Appends the commit record; the transaction is committed once the log is durable up to the vector. `deps`
-    /// joins the commit vectors of what it read.
+    /// Room in the log for the last record of a transaction; none if the store is volatile. Blocks for it, hence is
+    /// asked for before a commit is published: from then on nothing can fail.
     ///
     /// # Errors
-    /// `Poisoned` or `Full` if the log takes nothing more; then nothing was appended.
-    pub fn append_commit(&self, txn: &ActiveTxn, at: Timestamp, deps: &Lv) -> Result<Lv> {
-        self.append_last(txn, group::COMMIT, deps, &group::commit(txn.id(), at))
+    /// `Poisoned` or `Full` if the log takes nothing more.
+    pub fn last_credit(&self, txn: &ActiveTxn) -> Result<Option<Credit<'_>>> {
+        self.log().map(|log| log.reserve_urgent(txn.stream(), group::LAST_BYTES_MAX)).transpose()
+    }
+
+    /// Appends the commit record; the transaction is committed once the log is durable up to the vector. `deps`
+    /// joins the commit vectors of what it read.
+    pub fn append_commit(&self, txn: &ActiveTxn, at: Timestamp, deps: &Lv, credit: Option<Credit<'_>>) -> Lv {
+        self.append_last(txn, group::COMMIT, deps, &group::commit(txn.id(), at), credit)
     }
 
     /// Appends the record that ends a rollback.
-    pub fn append_end(&self, txn: &ActiveTxn) -> Result<Lv> {
-        self.append_last(txn, group::END, &Lv::ZERO, &group::end(txn.id()))
+    pub fn append_end(&self, txn: &ActiveTxn, credit: Option<Credit<'_>>) -> Lv {
+        self.append_last(txn, group::END, &Lv::ZERO, &group::end(txn.id()), credit)
     }
 
     /// The table forgets the transaction only after its last record is in the log: a checkpoint between the two
     /// lists it, and the record, which lies above the checkpoint's positions, ends it.
-    fn append_last(&self, txn: &ActiveTxn, kind: u8, deps: &Lv, body: &[u8]) -> Result<Lv> {
-        let lv = match self.log() {
-            Some(log) => {
-                let credit = log.reserve(txn.stream(), body.len())?;
-                log.append(credit, kind, deps, body).lv
-            }
-            None => Lv::ZERO,
+    fn append_last(&self, txn: &ActiveTxn, kind: u8, deps: &Lv, body: &[u8], credit: Option<Credit<'_>>) -> Lv {
+        let lv = match (self.log(), credit) {
+            (Some(log), Some(credit)) => log.append(credit, kind, deps, body).lv,
+            _ => Lv::ZERO,
         };
         self.active.remove(txn.id());
-        Ok(lv)
+        lv
     }
 
     /// The first id that no transaction of an earlier open can have.

@@ -6,7 +6,8 @@ use crate::manager::TxnManager;
 use crate::state::TxnState;
 use crate::txn::{Savepoint, Txn};
 use crate::undo::UndoRecord;
-use aether_page::{PageType, Swip, UndoPtr, header, slotted};
+use aether_page::slotted::Slotted;
+use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Loser, PAGES_FILE};
 use aether_sync::Arc;
@@ -32,7 +33,7 @@ impl TxnManager {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        Ok(slotted::get_into(guard.view(), usize::from(pointer.slot()), &mut bytes).then_some(bytes))
+        Ok(Slotted::new(guard.view()).bytes_into(usize::from(pointer.slot()), &mut bytes).then_some(bytes))
     }
 
     /// Undoes changes of `txn` from its undo head back to `until`.

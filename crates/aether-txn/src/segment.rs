@@ -5,7 +5,9 @@
 //! chain serves only the losers' rollback; the first lease of a segment frees what is left of it.
 
 use crate::rank;
-use aether_page::{PageOp, Swip, fixed, slotted};
+use aether_page::fixed::Fixed;
+use aether_page::slotted::Slotted;
+use aether_page::{PageOp, Swip};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{Mtr, PAGES_FILE, PageSlot, ROOTS_PAGE, Store};
 use aether_sync::Mutex;
@@ -61,9 +63,10 @@ impl Segments {
     pub(crate) fn read(store: &Store) -> Result<Self> {
         let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
         let mut segments = Vec::new();
-        for index in 0..fixed::capacity(roots.view()) {
-            let mut bytes = [0; 16];
-            if !fixed::get(roots.view(), index, &mut bytes) {
+        let records = Fixed::new(roots.view());
+        for index in 0..records.capacity() {
+            let mut bytes = Vec::with_capacity(16);
+            if !records.record_into(index, &mut bytes) {
                 continue;
             }
             let mut reader = Reader::new(&bytes);
@@ -97,7 +100,7 @@ impl Segments {
         }
         let capacity = {
             let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
-            fixed::capacity(roots.view()) as u32
+            Fixed::new(roots.view()).capacity() as u32
         };
         if idle.count >= capacity {
             return Err(Error::new(ErrorKind::OverLimit, format!("{capacity} transactions are writing at once")));
@@ -160,7 +163,7 @@ impl Segment {
     }
 
     fn set_record(&self, head: Option<PageNo>) -> PageOp<'static> {
-        PageOp::FixedSet { index: self.number, bytes: Cow::Owned(record(self.stream, head)) }
+        PageOp::FixedSet { index: self.number as usize, bytes: Cow::Owned(record(self.stream, head)) }
     }
 
     /// Frees an earlier open's pages, batch by batch; the record follows, so that a crash loses none.
@@ -172,7 +175,7 @@ impl Segment {
             while let Some(current) = page.filter(|_| batch.len() < FREE_BATCH) {
                 let guard = store.pool().shared(PAGES_FILE, Swip::new(current))?;
                 batch.push(current);
-                page = page_or_none(slotted::link(guard.view()));
+                page = page_or_none(Slotted::new(guard.view()).link());
             }
             self.free_pages(store, &batch, page)?;
             next = page;

@@ -3,6 +3,7 @@
 use crate::manager::TxnManager;
 use crate::rank;
 use crate::state::Outcome;
+use aether_recovery::ActiveTxn;
 use aether_sync::atomic::Ordering::Acquire;
 use aether_sync::{Arc, Backoff, Mutex};
 use aether_types::{Lv, Timestamp, TxnId};
@@ -52,6 +53,7 @@ pub struct ReadView {
     manager: Arc<TxnManager>,
     at: Timestamp,
     own: TxnId,
+    active: Option<Arc<ActiveTxn>>,
     /// The vectors of commits read that were not durable at the time.
     deps: Cell<Lv>,
 }
@@ -78,11 +80,17 @@ impl ReadView {
         manager.snapshots.enter(bound);
         let at = draw(manager);
         manager.snapshots.raise(bound, at);
-        Self { manager: manager.clone(), at, own: TxnId::NONE, deps: Cell::new(Lv::ZERO) }
+        Self { manager: manager.clone(), at, own: TxnId::NONE, active: None, deps: Cell::new(Lv::ZERO) }
     }
 
-    pub(crate) fn adopt(&mut self, own: TxnId) {
-        self.own = own;
+    pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {
+        self.own = own.id();
+        self.active = Some(own.clone());
+    }
+
+    /// A number that changes whenever the own transaction changes something; 0 without one.
+    pub fn own_changes(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.undo_head().word())
     }
 
     /// The snapshot's timestamp.

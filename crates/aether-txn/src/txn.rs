@@ -6,11 +6,12 @@ use crate::segment::Segment;
 use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnState};
 use crate::undo::UndoRecord;
-use aether_page::{PageOp, PageType, UndoPtr, slotted};
+use aether_page::slotted::Slotted;
+use aether_page::{PageOp, PageType, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
 use aether_sync::{Arc, Backoff};
-use aether_types::{Error, ErrorKind, PageNo, Result, TxnId};
+use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, TxnId};
 use std::borrow::Cow;
 
 /// What a transaction has once it writes.
@@ -95,10 +96,20 @@ impl Txn {
             let active = manager.store.begin_active(stream)?;
             let state = TxnState::new(active.id());
             manager.table.insert(state.clone());
-            self.view.adopt(active.id());
+            self.view.adopt(&active);
             self.writer = Some(Writer { active, state, segment });
         }
         Ok(&self.writer().active)
+    }
+
+    /// The stream that the transaction's groups go to; none until it writes.
+    pub fn stream(&self) -> Option<StreamId> {
+        self.writer.as_ref().map(|writer| writer.active.stream())
+    }
+
+    /// The transaction as the log knows it; none until it writes.
+    pub fn active(&self) -> Option<&Arc<ActiveTxn>> {
+        self.writer.as_ref().map(|writer| &writer.active)
     }
 
     pub(crate) fn writer(&self) -> &Writer {
@@ -176,12 +187,13 @@ impl Txn {
 fn append<'s, 'o>(mtr: &mut Mtr<'s, 'o>, page: PageNo, bytes: &[u8]) -> Result<Option<UndoPlan>> {
     let store = mtr.store();
     let guard = store.pool().exclusive(PAGES_FILE, aether_page::Swip::new(page))?;
-    let at = slotted::count(guard.view());
-    if !slotted::fits(guard.view(), bytes.len()) {
+    let records = Slotted::new(guard.view());
+    let at = records.count();
+    if !records.fits_insert(at, bytes.len()) {
         return Ok(None);
     }
     let slot = mtr.add(guard);
-    mtr.op(slot, PageOp::SlotInsert { slot: at as u16, bytes: Cow::Owned(bytes.to_vec()) })?;
+    mtr.op(slot, PageOp::SlotInsert { slot: at, bytes: Cow::Owned(bytes.to_vec()) })?;
     Ok(Some(UndoPlan { pointer: UndoPtr::new(page, at as u16), page, is_new_page: false }))
 }
 
