@@ -40,9 +40,11 @@ pub mod overflow;
 pub mod slotted;
 pub mod space_map;
 
+mod check;
 mod op;
 
 pub use file::PageFile;
+pub use check::check_page;
 pub use header::PageType;
 pub use op::{Clean, PageOp};
 pub use page_mut::PageMut;

@@ -164,7 +164,7 @@ fn write(page: PageMut, slot: usize, at: usize, bytes: &[u8]) {
     page.put_bytes(at, bytes);
     page.put_word(
         SLOTS_AT / 8 + slot,
-        IN_USE | (at as u64 / 8 & 0xffff) << 32 | bytes.len() as u64 & 0xffff_ffff,
+        IN_USE | ((at as u64 / 8) & 0xffff) << 32 | bytes.len() as u64 & 0xffff_ffff,
     );
 }
 

@@ -24,7 +24,7 @@ impl UndoPtr {
     /// From the word as stored; reserved bits are dropped.
     #[inline]
     pub const fn from_word(word: u64) -> Self {
-        Self(word & (1 << 54) - 1)
+        Self(word & ((1 << 54) - 1))
     }
 
     /// The word as stored.

@@ -117,7 +117,7 @@ pub(crate) struct Slot(pub(crate) u64);
 impl Slot {
     #[inline]
     pub(crate) fn new(key: &[u8], offset: usize, flags: Flags) -> Self {
-        let place = (offset as u64 / 8 & 0x1fff) << 19;
+        let place = ((offset as u64 / 8) & 0x1fff) << 19;
         let len = (key.len() as u64 & 0x7fff) << 4;
         Self(u64::from(head_of(key)) << 32 | place | len | u64::from(flags.bits()))
     }
@@ -145,7 +145,7 @@ impl Slot {
 
     #[inline]
     pub(crate) fn with_offset(self, offset: usize) -> Self {
-        Self(self.0 & !(0x1fff << 19) | (offset as u64 / 8 & 0x1fff) << 19)
+        Self(self.0 & !(0x1fff << 19) | ((offset as u64 / 8) & 0x1fff) << 19)
     }
 
     #[inline]
