@@ -27,7 +27,7 @@ struct Target {
 
 impl Target {
     fn new(total: usize, ascending: bool) -> Self {
-        let (percent, tolerance) = if ascending { (95, 5) } else { (50, 10) };
+        let (percent, tolerance) = if ascending { (100, 6) } else { (50, 10) };
         Target { bytes: total * percent / 100, tolerance: total * tolerance / 100 }
     }
 }
@@ -42,7 +42,7 @@ impl Node<'_> {
         let mut best: Option<(usize, usize, usize)> = None;
         let mut left_bytes = 0usize;
         for count in 0..=self.count() {
-            if self.may_split_at(count, ascending) {
+            if self.may_split_at(count, incoming, ascending) {
                 let distance = left_bytes.abs_diff(target.bytes);
                 let near = distance <= target.tolerance;
                 let len = if near { self.separator_len(count, incoming) } else { usize::MAX };
@@ -56,13 +56,13 @@ impl Node<'_> {
 
     /// A leaf of one row splits before or after it; otherwise both sides get rows, but for ascending inserts, which
     /// may leave everything left.
-    fn may_split_at(&self, count: usize, ascending: bool) -> bool {
+    fn may_split_at(&self, count: usize, incoming: &[u8], ascending: bool) -> bool {
         if !self.is_leaf() {
             return count < self.count();
         }
         match self.count() {
             0 => false,
-            1 => true,
+            1 => self.compare_key(0, incoming).is_lt() == (count == 1),
             all => (1..all).contains(&count) || count == all && ascending,
         }
     }
