@@ -26,10 +26,10 @@ fn a_leaf() {
     assert_eq!((number(&page, 36, 2), number(&page, 38, 2)), ((4080 - 16 - 24) / 8, 0));
     assert_eq!((number(&page, 40, 2), number(&page, 42, 2)), (4, 1));
     assert_eq!((number(&page, 52, 4), number(&page, 56, 8)), (0x0102_0304, 0));
-    let slot = u64::from(u32::from_be_bytes(*b"bcde")) << 32 | 4064 / 8 << 19 | 6 << 4;
+    let slot = u64::from(u32::from_be_bytes(*b"bcde")) << 32 | (4064 / 8) << 19 | 6 << 4;
     assert_eq!(number(&page, 128, 8), slot);
     assert_eq!(page[4064..4080], *b"\x05\0\0\0bcdefgvalue\0");
-    assert_eq!(number(&page, 136, 8), u64::from(b'c') << 56 | 4040 / 8 << 19 | 1 << 4 | 3);
+    assert_eq!(number(&page, 136, 8), u64::from(b'c') << 56 | (4040 / 8) << 19 | 1 << 4 | 3);
     assert_eq!((number(&page, 4040, 8), number(&page, 4048, 8)), (0x77, 3 << 38 | 0x55));
     assert_eq!(page[4056..4064], *b"\x01\0\0\0cv\0\0");
 }
@@ -55,7 +55,7 @@ fn the_small_pages() {
     let page = slotted.bytes();
     assert_eq!((page[16], number(&page, 32, 2), number(&page, 36, 2)), (3, 1, 4088 / 8));
     assert_eq!([40, 48, 56].map(|at| number(&page, at, 8)), [7, 8, 9]);
-    assert_eq!(number(&page, 64, 8), 1 << 63 | 4088 / 8 << 32 | 3);
+    assert_eq!(number(&page, 64, 8), 1 << 63 | (4088 / 8) << 32 | 3);
 
     let fixed = TestPage::made_by(&PageOp::FixedInit { record_size: 16, owner: 7, link: 8 }, PageSize::MIN);
     fixed.run(&PageOp::FixedSet { index: 65, bytes: Cow::Borrowed(&[5; 16]) });

@@ -5,11 +5,11 @@ use aether_page::types::{FileId, PageNo, PageSize, Psn, Reader};
 use aether_page::{PageMut, PageOp, View, check_page, copy_for_write, header, load_words};
 use proptest::prelude::*;
 
-pub const FILE: FileId = FileId::new(9);
-pub const PAGE: PageNo = PageNo::new(1234);
+pub(crate) const FILE: FileId = FileId::new(9);
+pub(crate) const PAGE: PageNo = PageNo::new(1234);
 
 /// How many cases a property runs.
-pub fn cases(count: u32) -> ProptestConfig {
+pub(crate) fn cases(count: u32) -> ProptestConfig {
     let count = if cfg!(miri) { 2 } else { count };
     ProptestConfig {
         cases: count,
@@ -20,57 +20,57 @@ pub fn cases(count: u32) -> ProptestConfig {
 }
 
 /// Items in a script.
-pub fn script_len(count: usize) -> usize {
+pub(crate) fn script_len(count: usize) -> usize {
     if cfg!(miri) { count / 20 } else { count }
 }
 
-pub fn page_sizes() -> impl Strategy<Value = PageSize> {
+pub(crate) fn page_sizes() -> impl Strategy<Value = PageSize> {
     let all = [4096, 8192, 16384, 32768, 65536];
     (0..if cfg!(miri) { 1 } else { all.len() }).prop_map(move |i| PageSize::new(all[i]).unwrap())
 }
 
-pub struct TestPage {
+pub(crate) struct TestPage {
     words: Vec<Word>,
 }
 
 impl TestPage {
-    pub fn new(size: PageSize) -> Self {
+    pub(crate) fn new(size: PageSize) -> Self {
         Self::from_bytes(&vec![0; size.bytes()])
     }
 
-    pub fn from_bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let words: Vec<Word> = (0..bytes.len() / 8).map(|_| Word::new(0)).collect();
         load_words(bytes, &words);
         Self { words }
     }
 
-    pub fn made_by(op: &PageOp, size: PageSize) -> Self {
+    pub(crate) fn made_by(op: &PageOp, size: PageSize) -> Self {
         let page = Self::new(size);
         page.run(op);
         page
     }
 
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View::new(&self.words)
     }
 
-    pub fn page(&self) -> PageMut<'_> {
+    pub(crate) fn page(&self) -> PageMut<'_> {
         PageMut::new(&self.words)
     }
 
     /// All bytes as they would be written.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.view().len_bytes()];
         copy_for_write(self.view(), &mut bytes);
         bytes
     }
 
-    pub fn size(&self) -> PageSize {
+    pub(crate) fn size(&self) -> PageSize {
         PageSize::new(self.view().len_bytes()).unwrap()
     }
 
     /// Checks, logs, applies, and redoes on a copy from before; both pages must be equal and keep every rule.
-    pub fn run(&self, op: &PageOp) {
+    pub(crate) fn run(&self, op: &PageOp) {
         let copy = TestPage::from_bytes(&self.bytes());
         op.check(self.view()).unwrap_or_else(|error| panic!("{error}: {op:?}"));
         let psn = header::psn(self.view());
@@ -91,17 +91,17 @@ impl TestPage {
     }
 
     /// The operation must be refused, and the page stays.
-    pub fn refuses(&self, op: &PageOp) {
+    pub(crate) fn refuses(&self, op: &PageOp) {
         assert!(op.check(self.view()).is_err(), "not refused: {op:?}");
     }
 
-    pub fn psn(&self) -> Psn {
+    pub(crate) fn psn(&self) -> Psn {
         header::psn(self.view())
     }
 }
 
 /// Keys that meet each other: few letters, zeros, long common starts, numbers.
-pub fn keys() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn keys() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         proptest::collection::vec(0u8..3, 0..6),
         (proptest::collection::vec(0u8..2, 0..4), 0usize..300).prop_map(|(end, len)| [
