@@ -138,8 +138,11 @@ impl<'a> Node<'a> {
 
     /// True if the stored key is not below the lower fence; a separator must be above it.
     pub(crate) fn may_come_first(&self, stored: &[u8]) -> bool {
+        if self.fence_flags() & NO_LOWER != 0 {
+            return self.is_leaf() || !stored.is_empty();
+        }
         let order = self.compare_fence(LOWER_AT, stored);
-        self.fence_flags() & NO_LOWER != 0 || order.is_lt() || self.is_leaf() && order.is_eq()
+        order.is_lt() || self.is_leaf() && order.is_eq()
     }
 
     /// True if the stored key is below the upper fence.

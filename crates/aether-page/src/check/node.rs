@@ -94,6 +94,10 @@ fn check_children(node: Node, report: &mut Report) {
     report
         .need(slots(&node).all(|slot| slot.flags() == Flags::default()), || "flags on an inner entry".into());
     report.need(node.live_count() == node.count(), || format!("{} separators counted", node.live_count()));
+    let mut first = Vec::new();
+    node.stored_key_into(0, &mut first);
+    let above = node.count() == 0 || node.may_come_first(&first);
+    report.need(above, || "nothing can lie below the first separator".into());
     let known = (0..=node.count()).all(|index| node.child(index).page().get() != 0);
     report.need(known, || "a child at page 0".into());
 }

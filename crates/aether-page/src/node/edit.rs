@@ -91,10 +91,12 @@ pub(crate) fn split_child(page: PageMut, slot: usize, key: &[u8], right: PageNo)
     set_child(page, slot + 1, Swip::new(right));
 }
 
-/// Removes the separator at `slot`; the child there takes the place of the one after it.
+/// Removes the separator at `slot`; the child there takes the place of the one after it. What was its word is
+/// cleared: no hint may reach storage among the garbage.
 pub(crate) fn merge_child(page: PageMut, slot: usize) {
     let node = Node::new(page.view());
     set_child(page, slot + 1, node.child(slot));
+    set_child(page, slot, Swip::from_word(0));
     remove_entry(page, slot);
 }
 

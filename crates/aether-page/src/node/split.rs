@@ -5,6 +5,7 @@
 //! boundary with the shortest separator wins. Ascending inserts split at the right end and leave a full node behind.
 
 use super::image::common_prefix;
+use super::layout::{LOWER_AT, SLOTS_AT, UPPER_AT, round8};
 use super::{Node, NodeImage, Row};
 use core::cmp::Ordering;
 use core::ops::Range;
@@ -19,16 +20,17 @@ pub struct SplitPlan {
     pub separator: Vec<u8>,
 }
 
-/// A wish: where the split should be, in bytes of entries from the left, and how far from there it may be.
+/// All bytes of entries, and a wish: where the split should be, in bytes of entries from the left, and how far from there it may be.
 struct Target {
+    total: usize,
     bytes: usize,
     tolerance: usize,
 }
 
 impl Target {
     fn new(total: usize, ascending: bool) -> Self {
-        let (percent, tolerance) = if ascending { (95, 5) } else { (50, 10) };
-        Target { bytes: total * percent / 100, tolerance: total * tolerance / 100 }
+        let (percent, tolerance) = if ascending { (100, 6) } else { (50, 10) };
+        Target { total, bytes: total * percent / 100, tolerance: total * tolerance / 100 }
     }
 }
 
@@ -38,44 +40,61 @@ impl Node<'_> {
     /// or the entry larger than the limits allow.
     pub fn split_point(&self, incoming: &[u8], ascending: bool) -> Option<SplitPlan> {
         let ascending = ascending && self.search(incoming) == Err(self.count());
-        let target = Target::new((0..self.count()).map(|slot| self.piece_bytes(slot)).sum(), ascending);
-        let mut best: Option<(usize, usize, usize)> = None;
-        let mut left_bytes = 0usize;
+        let total = (0..self.count()).map(|slot| self.piece_bytes(slot)).sum();
+        let target = Target::new(total, ascending);
+        let near = self.best_split(incoming, &target, target.tolerance, ascending);
+        near.or_else(|| self.best_split(incoming, &target, total, ascending))
+    }
+
+    /// The boundary with the shortest separator among those `tolerance` bytes around the target whose halves have
+    /// room for it as their fence; then the nearest.
+    fn best_split(
+        &self,
+        incoming: &[u8],
+        target: &Target,
+        tolerance: usize,
+        ascending: bool,
+    ) -> Option<SplitPlan> {
+        let widened = tolerance > target.tolerance;
+        let (mut best, mut left_bytes) = (None, 0usize);
         for count in 0..=self.count() {
-            if self.may_split_at(count, ascending) {
-                let distance = left_bytes.abs_diff(target.bytes);
-                let near = distance <= target.tolerance;
-                let len = if near { self.separator_len(count, incoming) } else { usize::MAX };
-                best = best.into_iter().chain([(len, distance, count)]).min();
+            let distance = left_bytes.abs_diff(target.bytes);
+            if distance <= tolerance && self.may_split_at(count, incoming, ascending) {
+                let plan = self.separator(count, incoming).map(|separator| SplitPlan { count, separator });
+                let plan = plan.filter(|plan| self.halves_fit(plan, left_bytes, target.total));
+                let rank = |plan: SplitPlan| (if widened { 0 } else { plan.separator.len() }, distance, plan);
+                best =
+                    best.into_iter().chain(plan.map(rank)).min_by_key(|(len, distance, _)| (*len, *distance));
             }
             left_bytes += self.piece_bytes(count);
         }
-        let (_, _, count) = best?;
-        Some(SplitPlan { count, separator: self.separator(count, incoming)? })
+        best.map(|(_, _, plan)| plan)
+    }
+
+    /// A separator may be longer than the fence that it replaces.
+    fn halves_fit(&self, plan: &SplitPlan, left_bytes: usize, total: usize) -> bool {
+        let moved_up = if self.is_leaf() { 0 } else { self.piece_bytes(plan.count) };
+        let right_bytes = total.saturating_sub(left_bytes + moved_up);
+        let fence = |at| round8(self.fence_place(at).1) + round8(plan.separator.len());
+        let room = self.view().len_bytes().saturating_sub(SLOTS_AT);
+        left_bytes + fence(LOWER_AT) <= room && right_bytes + fence(UPPER_AT) <= room
     }
 
     /// A leaf of one row splits before or after it; otherwise both sides get rows, but for ascending inserts, which
     /// may leave everything left.
-    fn may_split_at(&self, count: usize, ascending: bool) -> bool {
+    fn may_split_at(&self, count: usize, incoming: &[u8], ascending: bool) -> bool {
         if !self.is_leaf() {
             return count < self.count();
         }
         match self.count() {
             0 => false,
-            1 => true,
+            1 => self.compare_key(0, incoming).is_lt() == (count == 1),
             all => (1..all).contains(&count) || count == all && ascending,
         }
     }
 
     fn piece_bytes(&self, slot: usize) -> usize {
         if slot < self.count() { 8 + self.entry_bytes(self.slot(slot)) } else { 0 }
-    }
-
-    fn separator_len(&self, count: usize, incoming: &[u8]) -> usize {
-        if !self.is_leaf() {
-            return self.key_len(count);
-        }
-        self.separator(count, incoming).map_or(usize::MAX, |separator| separator.len())
     }
 
     /// The separator for a split after `count` entries; `None` if `incoming` is on the wrong side of the only row.

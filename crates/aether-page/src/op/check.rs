@@ -236,7 +236,10 @@ fn check_keys_in_fences(image: &NodeImage) -> Result<()> {
     let (lower, upper) = (stored(image.lower_fence()), stored(image.upper_fence()));
     let first = image.entries().next().map(|(key, _)| key.to_vec());
     let last = image.entries().last().map(|(key, _)| key.to_vec());
-    let above = first.zip(lower).is_none_or(|(first, lower)| lower <= first);
+    let above = first.is_none_or(|first| match lower {
+        Some(lower) => lower < first || image.is_leaf() && lower == first,
+        None => image.is_leaf() || !first.is_empty(),
+    });
     need(above && last.zip(upper).is_none_or(|(last, upper)| last < upper), || {
         "keys beyond the fences".into()
     })
