@@ -96,7 +96,9 @@ impl Segments {
     fn take(&self, store: &Store, stream: StreamId) -> Result<Segment> {
         let mut idle = self.idle.lock();
         if let Some(at) = idle.segments.iter().rposition(|segment| segment.stream == stream) {
-            return Ok(idle.segments.remove(at));
+            let mut segment = idle.segments.remove(at);
+            segment.begin();
+            return Ok(segment);
         }
         let capacity = {
             let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
@@ -112,9 +114,6 @@ impl Segments {
     /// Takes a segment back from a transaction that ended; its records are needed until `at` is forgotten.
     pub(crate) fn give_back(&self, mut segment: Segment, at: Timestamp) {
         for (_, until) in segment.pages.iter_mut().rev().take_while(|(_, until)| *until == IN_USE) {
-            *until = at;
-        }
-        if let Some((_, until)) = segment.pages.back_mut() {
             *until = at;
         }
         self.idle.lock().segments.push(segment);
@@ -138,6 +137,13 @@ impl Segments {
 }
 
 impl Segment {
+    /// A new writer goes on in the last page: that page is needed as long as the writer's own.
+    fn begin(&mut self) {
+        if let Some((_, until)) = self.pages.back_mut() {
+            *until = IN_USE;
+        }
+    }
+
     /// Notes a page added at the end.
     pub(crate) fn added(&mut self, page: PageNo) {
         self.tail = Some(page);

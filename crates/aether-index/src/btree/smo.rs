@@ -10,7 +10,7 @@ use aether_page::node::{Node, NodeImage, SplitPlan};
 use aether_page::{Clean, PageOp, Swip};
 use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Exclusive};
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
 use aether_types::{Error, Result};
 use std::borrow::Cow;
 
@@ -143,16 +143,28 @@ impl BTree {
     fn try_merge(&self, key: &[u8], level: u8) -> Result<bool, Stop> {
         let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
         let Some((parent, index)) = parent else { return Ok(false) };
-        let (above, here) = (Node::new(parent.view()), Node::new(node.view()));
-        let sparse = self.is_sparse(&here);
-        let left = if index < above.count() { index } else { index.wrapping_sub(1) };
-        let (children, alone) = ([above.child(left), above.child(left.wrapping_add(1))], above.count() == 0);
+        let (sparse, siblings) = (self.is_sparse(&Node::new(node.view())), Node::new(parent.view()).count());
         node.validate()?;
         parent.validate()?;
-        if !sparse || alone {
+        if !sparse {
             return Ok(false);
         }
-        // Log room first, then latches.
+        // With the left sibling, then with the right one: a leaf that was emptied earlier may be either.
+        let pairs = [index.checked_sub(1), (index < siblings).then_some(index)];
+        for left in pairs.into_iter().flatten() {
+            if let Some(merged) = self.try_merge_pair(&parent, left)? {
+                return Ok(merged);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `None`: both together leave too little room; else true unless the tree's root was the last to merge.
+    fn try_merge_pair(&self, parent: &Optimistic<'_>, left: usize) -> Result<Option<bool>, Stop> {
+        let above = Node::new(parent.view());
+        let children = [above.child(left), above.child(left + 1)];
+        parent.validate()?;
+        // Log room first, then latches, downward.
         let mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
         let parent = parent.upgrade()?;
         let [left_page, right_page] = children.map(|child| self.pool().exclusive(FILE, child));
@@ -173,21 +185,46 @@ impl BTree {
         index: usize,
         left: Exclusive<'s>,
         right: Exclusive<'s>,
-    ) -> Result<bool, Stop> {
-        let page_bytes = self.store().page_size().bytes();
-        let merged = Node::new(left.view()).merged(&Node::new(right.view()));
-        let fits = |image: &NodeImage<'_>| image.size_bytes() * 100 <= page_bytes * MERGED_PERCENT_MAX;
-        let Some(image) = merged.filter(fits) else { return Ok(false) };
+    ) -> Result<Option<bool>, Stop> {
+        let Some(image) = self.merged(&Node::new(left.view()), &Node::new(right.view())) else { return Ok(None) };
         let above = Node::new(parent.view());
         if above.count() == 1 && parent.page_no() == self.root() {
-            return self.collapse_root(mtr, parent, image, left, right);
+            return self.collapse_root(mtr, parent, image, left, right).map(Some);
         }
         let (parent, left, right) = (mtr.add(parent), mtr.add(left), mtr.add(right));
         mtr.op(left, PageOp::NodeInit(image))?;
         mtr.op(parent, PageOp::InnerMerge { slot: index })?;
         mtr.free(right)?;
         mtr.commit();
-        Ok(true)
+        Ok(Some(true))
+    }
+
+    /// Both nodes as one, without what nobody needs, if that leaves room, or if one of them is empty.
+    fn merged(&self, left: &Node<'_>, right: &Node<'_>) -> Option<NodeImage<'static>> {
+        let page_bytes = self.store().page_size().bytes();
+        let image = if left.is_leaf() { self.merged_leaves(left, right) } else { left.merged(right)? };
+        let percent = if left.live_count() == 0 || right.live_count() == 0 { 100 } else { MERGED_PERCENT_MAX };
+        (image.size_bytes() * 100 <= page_bytes * percent).then_some(image)
+    }
+
+    fn merged_leaves(&self, left: &Node<'_>, right: &Node<'_>) -> NodeImage<'static> {
+        let mut image = NodeImage::leaf(self.id(), left.lower().as_deref(), right.upper().as_deref());
+        let mut key = Vec::new();
+        for node in [left, right] {
+            let cleaning = self.cleanable(node);
+            for slot in 0..node.count() {
+                let mut row = node.row(slot);
+                match cleaning.iter().find(|(other, _)| *other == slot) {
+                    Some((_, Clean::Remove)) => continue,
+                    Some((_, Clean::StripVersion)) => row.version = None,
+                    None => {}
+                }
+                key.clear();
+                node.key_into(slot, &mut key);
+                image.push_row(&key, &row);
+            }
+        }
+        image
     }
 
     /// The root's last two children become the root: the tree is one level lower.
