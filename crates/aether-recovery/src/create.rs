@@ -13,11 +13,11 @@ use aether_sync::atomic::AtomicU64;
 use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
-use aether_vfs::{AlignedBuf, Env};
+use aether_vfs::{AlignedBuf, Entry, Env};
 use aether_page::node::NodeImage;
 use aether_page::space_map::{self, PageState};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, NoGate, Pool, PoolParts};
+use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, Pool, PoolParts};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn pages_name(file: FileId) -> String {
@@ -69,22 +69,38 @@ fn first_control(id: StoreId, config: &StoreConfig) -> Control {
     }
 }
 
-/// Removes what an unfinished creation left; refuses a directory that holds anything else.
+/// Removes what an unfinished creation left; refuses a directory that holds anything else, before it touches any
+/// of it: without its control file a store looks like the rest of a creation, but for its log.
 fn clear_leftovers(env: &Env, home: &Path) -> Result<()> {
     let ours = [CONTROL_NEW_NAME, &pages_name(PAGES_FILE), LOCK_NAME];
-    for entry in env.vfs.list(home)? {
-        if !ours.contains(&entry.name.as_str()) {
-            return Err(Error::invalid(format!(
-                "the directory is no store and not empty: it holds `{}`; give an empty or a new directory",
-                entry.name
-            ))
-            .at_path(home));
-        }
-        if entry.name != LOCK_NAME {
-            env.vfs.remove(&home.join(&entry.name))?;
-        }
+    let entries = env.vfs.list(home)?;
+    check_is_ours(&entries, &ours, home)?;
+    let leftovers = entries.iter().filter(|entry| entry.name != LOCK_NAME);
+    leftovers.into_iter().try_for_each(|entry| env.vfs.remove(&home.join(&entry.name)))
+}
+
+fn check_is_ours(entries: &[Entry], ours: &[&str], home: &Path) -> Result<()> {
+    let Some(other) = entries.iter().find(|entry| !ours.contains(&entry.name.as_str())) else { return Ok(()) };
+    if is_part_of_a_store(&other.name) {
+        let what = "the store's control file is missing; restore it from a backup, nothing was changed";
+        return Err(Error::corruption(what).at_path(&home.join(CONTROL_NAME)));
     }
-    Ok(())
+    let name = &other.name;
+    let what = format!("the directory is no store and not empty: it holds `{name}`; give an empty or a new directory");
+    Err(Error::invalid(what).at_path(home))
+}
+
+fn is_part_of_a_store(name: &str) -> bool {
+    name == DOUBLE_WRITE_NAME || ["log-", "pages-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Fails if `home`, which has no control file, holds what cannot be the rest of a creation. Touches nothing.
+pub(crate) fn check_creatable(env: &Env, home: &Path) -> Result<()> {
+    match env.vfs.list(home) {
+        Ok(entries) => check_is_ours(&entries, &[CONTROL_NEW_NAME, &pages_name(PAGES_FILE), LOCK_NAME], home),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The first pages: space map, well-known roots, empty trees.

@@ -69,6 +69,7 @@ impl Opening {
     /// holds something else.
     pub fn begin(env: Env, home: &Path, config: StoreConfig, create: bool) -> Result<Self> {
         if !create::exists(&env, home)? {
+            create::check_creatable(&env, home)?;
             if !create {
                 return Err(Error::new(ErrorKind::NotFound, "there is no store").at_path(home));
             }
