@@ -162,7 +162,7 @@ impl Scanned {
             id: current.store,
             budget,
             pool,
-            durable: Some(Durable { log, control, _lock: lock, home }),
+            durable: Some(Durable { log, control, lock: Mutex::new(rank::LOCK, Some(lock)), home }),
             active: ActiveTable::new(),
             space: OnceLock::new(),
             next_txn: AtomicU64::new(current.txn_floor.get()),

@@ -58,7 +58,7 @@ pub(crate) struct Durable {
     pub(crate) log: Arc<Wal>,
     pub(crate) control: Arc<Mutex<ControlFile>>,
     /// Held open: the lock goes with the handle.
-    pub(crate) _lock: Arc<dyn File>,
+    pub(crate) lock: Mutex<Option<Arc<dyn File>>>,
     pub(crate) home: PathBuf,
 }
 
@@ -187,6 +187,13 @@ impl Store {
         match self.log().and_then(|log| log.poisoned()) {
             Some(error) => Err(error),
             None => Ok(()),
+        }
+    }
+
+    /// Lets go of the home: another handle or process may open it. The caller has closed the store.
+    pub fn release_lock(&self) {
+        if let Some(durable) = &self.durable {
+            durable.lock.lock().take();
         }
     }
 

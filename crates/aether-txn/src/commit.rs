@@ -69,6 +69,15 @@ impl CommitHandle {
         self.wait_within(Duration::ZERO)
     }
 
+    /// Waits as long as `durability` says.
+    pub fn wait_as(self, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.wait(),
+            Durability::Group { max_wait } => self.wait_within(max_wait),
+            Durability::Async { .. } | Durability::None => Ok(()),
+        }
+    }
+
     fn wait_within(&self, max_wait: Duration) -> Result<()> {
         let Some(log) = self.manager.store.log() else { return Ok(()) };
         log.wait_durable_within(&self.lv, max_wait)?;
@@ -116,12 +125,7 @@ impl Txn {
     /// appended; `Full` or `Poisoned` if it could not be appended: then nothing was committed.
     pub fn commit(self) -> Result<()> {
         let durability = self.durability();
-        let handle = self.commit_with(durability)?;
-        match durability {
-            Durability::Sync => handle.wait(),
-            Durability::Group { max_wait } => handle.wait_within(max_wait),
-            Durability::Async { .. } | Durability::None => Ok(()),
-        }
+        self.commit_with(durability)?.wait_as(durability)
     }
 
     /// Commits: visible to others on return. The handle tells when it is durable.
@@ -141,6 +145,7 @@ impl Txn {
                     }
                 };
                 manager.segments.give_back(writer.segment, at);
+                manager.retire(at, core::mem::take(&mut self.retired));
                 CommitHandle { manager: manager.clone(), at: Some(at), lv }
             }
         };
@@ -184,7 +189,7 @@ impl TxnManager {
         (at, lv)
     }
 
-    fn collect_now_and_then(&self, handle: &CommitHandle) -> Result<()> {
+    fn collect_now_and_then(self: &Arc<Self>, handle: &CommitHandle) -> Result<()> {
         match handle.at {
             Some(at) if at.get() % COLLECT_EVERY == 0 => self.collect(),
             _ => Ok(()),

@@ -61,6 +61,7 @@ pub struct TxnManager {
     /// Committed and not forgotten, in about the order of commit.
     pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
     pub(crate) segments: Segments,
+    retired: Mutex<VecDeque<(Timestamp, Vec<u8>)>>,
     pub(crate) handler: Box<dyn UndoHandler>,
     pub(crate) commits: Counter,
     pub(crate) aborts: Counter,
@@ -89,6 +90,7 @@ impl TxnManager {
             pending: Mutex::new(rank::PENDING, Vec::new()),
             remembered: Mutex::new(rank::COLLECT, VecDeque::new()),
             segments,
+            retired: Mutex::new(rank::RETIRED, VecDeque::new()),
             handler,
             commits: Counter::new(),
             aborts: Counter::new(),
@@ -171,14 +173,14 @@ impl TxnManager {
 
     /// The newest timestamp that every snapshot, present and future, lies at or above, and that is durable:
     /// versions replaced at or below it are needed by nobody (T4).
-    pub(crate) fn horizon(&self) -> Timestamp {
+    pub fn horizon(&self) -> Timestamp {
         let durable = self.durable_ts();
         self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable))
     }
 
     /// Forgets transactions whose versions nobody needs, and frees their undo pages. Blocks for page changes;
     /// call without latches.
-    pub fn collect(&self) -> Result<()> {
+    pub fn collect(self: &Arc<Self>) -> Result<()> {
         let Some(mut remembered) = self.remembered.try_lock() else { return Ok(()) };
         let horizon = self.horizon();
         while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {
@@ -186,7 +188,26 @@ impl TxnManager {
             remembered.pop_front();
         }
         drop(remembered);
+        self.free_retired(horizon)?;
         self.segments.trim(&self.store, horizon)
+    }
+
+    pub(crate) fn retire(&self, at: Timestamp, stubs: Vec<Vec<u8>>) {
+        if !stubs.is_empty() {
+            self.retired.lock().extend(stubs.into_iter().map(|stub| (at, stub)));
+        }
+    }
+
+    fn free_retired(self: &Arc<Self>, horizon: Timestamp) -> Result<()> {
+        let next = || {
+            let mut retired = self.retired.lock();
+            let due = retired.front().is_some_and(|(at, _)| *at <= horizon);
+            if due { retired.pop_front() } else { None }
+        };
+        while let Some((_, stub)) = next() {
+            self.handler.free_extents(self, &stub)?;
+        }
+        Ok(())
     }
 
     /// True if the writer's version may be stripped, or its ghost purged.

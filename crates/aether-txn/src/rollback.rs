@@ -19,6 +19,9 @@ pub trait UndoHandler: Send + Sync + 'static {
     /// Undoes the change that `record`, standing at `pointer`, describes, as one mini-transaction that is part of
     /// `txn` with `record.previous` as its undo head; also if there is nothing left to undo.
     fn undo(&self, manager: &Arc<TxnManager>, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<()>;
+
+    /// Frees the extents behind a stub that no version refers to any more.
+    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()>;
 }
 
 impl TxnManager {
@@ -100,6 +103,7 @@ impl Txn {
             return Err(Error::new(ErrorKind::InvalidInput, "the savepoint is of another transaction"));
         }
         let undone = self.view.manager().undo_until(&writer.active, to.head);
+        self.retired.truncate(to.retired);
         self.over |= undone.is_err();
         undone
     }

@@ -7,7 +7,6 @@ use aether_recovery::ActiveTxn;
 use aether_sync::atomic::Ordering::Acquire;
 use aether_sync::{Arc, Backoff, Mutex};
 use aether_types::{Lv, Timestamp, TxnId};
-use core::cell::Cell;
 use std::collections::BTreeMap;
 
 /// The bounds of all snapshots in use.
@@ -55,7 +54,7 @@ pub struct ReadView {
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
     /// The vectors of commits read that were not durable at the time.
-    deps: Cell<Lv>,
+    deps: Mutex<Lv>,
 }
 
 impl ReadView {
@@ -80,7 +79,7 @@ impl ReadView {
         manager.snapshots.enter(bound);
         let at = draw(manager);
         manager.snapshots.raise(bound, at);
-        Self { manager: manager.clone(), at, own: TxnId::NONE, active: None, deps: Cell::new(Lv::ZERO) }
+        Self { manager: manager.clone(), at, own: TxnId::NONE, active: None, deps: Mutex::new(rank::DEPS, Lv::ZERO) }
     }
 
     pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {
@@ -134,13 +133,11 @@ impl ReadView {
     }
 
     pub(crate) fn depend(&self, lv: &Lv) {
-        let mut deps = self.deps.get();
-        deps.join(lv);
-        self.deps.set(deps);
+        self.deps.lock().join(lv);
     }
 
     pub(crate) fn deps(&self) -> Lv {
-        self.deps.get()
+        *self.deps.lock()
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Txn {
     pub(crate) view: ReadView,
     pub(crate) writer: Option<Writer>,
     pub(crate) over: bool,
+    /// Stubs of large values that this transaction replaced.
+    pub(crate) retired: Vec<Vec<u8>>,
     durability: Durability,
 }
 
@@ -34,6 +36,7 @@ pub struct Txn {
 pub struct Savepoint {
     pub(crate) txn: TxnId,
     pub(crate) head: UndoPtr,
+    pub(crate) retired: usize,
 }
 
 /// Where an undo record will stand once its mini-transaction commits; hand it to [`Txn::applied`] then.
@@ -49,7 +52,7 @@ pub struct UndoPlan {
 impl Txn {
     pub(crate) fn new(view: ReadView) -> Self {
         let durability = view.manager().config.durability;
-        Self { view, writer: None, over: false, durability }
+        Self { view, writer: None, over: false, retired: Vec::new(), durability }
     }
 
     /// What the transaction sees.
@@ -177,9 +180,14 @@ impl Txn {
         }
     }
 
+    /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more.
+    pub fn retire(&mut self, stub: Vec<u8>) {
+        self.retired.push(stub);
+    }
+
     /// Marks this point.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { txn: self.id(), head: self.undo_head() }
+        Savepoint { txn: self.id(), head: self.undo_head(), retired: self.retired.len() }
     }
 }
 

@@ -34,6 +34,22 @@ struct Expected {
 }
 
 impl BTree {
+    /// Leaves of the tree, counted from the level above them.
+    pub fn count_leaves(&self) -> Result<u64> {
+        let mut todo = vec![self.root()];
+        let mut leaves = 0;
+        while let Some(page) = todo.pop() {
+            let guard = self.pool().shared(FILE, Swip::new(page))?;
+            let node = Node::new(guard.view());
+            match node.level() {
+                0 => leaves += 1,
+                1 => leaves += node.count() as u64 + 1,
+                _ => todo.extend((0..=node.count()).map(|index| node.child(index).page())),
+            }
+        }
+        Ok(leaves)
+    }
+
     /// Checks order, fences, levels, page layout and that every page is in use exactly once. Reads shared latches one
     /// page at a time: concurrent changes of the structure may show as problems, so check a quiet tree.
     ///

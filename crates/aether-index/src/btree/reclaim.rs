@@ -43,19 +43,24 @@ fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
     }
 }
 
-impl BTree {
-    /// Frees the extents behind a stub that no version refers to any more. Blocks; holds no latch before.
-    pub fn free_value(&self, stub: &[u8]) -> Result<()> {
-        let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
-        self.free_stub(&mut mtr, stub)?;
-        mtr.commit();
-        Ok(())
-    }
+/// Frees the extents behind a stub that no version refers to any more. Blocks; holds no latch before.
+pub(crate) fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
+    let mut mtr = store.mtr(store.pick_stream(), MTR_BYTES)?;
+    free_stub(store, &mut mtr, stub)?;
+    mtr.commit();
+    Ok(())
+}
 
-    fn free_stub(&self, mtr: &mut Mtr<'_, '_>, stub: &[u8]) -> Result<()> {
-        let stub = Stub::decode(stub)?;
-        let floor = highest_psn(self.store(), &stub, Psn::new(0))?;
-        stub.extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))
+fn free_stub(store: &Store, mtr: &mut Mtr<'_, '_>, stub: &[u8]) -> Result<()> {
+    let stub = Stub::decode(stub)?;
+    let floor = highest_psn(store, &stub, Psn::new(0))?;
+    stub.extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))
+}
+
+impl BTree {
+    /// Frees every page of the tree but the root, which becomes an empty leaf. Nobody else uses the tree. Blocks.
+    pub fn clear(&self) -> Result<()> {
+        self.empty_node(self.root())
     }
 
     /// Frees every page of the tree, the root too. Nobody else uses the tree any more. Blocks.
@@ -103,7 +108,7 @@ impl BTree {
         let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
         let leaf = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(leaf, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        stubs.iter().try_for_each(|stub| self.free_stub(&mut mtr, stub))?;
+        stubs.iter().try_for_each(|stub| free_stub(self.store(), &mut mtr, stub))?;
         mtr.commit();
         Ok(())
     }

@@ -34,6 +34,10 @@ impl UndoHandler for TreeUndo {
             UndoKind::WriteExtents => reclaim::undo_extents(manager, txn, record),
         }
     }
+
+    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        reclaim::free_value(manager.store(), stub)
+    }
 }
 
 impl BTree {

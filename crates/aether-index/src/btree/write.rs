@@ -35,8 +35,8 @@ impl<'v> Change<'v> {
 
 /// How an attempt to change a row ended.
 enum Attempt {
-    /// Done; true if the row was there before.
-    Done(bool, UndoPlan),
+    /// Done: whether the row was there before, and the stub of the large value it had.
+    Done { existed: bool, plan: UndoPlan, retired: Option<Vec<u8>> },
     /// There was nothing to delete.
     Nothing,
     /// The leaf has no room.
@@ -54,6 +54,10 @@ struct Old {
 impl Old {
     fn is_live(&self) -> bool {
         self.row.as_ref().is_some_and(|row| !row.ghost)
+    }
+
+    fn stub(self) -> Option<Vec<u8>> {
+        self.row.filter(|row| row.overflow && !row.ghost).map(|row| row.value.into_owned())
     }
 }
 
@@ -99,8 +103,9 @@ impl BTree {
         loop {
             txn.begin_write()?;
             match retry(|| self.try_change(txn, key, change))? {
-                Attempt::Done(existed, plan) => {
+                Attempt::Done { existed, plan, retired } => {
                     txn.applied(plan);
+                    retired.into_iter().for_each(|stub| txn.retire(stub));
                     return Ok(existed);
                 }
                 Attempt::Nothing => return Ok(false),
@@ -137,7 +142,7 @@ impl BTree {
         };
         mtr.op(page, op)?;
         mtr.commit();
-        Ok(Attempt::Done(old.is_live(), plan))
+        Ok(Attempt::Done { existed: old.is_live(), plan, retired: old.stub() })
     }
 }
 
