@@ -112,21 +112,24 @@ pub(crate) struct Frame<'a> {
 /// What the bytes at a position turned out to be.
 pub(crate) enum Parsed<'a> {
     Record(Frame<'a>),
-    /// More bytes are needed: so many from the record's start.
-    More(u64),
+    /// No valid record, or not all of one.
     Bad,
+}
+
+/// How many bytes [`parse`] needs for the record at the start of `bytes`, as far as can be told.
+pub(crate) fn wanted(bytes: &[u8]) -> u64 {
+    let head = bytes.get(..8).and_then(|head| Head::parse(number(head)));
+    head.map_or(HEADER_BYTES, |head| framed_bytes(head.body_bytes()))
 }
 
 /// Reads the record at `lsn`, at the start of `bytes`.
 pub(crate) fn parse(seed: Seed, lsn: u64, bytes: &[u8]) -> Parsed<'_> {
     let Some((header, rest)) = bytes.split_at_checked(HEADER_BYTES as usize) else {
-        return Parsed::More(HEADER_BYTES);
+        return Parsed::Bad;
     };
     let (word, stored) = (number(&header[..8]), number(&header[8..]));
     let Some(head) = Head::parse(word).filter(|_| stored != 0) else { return Parsed::Bad };
-    let Some(body) = rest.get(..head.body_bytes() as usize) else {
-        return Parsed::More(framed_bytes(head.body_bytes()));
-    };
+    let Some(body) = rest.get(..head.body_bytes() as usize) else { return Parsed::Bad };
     if sum(seed, lsn, head, &[], body) != stored {
         return Parsed::Bad;
     }

@@ -132,17 +132,29 @@ impl Ring {
     pub fn try_reserve(&self, bytes: u64) -> Result<(), Short> {
         let mut reserved = self.reserved.0.load(Relaxed);
         loop {
-            let wanted = reserved + bytes + self.slack;
-            if wanted > self.durable() + self.size() {
-                return Err(Short::Ring);
-            }
-            if wanted > self.ready() {
-                return Err(Short::Files);
+            if let Some(short) = self.short_beyond(reserved + bytes + self.slack) {
+                return Err(short);
             }
             match self.reserved.0.compare_exchange_weak(reserved, reserved + bytes, Relaxed, Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => reserved = now,
             }
+        }
+    }
+
+    /// What keeps `bytes` from being reserved now.
+    pub fn short_of(&self, bytes: u64) -> Option<Short> {
+        self.short_beyond(self.reserved.0.load(SeqCst) + bytes + self.slack)
+    }
+
+    #[inline]
+    fn short_beyond(&self, wanted: u64) -> Option<Short> {
+        if wanted > self.durable() + self.size() {
+            Some(Short::Ring)
+        } else if wanted > self.ready() {
+            Some(Short::Files)
+        } else {
+            None
         }
     }
 
