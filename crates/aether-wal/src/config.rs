@@ -67,7 +67,10 @@ impl WalConfig {
     /// `InvalidInput` that states the broken rule.
     pub(crate) fn check(&self) -> Result<()> {
         if !(1..=STREAMS_MAX).contains(&self.streams) {
-            return Err(Error::invalid(format!("{} log streams: 1 to {STREAMS_MAX} are possible", self.streams)));
+            return Err(Error::invalid(format!(
+                "{} log streams: 1 to {STREAMS_MAX} are possible",
+                self.streams
+            )));
         }
         if self.segment_bytes < SMALLEST || self.segment_bytes > 1 << 40 {
             return Err(Error::invalid("a log segment has 64 KiB to 1 TiB"));

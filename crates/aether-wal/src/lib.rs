@@ -16,11 +16,29 @@
 
 #![forbid(unsafe_code)]
 
+mod begin;
+mod commit;
 mod config;
+mod cut;
+mod flusher;
+mod home;
+mod pieces;
+mod poison;
+mod rank;
 mod record;
 pub mod ring;
+mod scan;
 mod segment;
+mod segments;
+mod stream;
+mod trace;
+mod wal;
+mod walk;
 
 pub use aether_buffer as buffer;
+pub use begin::Control;
 pub use config::{Incarnation, WalConfig};
 pub use record::FIRST_KIND;
+pub use scan::{Record, Scan};
+pub use stream::Appended;
+pub use wal::{Credit, Wal, WalStats};

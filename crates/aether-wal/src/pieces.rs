@@ -40,7 +40,12 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     /// Reads the headers of the files of `stream` among `names`.
-    pub(crate) fn read(home: &Arc<Home>, stream: StreamId, names: &[(Name, u64)], incarnations: &[Incarnation]) -> Result<Self> {
+    pub(crate) fn read(
+        home: &Arc<Home>,
+        stream: StreamId,
+        names: &[(Name, u64)],
+        incarnations: &[Incarnation],
+    ) -> Result<Self> {
         let mut pieces = Self {
             home: home.clone(),
             stream,
@@ -53,7 +58,9 @@ impl Pieces {
         let mut headers = Vec::new();
         for (name, size) in names {
             match *name {
-                Name::Segment(of, sequence) if of == stream => headers.push((pieces.read_header(sequence)?, *size)),
+                Name::Segment(of, sequence) if of == stream => {
+                    headers.push((pieces.read_header(sequence)?, *size))
+                }
                 Name::Free(of, number) if of == stream => pieces.add_free(*name, number, *size),
                 _ => {}
             }
@@ -140,6 +147,11 @@ impl Pieces {
             }
             None => Error::corruption(what).at_path(&self.home.path),
         }
+    }
+
+    /// True if a file holds position `at`.
+    pub(crate) fn holds(&self, at: u64) -> bool {
+        self.piece_at(at).is_some()
     }
 
     fn piece_at(&self, at: u64) -> Option<&Piece> {
@@ -252,7 +264,9 @@ fn read_whole(file: &dyn File, offset: u64, out: &mut [u8]) -> Result<()> {
     let mut have = 0;
     while have < out.len() {
         match file.read_at(offset + have as u64, &mut out[have..])? {
-            0 => return Err(Error::corruption("a log segment ends too early").at_offset(offset + have as u64)),
+            0 => {
+                return Err(Error::corruption("a log segment ends too early").at_offset(offset + have as u64));
+            }
             count => have += count,
         }
     }

@@ -3,18 +3,18 @@
 use aether_sync::Rank;
 
 /// Who begins the incarnation.
-pub(crate) const BEGIN: Rank = Rank::new(1300, "log begin");
+pub(crate) const BEGIN: Rank = Rank::new(700, "log begin");
 /// Who flushes a stream.
-pub(crate) const FLUSH: Rank = Rank::new(1310, "log flush");
+pub(crate) const FLUSH: Rank = Rank::new(710, "log flush");
 /// Those who wait for room in a ring.
-pub(crate) const ROOM: Rank = Rank::new(1320, "log room");
+pub(crate) const ROOM: Rank = Rank::new(720, "log room");
 /// Claiming and merging into a stream's vector: one step.
-pub(crate) const CLAIM: Rank = Rank::new(1330, "log claim");
+pub(crate) const CLAIM: Rank = Rank::new(730, "log claim");
 /// A stream's list of files.
-pub(crate) const SEGMENTS: Rank = Rank::new(1340, "log segments");
+pub(crate) const SEGMENTS: Rank = Rank::new(740, "log segments");
 /// Wakers of commits.
-pub(crate) const WAKERS: Rank = Rank::new(1350, "log wakers");
+pub(crate) const WAKERS: Rank = Rank::new(750, "log wakers");
 /// What the background flusher is asked for.
-pub(crate) const BELL: Rank = Rank::new(1360, "log bell");
+pub(crate) const BELL: Rank = Rank::new(760, "log bell");
 /// The error that ended writing.
-pub(crate) const POISON: Rank = Rank::new(1370, "log poison");
+pub(crate) const POISON: Rank = Rank::new(770, "log poison");

@@ -202,7 +202,11 @@ impl Vector {
     /// The components in which `deps` is above `implied`, but for `own`; no bytes if there is none.
     pub(crate) fn news(deps: &Lv, implied: &Lv, own: StreamId) -> Self {
         let new = |stream, lsn| stream != own && lsn > implied.get(stream);
-        if deps.iter(STREAMS_MAX).any(|(stream, lsn)| new(stream, lsn)) { Self::encode(deps, new) } else { Self::none() }
+        if deps.iter(STREAMS_MAX).any(|(stream, lsn)| new(stream, lsn)) {
+            Self::encode(deps, new)
+        } else {
+            Self::none()
+        }
     }
 
     fn encode(lv: &Lv, chosen: impl Fn(StreamId, Lsn) -> bool) -> Self {

@@ -293,7 +293,8 @@ impl Fill<'_> {
 
     /// Appends bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        let split = if self.have == 0 { 0 } else { bytes.len().min((WORD_BYTES as u32 - self.have) as usize) };
+        let split =
+            if self.have == 0 { 0 } else { bytes.len().min((WORD_BYTES as u32 - self.have) as usize) };
         let (head, rest) = bytes.split_at(split);
         head.iter().for_each(|byte| self.byte(*byte));
         let mut chunks = rest.chunks_exact(WORD_BYTES as usize);

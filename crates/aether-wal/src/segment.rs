@@ -92,8 +92,13 @@ impl Header {
         let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let number = reader.u32()?;
         let owner = reader.bytes(16)?;
-        let header =
-            Self { stream, epoch: reader.u64()?, sequence: reader.u64()?, first: reader.u64()?, capacity: reader.u64()? };
+        let header = Self {
+            stream,
+            epoch: reader.u64()?,
+            sequence: reader.u64()?,
+            first: reader.u64()?,
+            capacity: reader.u64()?,
+        };
         if magic != MAGIC {
             return Err(Error::corruption("a log segment without its magic").at_offset(0));
         }
@@ -104,7 +109,10 @@ impl Header {
             return Err(Error::corruption("the checksum of a log segment's header differs").at_offset(72));
         }
         if version != VERSION || required != 0 {
-            return Err(Error::new(ErrorKind::Unsupported, format!("log format {version}, features {required:#x}")));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("log format {version}, features {required:#x}"),
+            ));
         }
         if number != u32::from(stream.get()) || header.sequence != sequence {
             return Err(Error::corruption("a log segment under another's name").at_offset(20));
@@ -115,7 +123,11 @@ impl Header {
     fn check(self) -> Result<Self> {
         let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
         let small = self.first < POSITION_END && self.capacity < POSITION_END && self.capacity > 0;
-        if aligned && small { Ok(self) } else { Err(Error::corruption("impossible positions in a log segment's header").at_offset(56)) }
+        if aligned && small {
+            Ok(self)
+        } else {
+            Err(Error::corruption("impossible positions in a log segment's header").at_offset(56))
+        }
     }
 }
 
@@ -134,7 +146,9 @@ mod tests {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
         assert_eq!(header().name(), "log-03-000000000000001f");
-        for other in ["log-", "log-0a-", "log-0a-1", "log-10-0000000000000001", "log-0A-000000000000001f", "pages-1"] {
+        for other in
+            ["log-", "log-0a-", "log-0a-1", "log-10-0000000000000001", "log-0A-000000000000001f", "pages-1"]
+        {
             assert_eq!(Name::parse(other), None, "{other}");
         }
     }

@@ -80,7 +80,14 @@ struct State {
 }
 
 impl Segments {
-    pub(crate) fn new(home: Arc<Home>, stream: StreamId, epoch: u64, start: u64, found: Found, config: &WalConfig) -> Self {
+    pub(crate) fn new(
+        home: Arc<Home>,
+        stream: StreamId,
+        epoch: u64,
+        start: u64,
+        found: Found,
+        config: &WalConfig,
+    ) -> Self {
         let list = found.headers.into_iter().map(|header| Segment { header, file: None }).collect();
         let plan = config.first_segment_bytes();
         let state = State {
@@ -258,7 +265,9 @@ impl Segments {
             (wanted && room).then(|| state.draw_name(self.stream))
         };
         match keep {
-            Some(free) => self.home.rename(name, free).map(|()| Some(Free { name: free, capacity: header.capacity })),
+            Some(free) => {
+                self.home.rename(name, free).map(|()| Some(Free { name: free, capacity: header.capacity }))
+            }
             None => self.home.remove(name).map(|()| None),
         }
     }

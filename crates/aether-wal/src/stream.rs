@@ -1,7 +1,9 @@
 //! One stream: claims and fills on one side, flushes on the other.
 
 use crate::rank;
-use crate::record::{self, BLOCK_BYTES, FLUSH_START, HEADER_BYTES, Head, PAD, Seed, Vector, framed_bytes, framed_bytes_max};
+use crate::record::{
+    self, BLOCK_BYTES, FLUSH_START, HEADER_BYTES, Head, PAD, Seed, Vector, framed_bytes, framed_bytes_max,
+};
 use crate::ring::{Boundary, Ring, Shape};
 use crate::segments::{Located, Refused, Segments};
 use crate::trace;
@@ -153,7 +155,10 @@ impl Stream {
     pub(crate) fn begin(&self, durable: &Lv) {
         self.ring.raise_ready(self.segments.end());
         let opened = self.close_group(durable);
-        debug_assert!(opened.is_some_and(|b| b.at == self.ring.durable()), "the first record of the incarnation");
+        debug_assert!(
+            opened.is_some_and(|b| b.at == self.ring.durable()),
+            "the first record of the incarnation"
+        );
     }
 
     /// Claims and fills the pad of the group being gathered and the flush-start record of the next.

@@ -5,7 +5,11 @@ use aether_types::{Lsn, Lv, StreamId};
 
 /// Claiming a place and merging into the stream's vector: the append of the spec.
 #[inline(always)]
-pub(crate) fn reserve<T>(stream: StreamId, body: impl FnOnce() -> T, span: impl FnOnce(&T) -> (u64, u64)) -> T {
+pub(crate) fn reserve<T>(
+    stream: StreamId,
+    body: impl FnOnce() -> T,
+    span: impl FnOnce(&T) -> (u64, u64),
+) -> T {
     act("Reserve", body, |claimed| values(stream, span(claimed)))
 }
 

@@ -71,7 +71,13 @@ impl Wal {
     ///
     /// # Errors
     /// `InvalidInput` if `config` breaks a rule; `Corruption` if `home` holds what cannot be read.
-    pub fn fresh(env: &Env, home: &Path, store: StoreId, config: WalConfig, control: Control) -> Result<Arc<Self>> {
+    pub fn fresh(
+        env: &Env,
+        home: &Path,
+        store: StoreId,
+        config: WalConfig,
+        control: Control,
+    ) -> Result<Arc<Self>> {
         let scan = Scan::open(env, home, store, &config, &[], &Lv::ZERO, None)?;
         Self::resume(&scan, config, control)
     }
@@ -137,7 +143,9 @@ impl Wal {
         let part = self.stream(stream);
         if bytes > self.config.group_bytes_max() {
             let most = self.config.group_bytes_max();
-            return Err(Error::invalid(format!("a log record of {bytes} bytes; at most {most} are possible")));
+            return Err(Error::invalid(format!(
+                "a log record of {bytes} bytes; at most {most} are possible"
+            )));
         }
         let ring_bytes = part.credit_bytes(bytes);
         self.flush_if_due()?;
@@ -190,7 +198,7 @@ impl Wal {
     }
 
     #[inline]
-    fn wake_sleepers(&self) {
+    pub(crate) fn wake_sleepers(&self) {
         if self.sleepers.load(SeqCst) > 0 {
             let _guard = self.room.lock();
             self.freed.notify_all();
@@ -376,7 +384,10 @@ impl Drop for Wal {
 impl std::fmt::Debug for Wal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (positions, durable) = (self.positions(), self.durable());
-        f.debug_struct("Wal").field("positions", &positions).field("durable", &durable).finish_non_exhaustive()
+        f.debug_struct("Wal")
+            .field("positions", &positions)
+            .field("durable", &durable)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,5 @@
+//! The tests of the log, over files in memory and over the adversary of `aether-sim`.
+#![cfg(not(any(loom, shuttle)))]
+
+mod append;
+mod store;
