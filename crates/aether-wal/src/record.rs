@@ -223,10 +223,6 @@ impl Vector {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.used == 0
-    }
 }
 
 impl Writer for Vector {

@@ -44,8 +44,9 @@ pub struct Ring {
     position: Mark,
     reserved: Mark,
     durable: Mark,
-    /// Where the prepared files end.
+    /// Where the prepared files end for everyone, and for urgent reservations.
     ready: Mark,
+    ready_urgent: Mark,
     /// The group being gathered: where it begins, and where its flush-start record ends.
     group: AtomicU64,
     group_body: AtomicU64,
@@ -95,6 +96,7 @@ impl Ring {
             reserved: mark(start),
             durable: mark(start),
             ready: mark(start),
+            ready_urgent: mark(start),
             group: AtomicU64::new(start),
             group_body: AtomicU64::new(NEVER),
         }
@@ -106,14 +108,10 @@ impl Ring {
         self.durable.0.load(Acquire)
     }
 
-    /// Where the prepared files end.
-    pub fn ready(&self) -> u64 {
-        self.ready.0.load(Acquire)
-    }
-
-    /// Files were prepared up to `end`.
-    pub fn raise_ready(&self, end: u64) {
+    /// Files were prepared up to `end`, for urgent reservations up to `urgent`.
+    pub fn raise_ready(&self, end: u64, urgent: u64) {
         self.ready.0.fetch_max(end, AcqRel);
+        self.ready_urgent.0.fetch_max(urgent, AcqRel);
     }
 
     /// Claimed so far. A group that holds nothing yet does not count, so that an idle log comes to rest.
@@ -129,10 +127,10 @@ impl Ring {
     /// # Errors
     /// What is short; then nothing is reserved.
     #[inline]
-    pub fn try_reserve(&self, bytes: u64) -> Result<(), Short> {
+    pub fn try_reserve(&self, bytes: u64, urgent: bool) -> Result<(), Short> {
         let mut reserved = self.reserved.0.load(Relaxed);
         loop {
-            if let Some(short) = self.short_beyond(reserved + bytes + self.slack) {
+            if let Some(short) = self.short_beyond(reserved + bytes + self.slack, urgent) {
                 return Err(short);
             }
             match self.reserved.0.compare_exchange_weak(reserved, reserved + bytes, Relaxed, Relaxed) {
@@ -143,15 +141,16 @@ impl Ring {
     }
 
     /// What keeps `bytes` from being reserved now.
-    pub fn short_of(&self, bytes: u64) -> Option<Short> {
-        self.short_beyond(self.reserved.0.load(SeqCst) + bytes + self.slack)
+    pub fn short_of(&self, bytes: u64, urgent: bool) -> Option<Short> {
+        self.short_beyond(self.reserved.0.load(SeqCst) + bytes + self.slack, urgent)
     }
 
     #[inline]
-    fn short_beyond(&self, wanted: u64) -> Option<Short> {
+    fn short_beyond(&self, wanted: u64, urgent: bool) -> Option<Short> {
+        let ready = if urgent { &self.ready_urgent } else { &self.ready };
         if wanted > self.durable() + self.size() {
             Some(Short::Ring)
-        } else if wanted > self.ready() {
+        } else if wanted > ready.0.load(Acquire) {
             Some(Short::Files)
         } else {
             None
@@ -335,13 +334,13 @@ mod tests {
 
     fn ring() -> Ring {
         let ring = Ring::new(4096, Shape { size: 4096, block: 512, slack: 1024 });
-        ring.raise_ready(1 << 20);
+        ring.raise_ready(1 << 20, 1 << 20);
         ring
     }
 
     fn put(ring: &Ring, bytes: &[u8]) -> u64 {
         let size = (bytes.len() as u64).next_multiple_of(8);
-        ring.try_reserve(size).unwrap();
+        ring.try_reserve(size, false).unwrap();
         let at = ring.claim(size);
         let mut fill = ring.fill(at);
         fill.bytes(bytes);
@@ -398,12 +397,12 @@ mod tests {
     #[test]
     fn reservations_end_where_the_ring_or_the_files_end() {
         let ring = Ring::new(0, Shape { size: 4096, block: 512, slack: 1024 });
-        assert_eq!(ring.try_reserve(8), Err(Short::Files));
-        ring.raise_ready(1 << 20);
-        assert_eq!(ring.try_reserve(3080), Err(Short::Ring));
-        assert!(ring.try_reserve(3072).is_ok());
-        assert_eq!(ring.try_reserve(8), Err(Short::Ring));
+        assert_eq!(ring.try_reserve(8, false), Err(Short::Files));
+        ring.raise_ready(1 << 20, 1 << 20);
+        assert_eq!(ring.try_reserve(3080, false), Err(Short::Ring));
+        assert!(ring.try_reserve(3072, false).is_ok());
+        assert_eq!(ring.try_reserve(8, false), Err(Short::Ring));
         ring.release(8);
-        assert!(ring.try_reserve(8).is_ok());
+        assert!(ring.try_reserve(8, false).is_ok());
     }
 }

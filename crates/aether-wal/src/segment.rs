@@ -59,10 +59,6 @@ impl Header {
         self.first + self.capacity
     }
 
-    pub(crate) fn name(&self) -> String {
-        Name::Segment(self.stream, self.sequence).to_string()
-    }
-
     /// The header block.
     pub(crate) fn encode(&self, store: StoreId) -> Vec<u8> {
         let mut block = Vec::with_capacity(BLOCK_BYTES as usize);
@@ -145,7 +141,8 @@ mod tests {
         for name in [Name::Segment(stream, 0xabc), Name::Free(stream, 12)] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
-        assert_eq!(header().name(), "log-03-000000000000001f");
+        let name = Name::Segment(header().stream, header().sequence);
+        assert_eq!(name.to_string(), "log-03-000000000000001f");
         for other in
             ["log-", "log-0a-", "log-0a-1", "log-10-0000000000000001", "log-0A-000000000000001f", "pages-1"]
         {

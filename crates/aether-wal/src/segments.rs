@@ -31,6 +31,15 @@ pub(crate) struct Free {
     pub(crate) capacity: u64,
 }
 
+/// Where the files end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Prepared {
+    /// For everyone: a reserve segment in use is not counted until another follows it.
+    pub(crate) ordinary: u64,
+    /// For rollback and checkpoint.
+    pub(crate) urgent: u64,
+}
+
 /// Why no further segment could be made.
 pub(crate) enum Refused {
     /// The disk is full, and nothing has changed.
@@ -74,7 +83,7 @@ struct State {
     sequence: u64,
     number: u64,
     /// Where the next segment begins and how large it shall be.
-    end: u64,
+    prepared: Prepared,
     plan: u64,
     making: bool,
 }
@@ -96,7 +105,7 @@ impl Segments {
             reserve: None,
             sequence: found.sequence,
             number: found.number,
-            end: start,
+            prepared: Prepared { ordinary: start, urgent: start },
             plan,
             making: false,
         };
@@ -126,7 +135,7 @@ impl Segments {
         if !active {
             self.state.lock().plan = BLOCK_BYTES;
         }
-        let wanted = self.state.lock().end + 1;
+        let wanted = self.prepared().urgent + 1;
         if active {
             self.ensure_reserve()?;
         }
@@ -137,11 +146,12 @@ impl Segments {
 
     /// Makes segments until they reach `wanted`; returns where they end. One at a time makes, the others
     /// wait; no lock is held meanwhile. If the disk is full, an urgent caller gets the reserve.
-    pub(crate) fn extend(&self, wanted: u64, urgent: bool) -> Result<u64, Refused> {
+    pub(crate) fn extend(&self, wanted: u64, urgent: bool) -> Result<Prepared, Refused> {
         loop {
             let mut state = self.lock_to_make();
-            if state.end >= wanted {
-                return Ok(state.end);
+            let end = if urgent { state.prepared.urgent } else { state.prepared.ordinary };
+            if end >= wanted {
+                return Ok(state.prepared);
             }
             state.making = true;
             drop(state);
@@ -149,7 +159,8 @@ impl Segments {
             let mut state = self.state.lock();
             state.making = false;
             self.made.notify_all();
-            state.push(made?, self.config.segment_capacity());
+            let (segment, reserve) = made?;
+            state.push(segment, reserve, self.config.segment_capacity());
         }
     }
 
@@ -161,29 +172,33 @@ impl Segments {
         state
     }
 
-    fn make_next(&self, urgent: bool) -> Result<Segment, Refused> {
-        let free = self.next_file(urgent)?;
+    /// The next segment, and whether it was the reserve.
+    fn make_next(&self, urgent: bool) -> Result<(Segment, bool), Refused> {
+        let (free, reserve) = self.next_file(urgent)?;
         let header = {
             let mut state = self.state.lock();
-            let (sequence, first) = (state.draw_sequence(), state.end);
+            let (sequence, first) = (state.draw_sequence(), state.prepared.urgent);
             Header { stream: self.stream, epoch: self.epoch, sequence, first, capacity: free.capacity }
         };
         let file = self.home.adopt(free.name, &header).map_err(Refused::Failed)?;
-        Ok(Segment { header, file: Some(file) })
+        Ok((Segment { header, file: Some(file) }, reserve))
     }
 
-    /// A complete file for the next segment.
-    fn next_file(&self, urgent: bool) -> Result<Free, Refused> {
+    /// A complete file for the next segment, and whether it was the reserve.
+    fn next_file(&self, urgent: bool) -> Result<(Free, bool), Refused> {
         if let Some(free) = self.state.lock().free.pop() {
-            return Ok(free);
+            return Ok((free, false));
         }
         let plan = self.state.lock().plan;
         let refill = plan > BLOCK_BYTES && !urgent;
         let made = if refill { self.ensure_reserve() } else { Ok(()) }.and_then(|()| self.make_free(plan));
         match made {
-            Ok(free) => Ok(free),
+            Ok(free) => Ok((free, false)),
             Err(error) if error.kind() != ErrorKind::Full => Err(Refused::Failed(error)),
-            Err(error) if urgent => self.state.lock().reserve.take().ok_or(Refused::Failed(error)),
+            Err(error) if urgent => {
+                let reserve = self.state.lock().reserve.take();
+                reserve.map(|free| (free, true)).ok_or(Refused::Full(error))
+            }
             Err(error) => Err(Refused::Full(error)),
         }
     }
@@ -275,12 +290,11 @@ impl Segments {
     /// The lowest position that the files still hold.
     pub(crate) fn retained_from(&self) -> u64 {
         let state = self.state.lock();
-        state.list.front().map_or(state.end, |segment| segment.header.first)
+        state.list.front().map_or(state.prepared.urgent, |segment| segment.header.first)
     }
 
-    /// Where the files end.
-    pub(crate) fn end(&self) -> u64 {
-        self.state.lock().end
+    pub(crate) fn prepared(&self) -> Prepared {
+        self.state.lock().prepared
     }
 
     pub(crate) fn stream(&self) -> StreamId {
@@ -303,8 +317,11 @@ impl State {
         Name::Free(stream, self.number - 1)
     }
 
-    fn push(&mut self, segment: Segment, largest: u64) {
-        self.end = segment.header.end();
+    fn push(&mut self, segment: Segment, reserve: bool, largest: u64) {
+        self.prepared.urgent = segment.header.end();
+        if !reserve {
+            self.prepared.ordinary = self.prepared.urgent;
+        }
         self.plan = (self.plan * 4).min(largest);
         self.list.push_back(segment);
     }

@@ -5,7 +5,7 @@ use crate::record::{
     self, BLOCK_BYTES, FLUSH_START, HEADER_BYTES, Head, PAD, Seed, Vector, framed_bytes, framed_bytes_max,
 };
 use crate::ring::{Boundary, Ring, Shape};
-use crate::segments::{Located, Refused, Segments};
+use crate::segments::{Located, Prepared, Refused, Segments};
 use crate::trace;
 use aether_sync::{Condvar, Counter, Mutex};
 use aether_types::limits::STREAMS_MAX;
@@ -153,7 +153,7 @@ impl Stream {
 
     /// Puts the flush-start record at the start of the incarnation.
     pub(crate) fn begin(&self, durable: &Lv) {
-        self.ring.raise_ready(self.segments.end());
+        self.raise_ready(self.segments.prepared());
         let opened = self.close_group(durable);
         debug_assert!(
             opened.is_some_and(|b| b.at == self.ring.durable()),
@@ -214,8 +214,12 @@ impl Stream {
 
     /// Makes segments up to `wanted`; blocks.
     pub(crate) fn prepare(&self, wanted: u64, urgent: bool) -> Result<(), Refused> {
-        self.ring.raise_ready(self.segments.extend(wanted, urgent)?);
+        self.raise_ready(self.segments.extend(wanted, urgent)?);
         Ok(())
+    }
+
+    fn raise_ready(&self, prepared: Prepared) {
+        self.ring.raise_ready(prepared.ordinary, prepared.urgent);
     }
 
     /// Becomes the leader, unless there is one or `target` is durable.

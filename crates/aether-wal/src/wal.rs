@@ -149,7 +149,7 @@ impl Wal {
         }
         let ring_bytes = part.credit_bytes(bytes);
         self.flush_if_due()?;
-        while self.poison.is_set() || part.ring.try_reserve(ring_bytes).is_err() {
+        while self.poison.is_set() || part.ring.try_reserve(ring_bytes, urgent).is_err() {
             self.make_room(part, ring_bytes, urgent)?;
         }
         Ok(Credit { wal: self, stream, body_bytes: bytes, ring_bytes })
@@ -162,7 +162,7 @@ impl Wal {
             return Err(refusal);
         }
         self.start()?;
-        match stream.ring.short_of(bytes) {
+        match stream.ring.short_of(bytes, urgent) {
             None => Ok(()),
             Some(Short::Files) => self.make_files(stream, bytes, urgent),
             Some(Short::Ring) if stream.ring.position() > stream.ring.durable() => {
@@ -191,7 +191,7 @@ impl Wal {
         // Whoever uses or gives back credit does so before it looks for sleepers; both sides are sequentially
         // consistent, so either it sees this sleeper or this sees what it did.
         let idle = stream.ring.position() == stream.ring.durable();
-        if idle && stream.ring.short_of(bytes) == Some(Short::Ring) && !self.poison.is_set() {
+        if idle && stream.ring.short_of(bytes, true) == Some(Short::Ring) && !self.poison.is_set() {
             drop(self.freed.wait(guard));
         }
         self.sleepers.fetch_sub(1, SeqCst);
@@ -320,6 +320,9 @@ impl Wal {
     /// `InDoubt` or `Poisoned` after a failed write or sync.
     pub fn close(&self) -> Result<Lv> {
         self.flusher.stop();
+        if let Some(refusal) = self.poison.refusal() {
+            return Err(refusal);
+        }
         if let (false, Some(clean)) = (self.begin.is_done(), self.begin.clean_end()) {
             self.poison.close();
             return Ok(clean);

@@ -19,7 +19,7 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 
 fn ring() -> Arc<Ring> {
     let ring = Ring::new(0, SHAPE);
-    ring.raise_ready(1 << 20);
+    ring.raise_ready(1 << 20, 1 << 20);
     Arc::new(ring)
 }
 
@@ -39,7 +39,7 @@ fn put(ring: &Ring, from: u64, to: u64) {
 
 /// Appends a record if there is room. Never waits: two waiting threads would wake each other for ever here.
 fn append(ring: &Ring) -> bool {
-    let reserved = ring.try_reserve(RECORD).is_ok();
+    let reserved = ring.try_reserve(RECORD, false).is_ok();
     if reserved {
         let at = ring.claim(RECORD);
         put(ring, at, at + RECORD);
@@ -113,7 +113,7 @@ fn publishing_before_filling_is_caught() {
         flush(&ring);
         let other = ring.clone();
         let appender = thread::spawn(move || {
-            other.try_reserve(RECORD).unwrap_or(());
+            other.try_reserve(RECORD, false).unwrap_or(());
             let at = other.claim(RECORD);
             other.mark_filled(at, at + RECORD);
             store(&other, at, at + RECORD);

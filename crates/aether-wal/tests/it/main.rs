@@ -2,4 +2,5 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod append;
+mod hostile;
 mod store;

@@ -125,7 +125,7 @@ fn put_lv(out: &mut String, lv: &Lv) {
     (0..PARTS).for_each(|id| out.push_str(&format!(" {}", lv.get(stream(id)).get())));
 }
 
-fn write_state(env: &Env, state: &State) -> Result<()> {
+pub(crate) fn write_state(env: &Env, state: &State) -> Result<()> {
     let mut text = String::from("from 0");
     put_lv(&mut text, &state.from);
     if let Some(clean) = &state.clean_end {
