@@ -340,7 +340,7 @@ mod tests {
 
     fn put(ring: &Ring, bytes: &[u8]) -> u64 {
         let size = (bytes.len() as u64).next_multiple_of(8);
-        ring.try_reserve(size, false).unwrap();
+        assert_eq!(ring.try_reserve(size, false), Ok(()));
         let at = ring.claim(size);
         let mut fill = ring.fill(at);
         fill.bytes(bytes);

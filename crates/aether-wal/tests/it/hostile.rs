@@ -1,7 +1,7 @@
 //! Damage: flipped bits, missing and cut files, failed writes. The log answers with what was there or with an error that
 //! names the place, never with something else.
 
-use crate::store::{HOME, Store, create, read_state, small};
+use crate::store::{Found, HOME, Store, create, read_state, small};
 use aether_sync::Arc;
 use aether_sync::atomic::{AtomicU64, Ordering::SeqCst};
 use aether_types::{Error, ErrorKind, Lv, Result};
@@ -23,7 +23,7 @@ fn flip(env: &Env, path: &Path, offset: u64, mask: u8) {
 }
 
 /// Three flushes in each of two streams, crossing into a second segment in stream 0; closed cleanly or dropped.
-fn written(clean: bool) -> (Env, Vec<(u8, u64, u8, Vec<u8>)>) {
+fn written(clean: bool) -> (Env, Vec<Found>) {
     let env = Env::memory();
     create(&env);
     let store = Store::open(&env, &small(2)).unwrap();

@@ -9,6 +9,9 @@ use std::path::Path;
 pub(crate) const STORE: StoreId = StoreId::new([5; 16]);
 pub(crate) const HOME: &str = "/home";
 
+/// A record as found: stream, position, kind, body.
+pub(crate) type Found = (u8, u64, u8, Vec<u8>);
+
 /// What the upper layers would keep in the control file.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct State {
@@ -37,8 +40,8 @@ pub(crate) struct Store {
     pub(crate) env: Env,
     pub(crate) wal: Arc<Wal>,
     pub(crate) cut: Lv,
-    /// What the scan found, in order of streams: stream, position, kind, body.
-    pub(crate) found: Vec<(u8, u64, u8, Vec<u8>)>,
+    /// What the scan found, in order of streams.
+    pub(crate) found: Vec<Found>,
 }
 
 impl Store {
@@ -104,7 +107,7 @@ fn control(env: &Env) -> Control {
     })
 }
 
-pub(crate) fn read_all(scan: &Scan, from: &Lv) -> Result<Vec<(u8, u64, u8, Vec<u8>)>> {
+pub(crate) fn read_all(scan: &Scan, from: &Lv) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for id in scan.streams() {
         let mut last = Lsn::new(0);
