@@ -60,7 +60,8 @@ impl FreeLists {
 
     fn pop(&self) -> Option<u32> {
         let first = self.pick().free.lock().pop();
-        let frame = first.or_else(|| self.partitions.iter().find_map(|partition| partition.free.lock().pop()))?;
+        let frame =
+            first.or_else(|| self.partitions.iter().find_map(|partition| partition.free.lock().pop()))?;
         self.free_count.fetch_sub(1, Relaxed);
         Some(frame)
     }

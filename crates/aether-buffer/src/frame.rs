@@ -13,8 +13,8 @@
 //! | writing | COOL | write-back, after a sync that began after the write returned |
 //! | COOL, clean | free | the evictor, latch exclusive |
 
-use aether_sync::{HybridLatch, Version};
 use aether_sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::*};
+use aether_sync::{HybridLatch, Version};
 use aether_types::{FileId, Lsn, Lv, PageNo, StreamId};
 
 /// What a frame is at the moment.
@@ -150,7 +150,8 @@ impl Frame {
 
     /// HOT or COOL to writing; the caller holds the latch shared.
     pub(crate) fn try_start_writing(&self) -> bool {
-        self.transit(FrameState::Cool, FrameState::Writing) || self.transit(FrameState::Hot, FrameState::Writing)
+        self.transit(FrameState::Cool, FrameState::Writing)
+            || self.transit(FrameState::Hot, FrameState::Writing)
     }
 }
 

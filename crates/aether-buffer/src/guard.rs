@@ -57,7 +57,9 @@ impl<'p> Optimistic<'p> {
         if !header.latch.try_shared() {
             return;
         }
-        if let (true, Some(word)) = (header.latch.validate(self.version), self.pool.words(self.frame).get(index)) {
+        if let (true, Some(word)) =
+            (header.latch.validate(self.version), self.pool.words(self.frame).get(index))
+        {
             let repaired = seen.with_hint(frame).word();
             let _ = word.compare_exchange(seen.word(), repaired, AcqRel, Relaxed);
         }
@@ -92,7 +94,6 @@ impl<'p> Shared<'p> {
     pub fn page_no(&self) -> PageNo {
         self.pool.frame(self.frame).resident().page()
     }
-
 }
 
 impl Drop for Shared<'_> {

@@ -36,7 +36,10 @@ mod mapped {
         pub(crate) fn new(frames: usize, page_size: PageSize) -> Result<Self> {
             let bytes = frames * page_size.bytes();
             let refused = |source: std::io::Error| {
-                Error::new(ErrorKind::OverLimit, format!("the system gives no {bytes} bytes for the pool: {source}"))
+                Error::new(
+                    ErrorKind::OverLimit,
+                    format!("the system gives no {bytes} bytes for the pool: {source}"),
+                )
             };
             let mut map = MmapOptions::new().len(bytes + HUGE_BYTES).map_anon().map_err(refused)?;
             // Huge pages are a wish: without them the pool is slower, not wrong.

@@ -322,7 +322,14 @@ impl Pool {
     }
 
     /// Fills a frame that this thread holds exclusively and has entered in the translation array.
-    fn load(&self, open: &OpenFile, index: u32, wanted: Resident, entry: Entry, access: &Access<'_>) -> Result<()> {
+    fn load(
+        &self,
+        open: &OpenFile,
+        index: u32,
+        wanted: Resident,
+        entry: Entry,
+        access: &Access<'_>,
+    ) -> Result<()> {
         let frame = self.frame(index);
         let loaded = self.read_page(open, index, wanted, entry);
         if loaded.is_err() {
@@ -352,7 +359,8 @@ impl Pool {
         let into = buffer.get_or_insert_with(|| AlignedBuf::new(bytes));
         let result = open.pages.read(wanted.page(), into).and_then(|()| {
             verify(into, self.store_seed, wanted.file(), wanted.page())?;
-            let psn = aether_types::Psn::new(u64::from_le_bytes(into[8..16].try_into().expect("eight bytes")));
+            let psn =
+                aether_types::Psn::new(u64::from_le_bytes(into[8..16].try_into().expect("eight bytes")));
             if !entry.accepts(psn) {
                 return Err(Error::corruption(format!(
                     "the file holds {psn} of the page, but a later one was written back: a write was lost"

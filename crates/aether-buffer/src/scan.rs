@@ -99,9 +99,11 @@ impl Pool {
             return;
         }
         let Ok(open) = self.open_file(file) else { return };
-        let absent = pages.into_iter().filter(|page| {
-            page.get() < PageNo::END && open.translation.get(*page).frame().is_none()
+        let absent = pages
+            .into_iter()
+            .filter(|page| page.get() < PageNo::END && open.translation.get(*page).frame().is_none());
+        absent.for_each(|page| {
+            self.prefetcher.push(Wish { resident: Resident::new(file, page), ring: ring.clone() })
         });
-        absent.for_each(|page| self.prefetcher.push(Wish { resident: Resident::new(file, page), ring: ring.clone() }));
     }
 }

@@ -86,7 +86,7 @@ impl BTree {
         let manager = txn.manager().clone();
         let stream = txn.begin_write()?.stream();
         let (root, plan) = {
-            let mut mtr = manager.store().mtr(stream, MTR_BYTES)?;
+            let mut mtr = manager.store().mtr(stream, mtr_bytes(manager.store()))?;
             let page = mtr.allocate()?;
             let root = mtr.page_no(page);
             mtr.op(page, PageOp::NodeInit(NodeImage::leaf(id, None, None)))?;
@@ -148,14 +148,20 @@ impl BTree {
     fn check_key(&self, key: &[u8]) -> Result<()> {
         let largest = limits::key_bytes_max(self.store().page_size());
         if key.len() > largest {
-            return Err(Error::invalid(format!("a key of {} bytes; at most {largest} are allowed", key.len())).at_key(key));
+            return Err(Error::invalid(format!(
+                "a key of {} bytes; at most {largest} are allowed",
+                key.len()
+            ))
+            .at_key(key));
         }
         Ok(())
     }
 }
 
-/// Bytes of log that a group of this crate takes at the most: three pages' images and their operations.
-pub(crate) const MTR_BYTES: usize = 3 * 65536 + 16384;
+/// Bytes of log that a group of this crate takes at the most: no group carries more than what two pages hold.
+pub(crate) fn mtr_bytes(store: &Store) -> usize {
+    store.group_bytes()
+}
 
 impl Index for BTree {
     fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {

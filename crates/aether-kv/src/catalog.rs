@@ -62,7 +62,10 @@ fn dropped_key(id: u32) -> Vec<u8> {
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let largest = limits::KEYSPACE_NAME_BYTES_MAX;
     if name.is_empty() || name.len() > largest {
-        return Err(Error::invalid(format!("a keyspace's name has 1 to {largest} bytes, not {}", name.len())));
+        return Err(Error::invalid(format!(
+            "a keyspace's name has 1 to {largest} bytes, not {}",
+            name.len()
+        )));
     }
     Ok(())
 }
@@ -125,7 +128,12 @@ impl Catalog {
         Ok(entry)
     }
 
-    fn with_prefix<T>(&self, view: &ReadView, prefix: u8, mut each: impl FnMut(&[u8], &[u8]) -> Result<T>) -> Result<Vec<T>> {
+    fn with_prefix<T>(
+        &self,
+        view: &ReadView,
+        prefix: u8,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut cursor = Cursor::new(self.0.clone());
         cursor.seek(&[prefix]);
         let mut found = Vec::new();
@@ -139,7 +147,8 @@ impl Catalog {
     pub(crate) fn list(&self, view: &ReadView) -> Result<Vec<(String, Entry)>> {
         let mut all = vec![(DEFAULT_NAME.to_owned(), self.find(view, DEFAULT_NAME)?)];
         all.extend(self.with_prefix(view, b'n', |name, value| {
-            let name = String::from_utf8(name.to_vec()).map_err(|_| Error::corruption("a keyspace's name is not UTF-8"))?;
+            let name = String::from_utf8(name.to_vec())
+                .map_err(|_| Error::corruption("a keyspace's name is not UTF-8"))?;
             Ok((name, decode(value)?))
         })?);
         Ok(all)

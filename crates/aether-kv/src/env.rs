@@ -91,8 +91,11 @@ impl DbEnv {
                 other => return other,
             }
             let mut txn = self.begin()?;
-            match self.create_keyspace(&mut txn, name, KeyspaceOptions::default()).and_then(|_| txn.commit()) {
-                Err(error) if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => return Err(error),
+            match self.create_keyspace(&mut txn, name, KeyspaceOptions::default()).and_then(|_| txn.commit())
+            {
+                Err(error) if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
+                    return Err(error);
+                }
                 _ => {}
             }
         }

@@ -95,7 +95,11 @@ impl<'a> Iter<'a> {
                 continue;
             }
             let taken = Bound::Excluded(row.0.clone());
-            if forward { self.lower = taken } else { self.upper = taken }
+            if forward {
+                self.lower = taken
+            } else {
+                self.upper = taken
+            }
             return Some(Ok(row));
         }
     }

@@ -139,7 +139,10 @@ impl DbEnv {
             aborts: txns.aborts,
             active_txns: txns.known,
             oldest_snapshot: txns.oldest_snapshot.map(|at| at.get()),
-            keyspaces: all.iter().map(|(name, entry)| self.keyspace_stat(name, entry, full)).collect::<Result<_>>()?,
+            keyspaces: all
+                .iter()
+                .map(|(name, entry)| self.keyspace_stat(name, entry, full))
+                .collect::<Result<_>>()?,
         })
     }
 

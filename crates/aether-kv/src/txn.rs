@@ -76,7 +76,13 @@ impl Txn {
     ///
     /// # Errors
     /// As [`Txn::put`]; `InvalidInput` if `from` ends early: then only abort remains.
-    pub fn put_stream(&mut self, keyspace: &Keyspace, key: &[u8], length: u64, from: &mut dyn Read) -> Result<()> {
+    pub fn put_stream(
+        &mut self,
+        keyspace: &Keyspace,
+        key: &[u8],
+        length: u64,
+        from: &mut dyn Read,
+    ) -> Result<()> {
         keyspace.tree.put_from(self.inner_mut()?, key, length, from)
     }
 
@@ -144,7 +150,8 @@ impl Txn {
     /// Commits: visible to others on return. The handle tells when the commit is durable; with `Durability::None` that
     /// is whenever somebody flushes the log.
     pub fn commit_with(mut self, durability: Durability) -> Result<CommitHandle> {
-        let inner = self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))?;
+        let inner =
+            self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))?;
         let handle = inner.commit_with(durability)?;
         self.after_commit(handle.timestamp())?;
         Ok(CommitHandle::new(handle))

@@ -47,7 +47,13 @@ impl PageFile {
     ///
     /// # Errors
     /// `AlreadyExists`, `Full`, `Io`.
-    pub fn create(vfs: &dyn Vfs, path: &Path, store: StoreId, id: FileId, page_size: PageSize) -> Result<Self> {
+    pub fn create(
+        vfs: &dyn Vfs,
+        path: &Path,
+        store: StoreId,
+        id: FileId,
+        page_size: PageSize,
+    ) -> Result<Self> {
         let file = vfs.open(path, options(Create::New))?;
         file.write_at(0, &header_page(store, id, page_size))?;
         Ok(Self { file, path: path.to_path_buf(), id, page_size })
@@ -113,7 +119,9 @@ fn check_header(bytes: &[u8], store: StoreId, id: FileId, page_size: PageSize) -
     if version != VERSION || required & !KNOWN_REQUIRED != 0 {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the page file has version {version}, required features {required:#x}; this build knows version {VERSION}"),
+            format!(
+                "the page file has version {version}, required features {required:#x}; this build knows version {VERSION}"
+            ),
         ));
     }
     if reader.u32()? as usize != page_size.bytes() {

@@ -43,8 +43,8 @@ pub mod space_map;
 mod check;
 mod op;
 
-pub use file::PageFile;
 pub use check::check_page;
+pub use file::PageFile;
 pub use header::PageType;
 pub use op::{Clean, PageOp};
 pub use page_mut::PageMut;

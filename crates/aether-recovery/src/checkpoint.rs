@@ -4,6 +4,7 @@
 //! positions (P5), then the active transactions; it is written to the log, and stands in the control file once
 //! every stream is durable up to those vectors. It never goes back. Nothing is stopped for it.
 
+use crate::control::{Control, IncarnationEntry};
 use crate::group;
 use crate::store::Store;
 use aether_types::{Lsn, Lv, Result, StreamId};
@@ -96,15 +97,13 @@ impl Store {
         let durable = self.durable.as_ref().expect("only a store with a log takes checkpoints");
         let mut now = *self.redo_start.lock();
         now.join(&start);
-        let mut retained = now;
         durable.control.lock().update(|control| {
             control.redo_start = now;
             control.checkpoint = Some((StreamId::new(0), record));
-            drop_old_incarnations(control, &now);
-            retained = now;
+            drop_old_incarnations(control, log);
         })?;
         *self.redo_start.lock() = now;
-        log.truncate_below(&retained)
+        log.truncate_below(&now)
     }
 
     /// Checkpoints in numbers.
@@ -139,8 +138,7 @@ impl Store {
 }
 
 /// An incarnation's pair is dropped only when the log below its start is gone (L1); the newest one stays.
-fn drop_old_incarnations(control: &mut crate::control::Control, redo_start: &Lv) {
-    while control.incarnations.len() > 1 && redo_start.covers(&control.incarnations[1].start) {
-        control.incarnations.remove(0);
-    }
+fn drop_old_incarnations(control: &mut Control, log: &Wal) {
+    let known: Vec<_> = control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
+    control.incarnations.drain(..log.outlived(&known));
 }

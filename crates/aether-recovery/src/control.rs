@@ -3,10 +3,12 @@
 //! Two slots of 32 KiB, written alternately, each in one durable write; the valid one with the higher number
 //! counts. A torn write therefore leaves the other slot.
 
-use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageSize, Reader, Result, StoreId, StreamId, Timestamp};
+use aether_sync::Arc;
+use aether_types::{
+    Error, ErrorKind, FileId, Lsn, Lv, PageSize, Reader, Result, StoreId, StreamId, Timestamp,
+};
 use aether_types::{TxnId, Writer, checksum, limits::STREAMS_MAX};
 use aether_vfs::{AlignedBuf, Create, Env, File, Mode, OpenOptions};
-use aether_sync::Arc;
 use aether_wal::Incarnation;
 use std::path::Path;
 
@@ -97,7 +99,10 @@ impl Control {
         if HEAD_BYTES + body.len() > SLOT_BYTES {
             return Err(Error::new(
                 ErrorKind::OverLimit,
-                format!("the retained log spans {} incarnations, more than the control file holds", self.incarnations.len()),
+                format!(
+                    "the retained log spans {} incarnations, more than the control file holds",
+                    self.incarnations.len()
+                ),
             ));
         }
         Ok(body)
@@ -122,7 +127,11 @@ impl Control {
         let mut incarnations = Vec::new();
         for _ in 0..count {
             let epoch = reader.u64()?;
-            incarnations.push(IncarnationEntry { epoch, cut: read_lv(&mut reader)?, start: read_lv(&mut reader)? });
+            incarnations.push(IncarnationEntry {
+                epoch,
+                cut: read_lv(&mut reader)?,
+                start: read_lv(&mut reader)?,
+            });
         }
         reader.finish()?;
         if !(1..=STREAMS_MAX).contains(&(streams as usize)) {
@@ -179,7 +188,9 @@ fn parse(slot: &[u8]) -> Result<Control> {
     if version != VERSION || required & !KNOWN_REQUIRED != 0 {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the store has format version {version}, required features {required:#x}; this build knows version {VERSION}"),
+            format!(
+                "the store has format version {version}, required features {required:#x}; this build knows version {VERSION}"
+            ),
         ));
     }
     Control::decode(body)
@@ -228,7 +239,10 @@ impl ControlFile {
         let mut next = self.current.clone();
         change(&mut next);
         next.number += 1;
-        let file = self.file.as_ref().ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the store is open for reading"))?;
+        let file = self
+            .file
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the store is open for reading"))?;
         file.write_at((next.number % 2) * SLOT_BYTES as u64, &frame(&next.encode()?))?;
         self.current = next;
         Ok(())

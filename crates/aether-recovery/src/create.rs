@@ -8,14 +8,14 @@ use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile};
 use crate::space::Space;
 use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
 use crate::{open::LOCK_NAME, rank};
+use aether_page::node::NodeImage;
+use aether_page::space_map::{self, PageState};
 use aether_page::{PageFile, PageMut, PageOp, PageType, View, copy_for_write, header, seal};
 use aether_sync::atomic::AtomicU64;
 use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
 use aether_vfs::{AlignedBuf, Entry, Env};
-use aether_page::node::NodeImage;
-use aether_page::space_map::{self, PageState};
 use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, Pool, PoolParts};
 use std::path::{Path, PathBuf};
@@ -80,13 +80,17 @@ fn clear_leftovers(env: &Env, home: &Path) -> Result<()> {
 }
 
 fn check_is_ours(entries: &[Entry], ours: &[&str], home: &Path) -> Result<()> {
-    let Some(other) = entries.iter().find(|entry| !ours.contains(&entry.name.as_str())) else { return Ok(()) };
+    let Some(other) = entries.iter().find(|entry| !ours.contains(&entry.name.as_str())) else {
+        return Ok(());
+    };
     if is_part_of_a_store(&other.name) {
         let what = "the store's control file is missing; restore it from a backup, nothing was changed";
         return Err(Error::corruption(what).at_path(&home.join(CONTROL_NAME)));
     }
     let name = &other.name;
-    let what = format!("the directory is no store and not empty: it holds `{name}`; give an empty or a new directory");
+    let what = format!(
+        "the directory is no store and not empty: it holds `{name}`; give an empty or a new directory"
+    );
     Err(Error::invalid(what).at_path(home))
 }
 
@@ -119,7 +123,10 @@ fn initial_pages(page_size: PageSize, trees: u32) -> Vec<(PageNo, Vec<PageOp<'st
         (ROOTS_PAGE, vec![PageOp::FixedInit { record_size: 16, owner: 0, link: 0 }]),
     ];
     pages.extend((0..trees).map(|tree| {
-        (FIRST_TREE_ROOT.offset(u64::from(tree)), vec![PageOp::NodeInit(NodeImage::leaf(tree + 1, None, None))])
+        (
+            FIRST_TREE_ROOT.offset(u64::from(tree)),
+            vec![PageOp::NodeInit(NodeImage::leaf(tree + 1, None, None))],
+        )
     }));
     pages
 }
@@ -154,7 +161,8 @@ impl Store {
         let file = PageFile::create(&*env.vfs, &path, id, PAGES_FILE, page_size)?;
         write_initial_pages(&file, id, page_size, config.initial_trees)?;
         let budget = Budget::new(config.memory_bytes);
-        let parts = PoolParts { gate: Arc::new(NoGate), double_write: None, store: id, budget: budget.clone() };
+        let parts =
+            PoolParts { gate: Arc::new(NoGate), double_write: None, store: id, budget: budget.clone() };
         let pool = Pool::new(config.buffer.clone(), parts)?;
         pool.add_file(Arc::new(file));
         let space = OnceLock::new();

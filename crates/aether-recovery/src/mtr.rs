@@ -90,7 +90,10 @@ impl<'s, 'o> Mtr<'s, 'o> {
 
     /// The slot of a page that was added before.
     pub fn find(&self, file: FileId, page: PageNo) -> Option<PageSlot> {
-        let at = self.members.iter().position(|member| (member.guard.file(), member.guard.page_no()) == (file, page));
+        let at = self
+            .members
+            .iter()
+            .position(|member| (member.guard.file(), member.guard.page_no()) == (file, page));
         at.map(PageSlot)
     }
 
@@ -142,7 +145,8 @@ impl<'s, 'o> Mtr<'s, 'o> {
     /// Checks on a copy of the page that has the earlier operations applied.
     fn check_after_earlier(&self, slot: PageSlot, op: &PageOp<'o>) -> Result<()> {
         let guard = &self.members[slot.0].guard;
-        let copy: Vec<Word> = (0..guard.view().len_bytes() / 8).map(|at| Word::new(guard.view().word(at))).collect();
+        let copy: Vec<Word> =
+            (0..guard.view().len_bytes() / 8).map(|at| Word::new(guard.view().word(at))).collect();
         let apply = |op: &PageOp<'_>| op.apply(PageMut::new(&copy), guard.file(), guard.page_no());
         self.ops.iter().filter(|(other, _)| *other == slot).for_each(|(_, op)| apply(op));
         op.check(View::new(&copy)).map_err(|error| self.place(error, slot))

@@ -11,10 +11,10 @@ use crate::{group, rank};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
-use aether_types::{Error, ErrorKind, Lv, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
+use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
-use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts};
 use aether_wal::buffer::page as aether_page;
+use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts};
 use aether_wal::{Incarnation, Record, Scan, Wal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -84,13 +84,15 @@ impl Opening {
         }
         let control = ControlFile::open(&env, home, true)?;
         let config = adopt(config, control.current());
+        crate::store::check_config(&config)?;
         Ok(Self { env, home: home.to_path_buf(), config, lock, control })
     }
 
     /// Reads the log and cuts it; writes nothing.
     pub fn scan(self) -> Result<Scanned> {
         let control = self.control.current();
-        let incarnations: Vec<Incarnation> = control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
+        let incarnations: Vec<Incarnation> =
+            control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
         let scan = Scan::open(
             &self.env,
             &self.home,
@@ -137,8 +139,8 @@ impl Scanned {
         let clean = current.clean_end.is_some();
         let control = Arc::new(Mutex::new(rank::CONTROL, control));
         let budget = Budget::new(config.memory_bytes);
-        let work = RedoLog::read(&scan, &current, clean)?;
-        let log = Wal::resume(scan, config.wal.clone(), begin_incarnation(control.clone()))?;
+        let found = Analysis::read(&scan, &current, clean)?;
+        let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
             log.start()?;
         }
@@ -170,7 +172,11 @@ impl Scanned {
             redo_start: Mutex::new(rank::REDO_START, current.redo_start),
             config,
         });
-        let losers = work.apply(&store, &mut report)?;
+        if !clean {
+            redo_all(&scan, &current, &store, &mut report)?;
+        }
+        report.log_bytes = found.bytes;
+        let losers = found.enter_losers(&store);
         let _ = store.space.set(Space::new(count_maps(&store)?));
         report.losers = losers.len();
         Ok(Redone { store, losers, report, timestamp_floor: current.timestamp_floor })
@@ -184,7 +190,9 @@ fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageF
 
 /// What the log calls, once the tail is rewritten, before its first append: the control file learns of the
 /// incarnation, the ids it reserves, and that the store is not clean any more.
-fn begin_incarnation(control: Arc<Mutex<ControlFile>>) -> Box<dyn Fn(&Incarnation) -> Result<()> + Send + Sync> {
+fn begin_incarnation(
+    control: Arc<Mutex<ControlFile>>,
+) -> Box<dyn Fn(&Incarnation) -> Result<()> + Send + Sync> {
     Box::new(move |incarnation| {
         control.lock().update(|control| {
             control.incarnations.push(IncarnationEntry::from_wal(incarnation));
@@ -236,41 +244,29 @@ impl Redone {
     }
 }
 
-/// What redo will do, taken from the scan before the log is resumed.
-struct RedoLog {
-    parts: Vec<LoggedGroup>,
+/// What the log says of transactions.
+struct Analysis {
     losers: BTreeMap<TxnId, (StreamId, UndoPtr)>,
+    ended: BTreeSet<TxnId>,
     bytes: u64,
 }
 
-/// A group as it stood in the log.
-pub(crate) struct LoggedGroup {
-    pub(crate) stream: StreamId,
-    pub(crate) lsn: aether_types::Lsn,
-    pub(crate) lv: Lv,
-    pub(crate) body: Box<[u8]>,
-}
-
-impl RedoLog {
+impl Analysis {
     fn read(scan: &Scan, control: &Control, clean: bool) -> Result<Self> {
-        let mut this = Self { parts: Vec::new(), losers: BTreeMap::new(), bytes: 0 };
+        let mut this = Self { losers: BTreeMap::new(), ended: BTreeSet::new(), bytes: 0 };
         if clean {
             return Ok(this);
         }
-        let mut ended = BTreeSet::new();
-        for stream in scan.streams().collect::<Vec<_>>() {
-            let from = control.redo_start.get(stream);
-            scan.for_each(stream, from, &mut |record| {
-                let checkpoint = control.checkpoint == Some((record.stream, record.lsn));
-                this.note(&record, checkpoint, &mut ended)
-                    .map_err(|error| error.at_offset(record.lsn.get()))
-            })?;
-        }
-        this.losers.retain(|id, _| !ended.contains(id));
+        for_each(scan, control, &mut |record| {
+            let is_checkpoint = control.checkpoint == Some((record.stream, record.lsn));
+            this.note(&record, is_checkpoint)
+        })?;
+        let Self { losers, ended, .. } = &mut this;
+        losers.retain(|id, _| !ended.contains(id));
         Ok(this)
     }
 
-    fn note(&mut self, record: &Record<'_>, is_checkpoint: bool, ended: &mut BTreeSet<TxnId>) -> Result<()> {
+    fn note(&mut self, record: &Record<'_>, is_checkpoint: bool) -> Result<()> {
         self.bytes += record.end.since(record.lsn);
         let mut reader = Reader::new(record.body);
         match record.kind {
@@ -278,11 +274,9 @@ impl RedoLog {
                 if let (Some((id, head)), _) = group::read_head(&mut reader)? {
                     self.losers.insert(id, (record.stream, head));
                 }
-                let body = record.body.into();
-                self.parts.push(LoggedGroup { stream: record.stream, lsn: record.lsn, lv: record.lv, body });
             }
             group::COMMIT | group::END => {
-                ended.insert(TxnId::new(reader.varint()?));
+                self.ended.insert(TxnId::new(reader.varint()?));
             }
             group::CHECKPOINT if is_checkpoint => {
                 for (id, stream, head) in group::read_checkpoint(record.body)? {
@@ -295,20 +289,34 @@ impl RedoLog {
         Ok(())
     }
 
-    fn apply(self, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<Vec<Loser>> {
-        report.log_bytes = self.bytes;
-        let mut redo = Redo::new(store);
-        for logged in &self.parts {
-            redo.group(logged)?;
-        }
-        redo.finish(report)?;
-        let entered = |(id, (stream, head))| {
-            let active = crate::ActiveTxn::new(id, stream, head);
-            store.active.insert(active);
+    /// Losers are active transactions again, until their rollback has ended.
+    fn enter_losers(self, store: &Store) -> Vec<Loser> {
+        let enter = |(id, (stream, head))| {
+            store.active.insert(crate::ActiveTxn::new(id, stream, head));
             Loser { id, stream, undo_head: head }
         };
-        Ok(self.losers.into_iter().map(entered).collect())
+        self.losers.into_iter().map(enter).collect()
     }
+}
+
+/// Every record from the redo start to the cut, stream by stream; an error names its position.
+fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()> {
+    for stream in scan.streams() {
+        scan.for_each(stream, control.redo_start.get(stream), &mut |record| {
+            let lsn = record.lsn.get();
+            each(record).map_err(|error| error.at_offset(lsn))
+        })?;
+    }
+    Ok(())
+}
+
+fn redo_all(scan: &Scan, control: &Control, store: &Store, report: &mut RecoveryReport) -> Result<()> {
+    let mut redo = Redo::new(store);
+    for_each(scan, control, &mut |record| match record.kind {
+        group::GROUP => redo.group(&record),
+        _ => Ok(()),
+    })?;
+    redo.finish(report)
 }
 
 impl Store {

@@ -6,17 +6,18 @@
 //! corruption, reported, never skipped (P2).
 
 use crate::group::{self, PagePart};
-use crate::open::{LoggedGroup, RecoveryReport};
+use crate::open::RecoveryReport;
 use crate::store::Store;
 use aether_page::{PageMut, PageOp, Swip, View};
 use aether_sync::word::Word;
 use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Reader, Result, StreamId};
+use aether_wal::Record;
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
 use std::collections::BTreeMap;
 
 /// Changes of one page that wait for earlier ones, by sequence number.
-type Waiting<'l> = BTreeMap<Psn, Change<'l>>;
+type Waiting = BTreeMap<Psn, Change<'static>>;
 
 struct Change<'l> {
     ops: Vec<PageOp<'l>>,
@@ -26,42 +27,58 @@ struct Change<'l> {
 }
 
 impl Change<'_> {
+    fn into_owned(self) -> Change<'static> {
+        let ops = self.ops.into_iter().map(PageOp::into_owned).collect();
+        Change { ops, stream: self.stream, lsn: self.lsn, lv: self.lv }
+    }
+
     fn begins_life(&self) -> bool {
         self.ops.first().is_some_and(PageOp::is_init)
     }
 }
 
 /// Redo under way.
-pub(crate) struct Redo<'l> {
-    store: &'l Store,
-    waiting: BTreeMap<(FileId, PageNo), Waiting<'l>>,
+pub(crate) struct Redo<'s> {
+    store: &'s Store,
+    waiting: BTreeMap<(FileId, PageNo), Waiting>,
     groups: u64,
     redone: u64,
     skipped: u64,
 }
 
-impl<'l> Redo<'l> {
-    pub(crate) fn new(store: &'l Store) -> Self {
+impl<'s> Redo<'s> {
+    pub(crate) fn new(store: &'s Store) -> Self {
         Self { store, waiting: BTreeMap::new(), groups: 0, redone: 0, skipped: 0 }
     }
 
     /// Applies what can be applied of a group; the rest waits.
-    pub(crate) fn group(&mut self, logged: &'l LoggedGroup) -> Result<()> {
-        let mut reader = Reader::new(&logged.body);
+    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
+        let mut reader = Reader::new(record.body);
         let (_, pages) = group::read_head(&mut reader)?;
         for _ in 0..pages {
             let PagePart { file, page, psn, ops } = group::read_page(&mut reader, self.store.page_size())?;
-            let change = Change { ops, stream: logged.stream, lsn: logged.lsn, lv: logged.lv };
+            let change = Change { ops, stream: record.stream, lsn: record.lsn, lv: record.lv };
             self.change(file, page, psn, change)?;
         }
         self.groups += 1;
         reader.finish()
     }
 
-    fn change(&mut self, file: FileId, page: PageNo, psn: Psn, change: Change<'l>) -> Result<()> {
+    fn change(&mut self, file: FileId, page: PageNo, psn: Psn, change: Change<'_>) -> Result<()> {
         let waiting = self.waiting.entry((file, page)).or_default();
-        waiting.insert(psn, change);
-        let Some(mut guard) = fix(self.store, file, page, waiting)? else { return Ok(()) };
+        let Some(mut guard) = fix(self.store, file, page, change.begins_life())? else {
+            waiting.insert(psn, change.into_owned());
+            return Ok(());
+        };
+        // Nearly always the change is the next one, or there already, and nothing waits.
+        match psn {
+            psn if psn <= guard.psn() => self.skipped += 1,
+            psn if psn == guard.psn().next() || change.begins_life() => {
+                apply(&mut guard, psn, &change)?;
+                self.redone += 1;
+            }
+            psn => drop(waiting.insert(psn, change.into_owned())),
+        }
         while let Some((psn, change)) = next(waiting, guard.psn(), &mut self.skipped) {
             apply(&mut guard, psn, &change)?;
             self.redone += 1;
@@ -81,7 +98,9 @@ impl<'l> Redo<'l> {
         let first = waiting.first_key_value().map_or(Psn::default(), |(psn, _)| *psn);
         let found = self.store.pool().exclusive(file, Swip::new(page)).map(|guard| guard.psn());
         Err(match found {
-            Ok(psn) => Error::corruption(format!("the page stands at {psn}, the log goes on at {first}: a change is missing")),
+            Ok(psn) => Error::corruption(format!(
+                "the page stands at {psn}, the log goes on at {first}: a change is missing"
+            )),
             Err(error) => error,
         }
         .at_file(file)
@@ -89,21 +108,22 @@ impl<'l> Redo<'l> {
     }
 }
 
-/// The page, or none if its bytes are damaged and no waiting change begins a life.
-fn fix<'s>(store: &'s Store, file: FileId, page: PageNo, waiting: &Waiting<'_>) -> Result<Option<Exclusive<'s>>> {
+/// The page, or none if its bytes are damaged and nothing begins its life anew.
+fn fix(store: &Store, file: FileId, page: PageNo, begins_life: bool) -> Result<Option<Exclusive<'_>>> {
     store.check_page(page)?;
     match store.pool().exclusive(file, Swip::new(page)) {
         Ok(guard) => Ok(Some(guard)),
         Err(error) if error.kind() != ErrorKind::Corruption => Err(error),
-        Err(_) if waiting.values().any(Change::begins_life) => store.pool().create(file, page).map(Some),
+        Err(_) if begins_life => store.pool().create(file, page).map(Some),
         Err(_) => Ok(None),
     }
 }
 
 /// Takes the next applicable change out of those waiting, dropping those that the page already has.
-fn next<'l>(waiting: &mut Waiting<'l>, at: Psn, skipped: &mut u64) -> Option<(Psn, Change<'l>)> {
+fn next(waiting: &mut Waiting, at: Psn, skipped: &mut u64) -> Option<(Psn, Change<'static>)> {
     // A later life makes everything below its beginning void.
-    let life = waiting.iter().rev().find(|(psn, change)| **psn > at && change.begins_life()).map(|(psn, _)| *psn);
+    let life =
+        waiting.iter().rev().find(|(psn, change)| **psn > at && change.begins_life()).map(|(psn, _)| *psn);
     let from = life.unwrap_or(at.next());
     let kept = waiting.split_off(&from);
     *skipped += waiting.len() as u64;

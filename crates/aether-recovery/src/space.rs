@@ -126,7 +126,9 @@ impl<'s, 'o> Mtr<'s, 'o> {
     fn taken_in(&self, slot: PageSlot) -> usize {
         self.named(slot)
             .filter_map(|op| match op {
-                PageOp::MapSet { first, count, state, .. } if *state != PageState::Free => Some(first + count),
+                PageOp::MapSet { first, count, state, .. } if *state != PageState::Free => {
+                    Some(first + count)
+                }
                 _ => None,
             })
             .max()
@@ -152,7 +154,10 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let (map_page, index) = map_place(store, first)?;
         let map = (map_page.get() - 1) / (covered + 1);
         let slot = self.map_slot(map, covered)?;
-        self.op(slot, PageOp::MapSet { first: index, count: count as usize, state: PageState::Free, psn_floor: psn })?;
+        self.op(
+            slot,
+            PageOp::MapSet { first: index, count: count as usize, state: PageState::Free, psn_floor: psn },
+        )?;
         store.space().first_map.fetch_min(map, Relaxed);
         Ok(())
     }

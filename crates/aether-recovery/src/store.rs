@@ -77,6 +77,24 @@ pub struct Store {
     pub(crate) redo_start: Mutex<Lv>,
 }
 
+pub(crate) fn group_bytes(page_size: PageSize) -> usize {
+    2 * page_size.bytes() + 4096
+}
+
+/// Refuses a log whose ring is too small for the largest group of a page size.
+pub(crate) fn check_config(config: &StoreConfig) -> Result<()> {
+    let (page_size, ring) = (config.buffer.page_size, config.wal.ring_bytes);
+    let needed = group_bytes(page_size);
+    if config.wal.group_bytes_max() < needed {
+        return Err(Error::invalid(format!(
+            "a log ring of {ring} bytes is too small for pages of {} bytes; give it at least {}",
+            page_size.bytes(),
+            (4 * needed).next_power_of_two()
+        )));
+    }
+    Ok(())
+}
+
 impl Store {
     /// The pool.
     pub fn pool(&self) -> &Arc<Pool> {
@@ -127,6 +145,16 @@ impl Store {
         self.space.get().expect("the space map is found before the store is handed out")
     }
 
+    /// Bytes of log that a mini-transaction may ask for in general: what two pages hold, and some.
+    pub fn group_bytes(&self) -> usize {
+        group_bytes(self.page_size())
+    }
+
+    /// Bytes of log that a mini-transaction may ask for at the most.
+    pub fn group_bytes_max(&self) -> usize {
+        self.config.wal.group_bytes_max()
+    }
+
     /// The stream that the next transaction should use.
     pub fn pick_stream(&self) -> StreamId {
         let streams = self.streams() as u64;
@@ -167,7 +195,14 @@ impl Store {
 
     /// The table forgets the transaction only after its last record is in the log: a checkpoint between the two
     /// lists it, and the record, which lies above the checkpoint's positions, ends it.
-    fn append_last(&self, txn: &ActiveTxn, kind: u8, deps: &Lv, body: &[u8], credit: Option<Credit<'_>>) -> Lv {
+    fn append_last(
+        &self,
+        txn: &ActiveTxn,
+        kind: u8,
+        deps: &Lv,
+        body: &[u8],
+        credit: Option<Credit<'_>>,
+    ) -> Lv {
         let lv = match (self.log(), credit) {
             (Some(log), Some(credit)) => log.append(credit, kind, deps, body).lv,
             _ => Lv::ZERO,

@@ -136,7 +136,8 @@ impl Txn {
             None => CommitHandle { lv: self.view.deps(), manager: manager.clone(), at: None },
             Some(writer) => {
                 let credit = manager.store.last_credit(&writer.active);
-                let published = credit.map(|credit| manager.publish(&writer.state, &writer.active, credit, self.view.deps()));
+                let published = credit
+                    .map(|credit| manager.publish(&writer.state, &writer.active, credit, self.view.deps()));
                 let (at, lv) = match published {
                     Ok(published) => published,
                     Err(error) => {
@@ -160,7 +161,10 @@ impl Txn {
 
     pub(crate) fn check_usable(&self) -> Result<()> {
         if self.over {
-            return Err(Error::new(ErrorKind::TxnOver, "the transaction is over after an earlier error; abort it"));
+            return Err(Error::new(
+                ErrorKind::TxnOver,
+                "the transaction is over after an earlier error; abort it",
+            ));
         }
         Ok(())
     }
@@ -178,7 +182,7 @@ impl TxnManager {
         credit: Option<aether_recovery::wal::Credit<'_>>,
         deps: Lv,
     ) -> (Timestamp, Lv) {
-        let bound = Timestamp::new(self.clock.load(core::sync::atomic::Ordering::Acquire));
+        let bound = Timestamp::new(self.clock.load(aether_sync::atomic::Ordering::Acquire));
         state.publish_committing(bound);
         self.pending.lock().push(state.clone());
         let at = Timestamp::new(self.clock.fetch_add(1, AcqRel) + 1);

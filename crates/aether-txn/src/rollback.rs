@@ -18,7 +18,13 @@ use aether_types::{Error, ErrorKind, Result, Timestamp};
 pub trait UndoHandler: Send + Sync + 'static {
     /// Undoes the change that `record`, standing at `pointer`, describes, as one mini-transaction that is part of
     /// `txn` with `record.previous` as its undo head; also if there is nothing left to undo.
-    fn undo(&self, manager: &Arc<TxnManager>, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<()>;
+    fn undo(
+        &self,
+        manager: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()>;
 
     /// Frees the extents behind a stub that no version refers to any more.
     fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()>;
@@ -43,9 +49,11 @@ impl TxnManager {
     fn undo_until(self: &Arc<Self>, txn: &ActiveTxn, until: UndoPtr) -> Result<()> {
         while txn.undo_head() != until {
             let head = txn.undo_head();
-            let missing = || Error::corruption("an undo record is missing").at_page(head.page()).at_txn(txn.id());
+            let missing =
+                || Error::corruption("an undo record is missing").at_page(head.page()).at_txn(txn.id());
             let bytes = self.read_undo(head)?.ok_or_else(missing)?;
-            let record = UndoRecord::decode(&bytes).map_err(|error| error.at_page(head.page()).at_txn(txn.id()))?;
+            let record =
+                UndoRecord::decode(&bytes).map_err(|error| error.at_page(head.page()).at_txn(txn.id()))?;
             if record.txn != txn.id() {
                 return Err(missing());
             }

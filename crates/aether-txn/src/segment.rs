@@ -75,7 +75,13 @@ impl Segments {
             }
             let stream = StreamId::new(reader.u32()? as u8 % limits::STREAMS_MAX as u8);
             let stale = page_or_none(reader.u64()?);
-            segments.push(Segment { number: index as u32, stream, tail: None, pages: VecDeque::new(), stale });
+            segments.push(Segment {
+                number: index as u32,
+                stream,
+                tail: None,
+                pages: VecDeque::new(),
+                stale,
+            });
         }
         let count = segments.iter().map(|segment| segment.number + 1).max().unwrap_or(0);
         Ok(Self { idle: Mutex::new(rank::SEGMENTS, Idle { segments, count }) })
@@ -105,7 +111,10 @@ impl Segments {
             Fixed::new(roots.view()).capacity() as u32
         };
         if idle.count >= capacity {
-            return Err(Error::new(ErrorKind::OverLimit, format!("{capacity} transactions are writing at once")));
+            return Err(Error::new(
+                ErrorKind::OverLimit,
+                format!("{capacity} transactions are writing at once"),
+            ));
         }
         idle.count += 1;
         Ok(Segment { number: idle.count - 1, stream, tail: None, pages: VecDeque::new(), stale: None })
@@ -192,7 +201,8 @@ impl Segment {
 
     fn free_front(&mut self, store: &Store, horizon: Timestamp) -> Result<()> {
         let last = self.pages.len() - 1;
-        let count = self.pages.iter().take(last.min(FREE_BATCH)).take_while(|(_, until)| *until <= horizon).count();
+        let count =
+            self.pages.iter().take(last.min(FREE_BATCH)).take_while(|(_, until)| *until <= horizon).count();
         let batch: Vec<PageNo> = self.pages.iter().take(count).map(|(page, _)| *page).collect();
         let rest = self.pages.get(count).map(|(page, _)| *page);
         self.free_pages(store, &batch, rest)?;

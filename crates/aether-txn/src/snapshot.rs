@@ -79,7 +79,13 @@ impl ReadView {
         manager.snapshots.enter(bound);
         let at = draw(manager);
         manager.snapshots.raise(bound, at);
-        Self { manager: manager.clone(), at, own: TxnId::NONE, active: None, deps: Mutex::new(rank::DEPS, Lv::ZERO) }
+        Self {
+            manager: manager.clone(),
+            at,
+            own: TxnId::NONE,
+            active: None,
+            deps: Mutex::new(rank::DEPS, Lv::ZERO),
+        }
     }
 
     pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {

@@ -142,9 +142,12 @@ impl Txn {
     }
 
     fn conflict(&self, writer: TxnId, key: &[u8], how: &str) -> Error {
-        Error::new(ErrorKind::Conflict, format!("the row is {how} by {writer}; abort and run the transaction again"))
-            .at_key(key)
-            .at_txn(self.id())
+        Error::new(
+            ErrorKind::Conflict,
+            format!("the row is {how} by {writer}; abort and run the transaction again"),
+        )
+        .at_key(key)
+        .at_txn(self.id())
     }
 
     /// Waits a little for another's commit to be published.

@@ -296,6 +296,11 @@ impl Wal {
         incarnations.iter().skip(1).take_while(|next| retained.covers(&next.start)).count()
     }
 
+    /// True once this open's incarnation has begun: it has written, or recovered.
+    pub fn is_started(&self) -> bool {
+        self.begin.is_done()
+    }
+
     /// The error that ended writing, if one did.
     pub fn poisoned(&self) -> Option<Error> {
         self.poison.failure()

@@ -21,7 +21,12 @@ struct Fixture {
 }
 
 fn config(frames: usize) -> BufferConfig {
-    BufferConfig { num_frames: frames, enable_page_provider: false, prefetch_threads: 0, ..BufferConfig::default() }
+    BufferConfig {
+        num_frames: frames,
+        enable_page_provider: false,
+        prefetch_threads: 0,
+        ..BufferConfig::default()
+    }
 }
 
 fn parts(env: &Env, gate: Arc<dyn FlushGate>) -> PoolParts {
@@ -141,7 +146,8 @@ fn a_damaged_page_is_reported_with_its_place() {
     write(&pool, 3, 1, 1);
     pool.flush_all().unwrap();
     assert!(pool.evict_page(FILE, PageNo::new(3)));
-    let raw = env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
+    let raw =
+        env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
     raw.write_at(3 * 4096 + 100, &[0xff]).unwrap();
     let error = pool.shared(FILE, swip(3)).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption);
@@ -154,7 +160,8 @@ fn a_lost_write_is_found() {
     let Fixture { pool, env, .. } = fixture(16);
     write(&pool, 3, 1, 1);
     pool.flush_all().unwrap();
-    let raw = env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
+    let raw =
+        env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
     let mut older = vec![0; 4096];
     raw.read_at(3 * 4096, &mut older).unwrap();
     write(&pool, 3, 2, 2);
@@ -170,7 +177,8 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     let Fixture { pool, env, file } = fixture(64);
     (1..20).for_each(|page| write(&pool, page, page, page));
     pool.flush_all().unwrap();
-    let raw = env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
+    let raw =
+        env.vfs.open(Path::new("home/pages"), OpenOptions { write: true, ..OpenOptions::default() }).unwrap();
     raw.write_at(7 * 4096 + 512, &[0; 512]).unwrap();
     let area = DoubleWrite::open(&env, Path::new("home"), STORE, PageSize::MIN).unwrap();
     let find = |id| (id == FILE).then(|| file.clone());
@@ -315,7 +323,9 @@ fn threads_lose_no_update() {
     let workers: Vec<_> = (0..4u64)
         .map(|id| {
             let pool = pool.clone();
-            thread::spawn("worker", move || (0..rounds).for_each(|round| bump(&pool, 1 + (id * 37 + round * 13) % pages)))
+            thread::spawn("worker", move || {
+                (0..rounds).for_each(|round| bump(&pool, 1 + (id * 37 + round * 13) % pages))
+            })
         })
         .collect();
     workers.into_iter().for_each(|worker| worker.join().unwrap());

@@ -87,7 +87,10 @@ impl BTree {
         expect(expected.level.is_none_or(|level| node.level() == level), "a node of the wrong level");
         expect(node.lower() == expected.lower, "the lower fence differs from the parent's separator");
         expect(node.upper() == expected.upper, "the upper fence differs from the parent's separator");
-        expect(self.store().page_state(expected.page)? == PageState::Used, "the space map says it is not in use");
+        expect(
+            self.store().page_state(expected.page)? == PageState::Used,
+            "the space map says it is not in use",
+        );
         let sound = problems.is_empty();
         found.problems.extend(problems.into_iter().map(|what| format!("{}: {what}", expected.page)));
         found.nodes += 1;
@@ -121,7 +124,9 @@ impl BTree {
                     _ => PageState::ExtentRest,
                 };
                 if self.store().page_state(page)? != wanted {
-                    found.problems.push(format!("{page}: the space map does not know it as part of an extent"));
+                    found
+                        .problems
+                        .push(format!("{page}: the space map does not know it as part of an extent"));
                 }
                 found.pages.push(page);
             }

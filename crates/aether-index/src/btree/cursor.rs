@@ -243,7 +243,11 @@ impl BTree {
     /// is no harm.
     fn read_ahead(&self, parent: &Optimistic<'_>, index: usize, forward: bool, ring: &Arc<ScanRing>) {
         let node = Node::new(parent.view());
-        let range = if forward { index + 1..(index + 1 + READ_AHEAD).min(node.count() + 1) } else { index.saturating_sub(READ_AHEAD)..index };
+        let range = if forward {
+            index + 1..(index + 1 + READ_AHEAD).min(node.count() + 1)
+        } else {
+            index.saturating_sub(READ_AHEAD)..index
+        };
         let pages: Vec<PageNo> = range.map(|index| node.child(index).page()).collect();
         if parent.validate().is_ok() {
             self.pool().prefetch(FILE, pages, ring);

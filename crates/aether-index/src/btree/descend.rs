@@ -4,8 +4,8 @@
 //! not changed, the child that was fixed is the right one and was so when its version was read.
 
 use super::{BTree, FILE, Stop};
-use aether_page::node::Node;
 use aether_page::Swip;
+use aether_page::node::Node;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
 use aether_types::{Error, Result};
@@ -63,7 +63,12 @@ impl BTree {
 
     /// The node of `level` towards a key; the root if the tree is not that high.
     #[inline]
-    pub(crate) fn node_at(&self, towards: Towards<'_>, level: u8, access: &Access<'_>) -> Result<Found<'_>, Stop> {
+    pub(crate) fn node_at(
+        &self,
+        towards: Towards<'_>,
+        level: u8,
+        access: &Access<'_>,
+    ) -> Result<Found<'_>, Stop> {
         let mut found = Found { node: self.root_guard(access)?, parent: None };
         loop {
             let node = Node::new(found.node.view());

@@ -73,7 +73,12 @@ impl BTree {
     }
 
     /// Runs `read` on the value of `key`, without allocating for it. `read` may call back into the store.
-    pub fn get_with<R>(&self, view: &ReadView, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+    pub fn get_with<R>(
+        &self,
+        view: &ReadView,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
         with_scratch(|value| Ok(self.get_into(view, key, value)?.then(|| read(value))))
     }
 

@@ -3,7 +3,7 @@
 //! A tree is freed from below, in groups that free a node's children and make the node an empty leaf: after a
 //! crash in between, the walk begins again and meets no page that is free already.
 
-use super::{BTree, FILE, MTR_BYTES};
+use super::{BTree, FILE, mtr_bytes};
 use aether_page::node::{Node, NodeImage};
 use aether_page::overflow::Stub;
 use aether_page::{PageOp, Swip, header};
@@ -14,11 +14,15 @@ use aether_txn::{TxnManager, UndoRecord};
 use aether_types::{ErrorKind, PageNo, Psn, Result};
 
 /// Frees the extents that an undo record lists, and moves the undo head, in one group.
-pub(crate) fn undo_extents(manager: &Arc<TxnManager>, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
+pub(crate) fn undo_extents(
+    manager: &Arc<TxnManager>,
+    txn: &ActiveTxn,
+    record: &UndoRecord<'_>,
+) -> Result<()> {
     let store = manager.store();
     let stub = Stub::decode(record.value)?;
     let floor = highest_psn(store, &stub, Psn::new(stub.checksum))?;
-    let mut mtr = store.mtr(txn.stream(), MTR_BYTES)?;
+    let mut mtr = store.mtr(txn.stream(), mtr_bytes(store))?;
     stub.extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
     mtr.in_txn(txn, record.previous);
     mtr.commit();
@@ -45,7 +49,7 @@ fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
 
 /// Frees the extents behind a stub that no version refers to any more. Blocks; holds no latch before.
 pub(crate) fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
-    let mut mtr = store.mtr(store.pick_stream(), MTR_BYTES)?;
+    let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
     free_stub(store, &mut mtr, stub)?;
     mtr.commit();
     Ok(())
@@ -66,7 +70,7 @@ impl BTree {
     /// Frees every page of the tree, the root too. Nobody else uses the tree any more. Blocks.
     pub fn free_all(&self) -> Result<()> {
         self.empty_node(self.root())?;
-        let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
         mtr.free(root)?;
         mtr.commit();
@@ -86,7 +90,7 @@ impl BTree {
         }
         children.iter().try_for_each(|child| self.empty_node(*child))?;
         let psns = children.iter().map(|child| psn_of(self.store(), *child)).collect::<Result<Vec<_>>>()?;
-        let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let node = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(node, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
         children.iter().zip(psns).try_for_each(|(child, psn)| mtr.free_run(*child, 1, psn))?;
@@ -105,7 +109,7 @@ impl BTree {
         if stubs.is_empty() {
             return Ok(());
         }
-        let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let leaf = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(leaf, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
         stubs.iter().try_for_each(|stub| free_stub(self.store(), &mut mtr, stub))?;

@@ -5,7 +5,7 @@
 //! anything has changed since, the attempt is dropped and begins again, so that nobody waits for anybody.
 
 use super::descend::{Found, Towards};
-use super::{BTree, FILE, MTR_BYTES, Stop, retry};
+use super::{BTree, FILE, Stop, mtr_bytes, retry};
 use aether_page::node::{Node, NodeImage, SplitPlan};
 use aether_page::{Clean, PageOp, Swip};
 use aether_txn::recovery::Mtr;
@@ -28,7 +28,7 @@ impl BTree {
 
     /// Strips and purges what is forgotten (T4); true if the row has room then.
     fn try_clean(&self, key: &[u8], value_len: usize) -> Result<bool, Stop> {
-        let mut mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
         let rows = self.cleanable(&Node::new(leaf.view()));
         let page = mtr.add(leaf);
@@ -75,7 +75,7 @@ impl BTree {
     }
 
     fn try_split(&self, key: &[u8], level: u8) -> Result<Split, Stop> {
-        let mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
         match parent {
             None => self.split_root(mtr, node.upgrade()?, key),
@@ -87,7 +87,12 @@ impl BTree {
     }
 
     /// A root that is full becomes the parent of two new nodes; it never moves.
-    fn split_root<'s>(&'s self, mut mtr: Mtr<'s, '_>, root: Exclusive<'s>, key: &[u8]) -> Result<Split, Stop> {
+    fn split_root<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        root: Exclusive<'s>,
+        key: &[u8],
+    ) -> Result<Split, Stop> {
         let node = Node::new(root.view());
         let plan = split_plan(&node, key)?;
         let left = node.image_of(0..plan.count, node.lower().as_deref(), Some(&plan.separator), plan.count);
@@ -165,7 +170,7 @@ impl BTree {
         let children = [above.child(left), above.child(left + 1)];
         parent.validate()?;
         // Log room first, then latches, downward.
-        let mtr = self.store().mtr(self.stream(), MTR_BYTES)?;
+        let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let parent = parent.upgrade()?;
         let [left_page, right_page] = children.map(|child| self.pool().exclusive(FILE, child));
         self.merge(mtr, parent, left, left_page?, right_page?)
@@ -186,7 +191,9 @@ impl BTree {
         left: Exclusive<'s>,
         right: Exclusive<'s>,
     ) -> Result<Option<bool>, Stop> {
-        let Some(image) = self.merged(&Node::new(left.view()), &Node::new(right.view())) else { return Ok(None) };
+        let Some(image) = self.merged(&Node::new(left.view()), &Node::new(right.view())) else {
+            return Ok(None);
+        };
         let above = Node::new(parent.view());
         if above.count() == 1 && parent.page_no() == self.root() {
             return self.collapse_root(mtr, parent, image, left, right).map(Some);
@@ -203,7 +210,8 @@ impl BTree {
     fn merged(&self, left: &Node<'_>, right: &Node<'_>) -> Option<NodeImage<'static>> {
         let page_bytes = self.store().page_size().bytes();
         let image = if left.is_leaf() { self.merged_leaves(left, right) } else { left.merged(right)? };
-        let percent = if left.live_count() == 0 || right.live_count() == 0 { 100 } else { MERGED_PERCENT_MAX };
+        let percent =
+            if left.live_count() == 0 || right.live_count() == 0 { 100 } else { MERGED_PERCENT_MAX };
         (image.size_bytes() * 100 <= page_bytes * percent).then_some(image)
     }
 

@@ -1,7 +1,7 @@
 //! Rolling back what this crate's writers did.
 
 use super::descend::Towards;
-use super::{BTree, MTR_BYTES, Stop, reclaim, retry};
+use super::{BTree, Stop, mtr_bytes, reclaim, retry};
 use aether_page::node::{Flags, Node, Row};
 use aether_page::{PageOp, UndoPtr};
 use aether_sync::Arc;
@@ -50,7 +50,7 @@ impl BTree {
     }
 
     fn try_undo_row(&self, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<bool, Stop> {
-        let mut mtr = self.store().mtr(txn.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
         let leaf = self.leaf(Towards::Key(record.key), &Access::Normal)?.upgrade()?;
         let node = Node::new(leaf.view());
         let slot = node.search(record.key).ok();
@@ -74,7 +74,7 @@ impl BTree {
 
     /// Ends the undo of a record that took several groups.
     fn move_head(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
-        let mut mtr = self.store().mtr(txn.stream(), MTR_BYTES)?;
+        let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
         mtr.in_txn(txn, record.previous);
         mtr.commit();
         Ok(())

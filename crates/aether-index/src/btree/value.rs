@@ -4,7 +4,7 @@
 //! leaf holds a stub: length, checksum, extents.
 
 use super::write::check_value;
-use super::{BTree, FILE, MTR_BYTES};
+use super::{BTree, FILE, mtr_bytes};
 use aether_page::overflow::{self, Stub};
 use aether_page::{PageOp, Swip};
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -20,7 +20,13 @@ const GROUP_PAGES: u64 = 8;
 
 impl BTree {
     /// Writes a value into extents that belong to `txn`; returns its stub.
-    pub(crate) fn write_extents(&self, txn: &mut Txn, key: &[u8], length: u64, from: &mut dyn Read) -> Result<Vec<u8>> {
+    pub(crate) fn write_extents(
+        &self,
+        txn: &mut Txn,
+        key: &[u8],
+        length: u64,
+        from: &mut dyn Read,
+    ) -> Result<Vec<u8>> {
         check_value(length, key)?;
         txn.begin_write()?;
         let written = self.try_write_extents(txn, length, from).map_err(|error| error.at_key(key));
@@ -48,7 +54,10 @@ impl BTree {
         if bytes.len() > limits::inline_value_bytes_max(self.store().page_size()) {
             return Err(Error::new(
                 ErrorKind::OverLimit,
-                format!("a value of {length} bytes needs {} extents; use a larger page size", stub.extents.len()),
+                format!(
+                    "a value of {length} bytes needs {} extents; use a larger page size",
+                    stub.extents.len()
+                ),
             ));
         }
         Ok(bytes)
@@ -58,7 +67,7 @@ impl BTree {
     fn allocate_extent(&self, txn: &mut Txn, pages: u64) -> Result<(PageNo, Psn)> {
         let stream = txn.begin_write()?.stream();
         let (place, plan) = {
-            let mut mtr = self.store().mtr(stream, MTR_BYTES)?;
+            let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
             let (first, floor) = mtr.allocate_run(pages)?;
             let mut stub = Vec::new();
             Stub { len: 0, checksum: floor.get(), extents: vec![(first, pages)] }.encode(&mut stub);
@@ -81,13 +90,23 @@ impl BTree {
         Ok(place)
     }
 
-    fn fill_extent(&self, txn: &Txn, first: PageNo, pages: u64, floor: Psn, source: &mut Source<'_>) -> Result<()> {
+    fn fill_extent(
+        &self,
+        txn: &Txn,
+        first: PageNo,
+        pages: u64,
+        floor: Psn,
+        source: &mut Source<'_>,
+    ) -> Result<()> {
         let stream = txn.stream().expect("begin_write was called");
         let capacity = overflow::capacity(self.store().page_size());
-        for start in (0..pages).step_by(GROUP_PAGES as usize) {
-            let group: Vec<Vec<u8>> =
-                (start..pages.min(start + GROUP_PAGES)).map(|_| source.next(capacity)).collect::<Result<_>>()?;
-            let mut mtr = self.store().mtr(stream, (GROUP_PAGES as usize + 1) * self.store().page_size().bytes())?;
+        let page_bytes = self.store().page_size().bytes();
+        let room = (self.store().group_bytes_max() / (page_bytes + 64)) as u64;
+        for start in (0..pages).step_by(GROUP_PAGES.min(room) as usize) {
+            let group: Vec<Vec<u8>> = (start..pages.min(start + GROUP_PAGES.min(room)))
+                .map(|_| source.next(capacity))
+                .collect::<Result<_>>()?;
+            let mut mtr = self.store().mtr(stream, group.len() * (page_bytes + 64))?;
             for (at, bytes) in group.into_iter().enumerate() {
                 let index = start + at as u64;
                 let guard = self.pool().create(FILE, first.offset(index))?;
@@ -103,12 +122,15 @@ impl BTree {
     pub(crate) fn read_extents(&self, stub: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         let mut reader = ValueReader::new(self.clone(), Stub::decode(stub)?);
-        let length = usize::try_from(reader.stub.len).map_err(|_| Error::corruption("a value longer than memory"))?;
+        let length =
+            usize::try_from(reader.stub.len).map_err(|_| Error::corruption("a value longer than memory"))?;
         // The stub is not trusted with memory: the pages must be there before their bytes are.
         out.reserve(length.min(1 << 20));
         while reader.next_page(out)? {}
         if out.len() - start != length || checksum(0, &out[start..]) != reader.stub.checksum {
-            return Err(Error::corruption("a large value does not match its length and checksum").at_file(FILE));
+            return Err(
+                Error::corruption("a large value does not match its length and checksum").at_file(FILE)
+            );
         }
         Ok(())
     }
@@ -214,7 +236,9 @@ impl Read for ValueReader {
             (self.buffer, self.at) = (buffer, 0);
             let ended = !more && !self.stub.extents.is_empty();
             if ended && (self.left != 0 || self.sum.finish() != self.stub.checksum) {
-                return Err(std::io::Error::other(Error::corruption("a large value does not match its checksum")));
+                return Err(std::io::Error::other(Error::corruption(
+                    "a large value does not match its checksum",
+                )));
             }
         }
         let count = into.len().min(self.buffer.len() - self.at);

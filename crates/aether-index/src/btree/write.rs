@@ -1,7 +1,7 @@
 //! Changing rows: one mini-transaction of the leaf's operation and the undo record's, each under an exclusive latch.
 
 use super::descend::Towards;
-use super::{BTree, MTR_BYTES, Stop, retry};
+use super::{BTree, Stop, mtr_bytes, retry};
 use aether_page::node::{Node, Row};
 use aether_page::{PageOp, UndoPtr};
 use aether_sync::Backoff;
@@ -79,7 +79,13 @@ impl BTree {
     ///
     /// # Errors
     /// As [`BTree::put`]; `InvalidInput` if `from` ends early. Then the transaction can only be aborted.
-    pub fn put_from(&self, txn: &mut Txn, key: &[u8], length: u64, from: &mut dyn std::io::Read) -> Result<()> {
+    pub fn put_from(
+        &self,
+        txn: &mut Txn,
+        key: &[u8],
+        length: u64,
+        from: &mut dyn std::io::Read,
+    ) -> Result<()> {
         self.check_key(key)?;
         let stub = self.write_extents(txn, key, length, from)?;
         self.change(txn, key, Change::Put { value: &stub, overflow: true }).map(|_| ())
@@ -117,7 +123,7 @@ impl BTree {
 
     fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt, Stop> {
         let stream = txn.stream().expect("begin_write was called");
-        let mut mtr = self.store().mtr(stream, MTR_BYTES)?;
+        let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
         let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
         let old = old_row(&leaf, key);
         if let Some((writer, _)) = old.row.as_ref().and_then(|row| row.version)
