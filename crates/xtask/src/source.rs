@@ -85,7 +85,8 @@ fn line_names(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(start, _)| {
         let before = line[..start].chars().next_back();
         let after = line[start + word.len()..].chars().next();
-        !before.is_some_and(part) && !(after.is_some_and(part) && word.ends_with(part))
+        let longer = before.is_some_and(part) || (word.ends_with(part) && after.is_some_and(part));
+        !longer
     })
 }
 

@@ -7,13 +7,14 @@ use xtask::rules::{self, File};
 use xtask::{floors, repository, tree};
 
 fn all_files() -> Vec<PathBuf> {
-    repository::files(repository::root()).unwrap()
+    repository::files(repository::root()).expect("the repository can be listed")
 }
 
 /// The repository's text files; binary ones have no lines to judge.
 fn texts() -> Vec<File> {
     let read = |path: PathBuf| {
-        let text = String::from_utf8(fs::read(repository::root().join(&path)).unwrap()).ok()?;
+        let bytes = fs::read(repository::root().join(&path)).expect("a listed file can be read");
+        let text = String::from_utf8(bytes).ok()?;
         Some(File::new(path.to_string_lossy().replace('\\', "/"), text))
     };
     all_files().into_iter().filter_map(read).collect()
