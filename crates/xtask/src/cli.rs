@@ -125,7 +125,7 @@ struct FloorsArgs {
 /// Reads the command line, does what it says and tells how it went. Blocks until done.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match perform(repository::root(), &cli.command) {
+    match perform(&repository::root(), &cli.command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -102,6 +102,9 @@ fn command(root: &Path, step: &Step) -> Command {
     command.current_dir(root).stdin(Stdio::null()).envs(step.variable);
     if terminal::errors_in_colour() {
         command.env("CARGO_TERM_COLOR", "always");
+    } else {
+        // rustfmt colours its differences by what TERM can do, whether or not a terminal reads them.
+        command.env("CARGO_TERM_COLOR", "never").env("TERM", "dumb");
     }
     command
 }

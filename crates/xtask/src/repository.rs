@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{fs, io};
+use std::{env, fs, io};
 
 /// Directories that a listing without git must not enter: git's own, and what builds and model runs leave.
 const NOT_OURS: &[&str] = &[".git", "target", "states"];
 
-/// The top directory of the repository.
-pub fn root() -> &'static Path {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    crates.and_then(Path::parent).expect("this crate lies two levels below the top")
+/// The top directory of the repository: two levels above this crate, where cargo says it is now rather than where
+/// it was built, so that checkouts that share a target directory do not judge each other.
+pub fn root() -> PathBuf {
+    let own = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let crates = Path::new(&own).parent();
+    crates.and_then(Path::parent).expect("this crate lies two levels below the top").to_path_buf()
 }
 
 /// The files of the repository, as paths relative to `root`, sorted: the tracked ones in a checkout, else all.

@@ -7,7 +7,7 @@ use xtask::rules::{self, File};
 use xtask::{floors, repository, tree};
 
 fn all_files() -> Vec<PathBuf> {
-    repository::files(repository::root()).expect("the repository can be listed")
+    repository::files(&repository::root()).expect("the repository can be listed")
 }
 
 /// The repository's text files; binary ones have no lines to judge.
@@ -31,14 +31,14 @@ fn the_top_level_holds_what_it_should() {
 
 #[test]
 fn every_dependency_goes_down_the_floors() {
-    let (plan, workspace) = floors::metadata::read(repository::root()).unwrap();
+    let (plan, workspace) = floors::metadata::read(&repository::root()).unwrap();
     assert!(workspace.arrows.len() > plan.floors.len(), "cargo metadata told of too few dependencies");
     none(&floors::breaches(&plan, &workspace));
 }
 
 #[test]
 fn the_sources_keep_the_rules() {
-    let (plan, _) = floors::metadata::read(repository::root()).unwrap();
+    let (plan, _) = floors::metadata::read(&repository::root()).unwrap();
     let files = texts();
     assert!(files.len() > plan.floors.len(), "too few files were read");
     none(&rules::breaches(&files, &floors::above_sync(&plan)));
