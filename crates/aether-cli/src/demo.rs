@@ -42,7 +42,7 @@ fn demonstrate(home: &Path, output: &mut Output) -> Outcome {
     let env = home::open_for_load(home)?;
     let keyspace = fresh(&env, KEYSPACE)?;
     fresh(&env, CRASH_KEYSPACE)?;
-    output.line(&format!("home {}", env.home().display()))?;
+    output.note(&format!("home {}", env.home().display()))?;
     load_all(&env, &keyspace, output)?;
     questions(&env, &keyspace, output)?;
     drop(keyspace);
@@ -74,7 +74,7 @@ fn load_all(env: &DbEnv, keyspace: &Keyspace, output: &mut Output) -> Outcome<()
     let start = Instant::now();
     let loader = Loader::new(env, keyspace, shape(), OnDuplicate::Error, BATCH_ROWS);
     let report = loader.run(UNICODE_DATA, |_| Ok(()))?;
-    output.line(&format!("UnicodeData.txt: {}", load::summary(&report, start.elapsed())))?;
+    output.note(&format!("UnicodeData.txt: {}", load::summary(&report, start.elapsed())))?;
     output.flush()
 }
 
@@ -84,9 +84,9 @@ fn questions(env: &DbEnv, keyspace: &Keyspace, output: &mut Output) -> Outcome<(
     let crab = snapshot.get(keyspace, POINT)?;
     let took = start.elapsed();
     let missing = || Failure::new(Exit::Absent, "a loaded row is missing");
-    output.line(&format!("get {} ({took:.1?}):", String::from_utf8_lossy(POINT)))?;
+    output.note(&format!("get {} ({took:.1?}):", String::from_utf8_lossy(POINT)))?;
     output.rows(std::iter::once(Ok((POINT.to_vec(), crab.ok_or_else(missing)?))))?;
-    output.line(&format!("scan --prefix {}:", String::from_utf8_lossy(PREFIX)))?;
+    output.note(&format!("scan --prefix {}:", String::from_utf8_lossy(PREFIX)))?;
     output.rows(snapshot.prefix(keyspace, PREFIX)?)?;
     output.flush()
 }

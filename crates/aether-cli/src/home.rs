@@ -3,11 +3,14 @@
 use crate::arguments::{Common, DEFAULT_HOME, InKeyspace};
 use crate::exit::{Failure, Outcome};
 use aether::buffer::BufferConfig;
+use aether::wal::WalConfig;
 use aether::{DbEnv, ErrorKind, Keyspace, Options};
 use std::path::{Path, PathBuf};
 
 /// Frames for a command that does one small thing.
 const FEW_FRAMES: usize = 128;
+/// The log segment that it creates, if it must.
+const SHORT_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// The home that the command line names, or the default.
 pub(crate) fn path(common: &Common) -> PathBuf {
@@ -41,7 +44,8 @@ pub(crate) fn keyspace(env: &DbEnv, name: &InKeyspace) -> Outcome<Keyspace> {
     Ok(env.keyspace(&name.keyspace)?)
 }
 
-/// Options for a quick start: few frames, no threads, nothing created.
+/// Options for a quick start: few frames, a short log segment should one be needed, no threads, nothing
+/// created.
 pub(crate) fn light_options() -> Options {
     let buffer = BufferConfig {
         num_frames: FEW_FRAMES,
@@ -49,7 +53,8 @@ pub(crate) fn light_options() -> Options {
         prefetch_threads: 0,
         ..BufferConfig::default()
     };
-    Options { create: false, buffer, background: false, ..Options::default() }
+    let wal = WalConfig { segment_bytes: SHORT_SEGMENT_BYTES, ..WalConfig::default() };
+    Options { create: false, buffer, wal, background: false, ..Options::default() }
 }
 
 fn missing(home: &Path) -> Failure {

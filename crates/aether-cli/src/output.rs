@@ -4,7 +4,7 @@ use crate::arguments::Format;
 use crate::exit::{Failure, Outcome};
 use crate::{show, tsv};
 use comfy_table::{Table, presets};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Standard output of a command.
@@ -27,6 +27,11 @@ impl Output {
     /// A line of text.
     pub(crate) fn line(&mut self, text: &str) -> Outcome<()> {
         self.write(|out| writeln!(out, "{text}"))
+    }
+
+    /// A line of text beside the results.
+    pub(crate) fn note(&mut self, text: &str) -> Outcome<()> {
+        if self.format == Format::Json { self.json(&json!({ "note": text })) } else { self.line(text) }
     }
 
     /// Bytes as they are.

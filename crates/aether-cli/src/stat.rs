@@ -21,8 +21,7 @@ pub(crate) fn show(env: &DbEnv, output: &mut Output) -> Outcome<()> {
         return output.flush();
     }
     output.pairs(numbers(&stat).into_iter().map(|(name, number)| (name, show::count(number))).collect())?;
-    let rows = stat.keyspaces.iter().map(keyspace_row).collect();
-    output.table(&["keyspace", "kind", "id", "height", "leaf pages", "entries"], rows)?;
+    keyspaces(&stat, output)?;
     output.flush()
 }
 
@@ -53,8 +52,23 @@ fn numbers(stat: &Stat) -> Vec<(String, u64)> {
     fixed.chain(memory).chain(stat.oldest_snapshot.map(|at| ("oldest_snapshot".to_string(), at))).collect()
 }
 
-fn keyspace_row(keyspace: &KeyspaceStat) -> Vec<String> {
-    vec![
+fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {
+    let rows = stat.keyspaces.iter().map(keyspace_row);
+    if output.format() == Format::Table {
+        let header = ["keyspace", "kind", "id", "height", "leaf pages", "entries"];
+        return output.table(&header, rows.map(Vec::from).collect());
+    }
+    for row in rows {
+        let [name, kind, id, height, leaf_pages, entries] = row;
+        output.line(&format!(
+            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, {entries} entries"
+        ))?;
+    }
+    Ok(())
+}
+
+fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 6] {
+    [
         keyspace.name.clone(),
         keyspace.kind.clone(),
         keyspace.id.to_string(),

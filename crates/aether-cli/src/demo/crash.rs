@@ -35,7 +35,7 @@ pub(super) fn kill_while_loading(home: &Path, output: &mut Output) -> Outcome<Ki
         let _ = feeder.join();
     }
     let acknowledged = acknowledged?;
-    output.line(&format!(
+    output.note(&format!(
         "crash: process {id} loaded the same rows, {CHILD_BATCH_ROWS} per transaction; killed ({status}) with {} rows acknowledged",
         show::count(acknowledged)
     ))?;
@@ -59,14 +59,14 @@ pub(super) fn judge(env: &DbEnv, killed: &Killed, output: &mut Output) -> Outcom
     if missing + strangers > 0 || torn > 0 {
         let what =
             format!("{missing} acknowledged rows missing, {strangers} unknown, {torn} of a torn batch");
-        output.line(&what)?;
+        output.note(&what)?;
         return Ok(Exit::Absent);
     }
     Ok(Exit::Done)
 }
 
 fn tell(killed: &Killed, found: u64, missing: usize, took: Duration, output: &mut Output) -> Outcome<()> {
-    output.line(&format!(
+    output.note(&format!(
         "reopened: {} rows acknowledged, {} found, {missing} acknowledged rows missing (checked in {took:.1?})",
         show::count(killed.acknowledged),
         show::count(found),
@@ -87,10 +87,12 @@ fn start(home: &Path) -> Outcome<Child> {
         .map_err(failed)
 }
 
-/// Gives the child its rows until it dies.
-fn feed(mut stdin: ChildStdin) {
-    // The closed pipe of a killed child is what this ends with.
+/// Gives the child its rows. The pipe is given back still open, so that the child cannot come to an end
+/// before it is killed.
+fn feed(mut stdin: ChildStdin) -> ChildStdin {
+    // A killed child's closed pipe fails the write.
     let _ = stdin.write_all(UNICODE_DATA);
+    stdin
 }
 
 /// Reads the child's acknowledgements, kills it at the mark, and reads what it said until it was dead.
