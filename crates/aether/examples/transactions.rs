@@ -83,6 +83,7 @@ fn work(db: &Db, teller: u64) -> Result<u64> {
                 return Err(error);
             }
             conflicts += 1;
+            thread::yield_now();
         }
     }
     Ok(conflicts)
