@@ -1,10 +1,10 @@
 //! Opening a home for a command: who creates it, how much memory it gets, which keyspace.
 
 use crate::arguments::{Common, DEFAULT_HOME, InKeyspace};
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use aether::buffer::BufferConfig;
 use aether::wal::WalConfig;
-use aether::{DbEnv, ErrorKind, Keyspace, Options};
+use aether::{DbEnv, Error, ErrorKind, Keyspace, Options};
 use std::path::{Path, PathBuf};
 
 /// Frames for a command that does one small thing.
@@ -23,20 +23,18 @@ pub(crate) fn open_existing(common: &Common) -> Outcome<DbEnv> {
     if !home.exists() {
         return Err(missing(&home));
     }
-    match DbEnv::open(&home, light_options()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::input(error.to_string())),
-        opened => Ok(opened?),
-    }
+    DbEnv::open(&home, light_options()).map_err(|error| refused(error, &home))
 }
 
 /// Opens a home, creating it if it is absent, for one small change. Blocks on recovery.
 pub(crate) fn open_or_create(common: &Common) -> Outcome<DbEnv> {
-    Ok(DbEnv::open(path(common), Options { create: true, ..light_options() })?)
+    let home = path(common);
+    DbEnv::open(&home, Options { create: true, ..light_options() }).map_err(|error| refused(error, &home))
 }
 
 /// Opens a home, creating it if it is absent, for a bulk of work. Blocks on recovery.
 pub(crate) fn open_for_load(home: &Path) -> Outcome<DbEnv> {
-    Ok(DbEnv::open(home, Options::default())?)
+    DbEnv::open(home, Options::default()).map_err(|error| refused(error, home))
 }
 
 /// The keyspace that a reading command names; it must exist.
@@ -55,6 +53,22 @@ pub(crate) fn light_options() -> Options {
     };
     let wal = WalConfig { segment_bytes: SHORT_SEGMENT_BYTES, ..WalConfig::default() };
     Options { create: false, buffer, wal, background: false, ..Options::default() }
+}
+
+/// The failure that a refused open is: what is absent may be the whole store, or a part of it, which is damage.
+pub(crate) fn refused(error: Error, home: &Path) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound if is_of_home(&error, home) => Failure::input(error.to_string()),
+        ErrorKind::NotFound => {
+            Failure::new(Exit::Damaged, format!("a part of the store is missing: {error}"))
+        }
+        _ => error.into(),
+    }
+}
+
+/// Whether the error is about the home as such, not about a file in it.
+fn is_of_home(error: &Error, home: &Path) -> bool {
+    error.place().path.as_ref().is_none_or(|path| path == home || !path.starts_with(home))
 }
 
 fn missing(home: &Path) -> Failure {

@@ -4,7 +4,7 @@ use crate::arguments::{Format, TortureDump};
 use crate::exit::{Exit, Failure, Outcome, warn};
 use crate::output::Output;
 use crate::{dump, home};
-use aether::{Db, ErrorKind};
+use aether::{Db, ErrorKind, Options};
 use std::path::Path;
 
 pub(super) fn run(arguments: &TortureDump) -> Outcome {
@@ -12,7 +12,7 @@ pub(super) fn run(arguments: &TortureDump) -> Outcome {
         warn(&format!("there is no store in {}: nothing to print", arguments.dir.display()));
         return Ok(Exit::Done);
     }
-    let db = Db::open_with(&arguments.dir, home::light_options()).map_err(refused)?;
+    let db = open(&arguments.dir)?;
     dump::tsv(db.env(), db.keyspace(), &mut Output::new(Format::Plain))?;
     Ok(Exit::Done)
 }
@@ -26,10 +26,19 @@ fn holds_nothing(dir: &Path) -> Outcome<bool> {
     Ok(entries.next().is_none())
 }
 
-/// There is something in the directory: if a part of the store is missing, that is damage.
-fn refused(error: aether::Error) -> Failure {
-    if error.kind() == ErrorKind::NotFound {
-        return Failure::new(Exit::Damaged, error.to_string());
+/// Opens the store. Where there is none, the directory holds either the rest of a creation that was cut short,
+/// which opens as an empty store, or something else, which is damage.
+fn open(dir: &Path) -> Outcome<Db> {
+    match Db::open_with(dir, home::light_options()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => create(dir),
+        opened => opened.map_err(|error| home::refused(error, dir)),
     }
-    error.into()
+}
+
+fn create(dir: &Path) -> Outcome<Db> {
+    let options = Options { create: true, ..home::light_options() };
+    Db::open_with(dir, options).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidInput => Failure::new(Exit::Damaged, error.to_string()),
+        _ => error.into(),
+    })
 }

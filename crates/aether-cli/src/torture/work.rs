@@ -4,6 +4,7 @@ use super::client::Client;
 use super::event::Events;
 use crate::arguments::{DurabilityName, Work};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::home;
 use aether::buffer::BufferConfig;
 use aether::wal::WalConfig;
 use aether::{Db, Durability, Options};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(super) fn run(work: &Work) -> Outcome {
-    let db = Db::open_with(&work.dir, options(work))?;
+    let db = Db::open_with(&work.dir, options(work)).map_err(|error| home::refused(error, &work.dir))?;
     let events = Events::new()?;
     let clients = (0..work.clients)
         .map(|number| Client::new(number, &db, work, &events, durability(work)))
