@@ -190,7 +190,7 @@ impl<'a> Client<'a> {
 
     /// Tells of asynchronous commits that have become durable; with `wait`, of all.
     fn settle(&mut self, wait: bool) -> Outcome<()> {
-        while let Some((number, mut handle)) = self.waiting.pop_front() {
+        while let Some((number, handle)) = self.waiting.pop_front() {
             if wait {
                 self.outcome(number, handle.wait())?;
             } else if let Some(outcome) = handle.poll() {
