@@ -145,7 +145,14 @@ impl Disk {
                 files.insert(no, file.survivor(&mut chooser));
             }
         }
-        Self { names, files, next_order: self.next_order, space: self.space }
+        let space = self.space.map(|space| (space + self.used()).saturating_sub(used(&files)));
+        Self { names, files, next_order: self.next_order, space }
+    }
+
+    /// What the files take that a name leads to.
+    fn used(&self) -> u64 {
+        let named = self.names.live_files();
+        named.filter_map(|no| self.files.get(&no)).map(|file| file.live().allocated()).sum()
     }
 
     fn unsynced(&self) -> Unsynced {
@@ -154,6 +161,10 @@ impl Disk {
         let orders = self.names.unsynced().chain(changes().map(|change| change.order)).collect();
         Unsynced { orders, newest_write }
     }
+}
+
+fn used(files: &BTreeMap<FileNo, Data>) -> u64 {
+    files.values().map(|file| file.live().allocated()).sum()
 }
 
 /// Refuses what is beyond the largest file.

@@ -20,6 +20,15 @@ pub(crate) enum Target {
     Dir(DirNo),
 }
 
+impl Target {
+    fn file(self) -> Option<FileNo> {
+        match self {
+            Self::File(no) => Some(no),
+            Self::Dir(_) => None,
+        }
+    }
+}
+
 /// Where a name is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Spot {
@@ -223,6 +232,7 @@ impl Names {
         for (change, _) in self.pending.iter().zip(kept).filter(|(_, kept)| *kept) {
             change.apply(&mut tree);
         }
+        let tree = reachable(tree);
         Self { live: tree.clone(), durable: tree, pending: Vec::new(), next: self.next }
     }
 
@@ -243,14 +253,33 @@ impl Names {
 
     /// The files that a name leads to, might lead to after a crash, or did before a pending change.
     pub(crate) fn files(&self) -> BTreeSet<FileNo> {
-        let named = self.live.values().chain(self.durable.values()).flat_map(BTreeMap::values).copied();
-        let pending = self.pending.iter().map(|change| change.target);
-        let file = |target| match target {
-            Target::File(no) => Some(no),
-            Target::Dir(_) => None,
-        };
-        named.chain(pending).filter_map(file).collect()
+        let pending = self.pending.iter().filter_map(|change| change.target.file());
+        self.live_files().chain(files(&self.durable)).chain(pending).collect()
     }
+
+    /// The files that a name leads to.
+    pub(crate) fn live_files(&self) -> impl Iterator<Item = FileNo> {
+        files(&self.live)
+    }
+}
+
+fn files(tree: &Tree) -> impl Iterator<Item = FileNo> {
+    tree.values().flat_map(BTreeMap::values).filter_map(|target| target.file())
+}
+
+/// The directories that the root leads to.
+fn reachable(mut tree: Tree) -> Tree {
+    let mut found = Tree::new();
+    let mut open = vec![ROOT];
+    while let Some(dir) = open.pop() {
+        let names = tree.remove(&dir).unwrap_or_default();
+        open.extend(names.values().filter_map(|target| match target {
+            Target::Dir(no) => Some(*no),
+            Target::File(_) => None,
+        }));
+        found.insert(dir, names);
+    }
+    found
 }
 
 /// The names from the root, without `.` and `..`.
