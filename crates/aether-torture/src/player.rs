@@ -1,7 +1,7 @@
 //! Plays a script on a store and keeps the history of what was requested and what was acknowledged.
 
 use crate::history::History;
-use crate::model::{Draft, Op};
+use crate::model::{Draft, Op, State};
 use crate::oracle::{Verdict, failed};
 use crate::script::{End, Script, Step, TxnScript};
 use crate::shape;
@@ -9,6 +9,9 @@ use crate::world::World;
 use aether_kv::{DbEnv, Durability, ErrorKind, Keyspace, KeyspaceOptions, Savepoint, Txn};
 use aether_sync::Arc;
 use std::collections::BTreeMap;
+
+/// How a broken promise begins, against an error that a call may return.
+const WRONG_ANSWER: &str = "wrong answer";
 
 /// What to do after a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,23 @@ pub fn play(world: &World, script: &Script, after_error: AfterError, mut watch: 
     player.run
 }
 
+/// Commits one transaction of these calls on a store that is in `state`.
+pub(crate) fn commit(world: &World, env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<()> {
+    let txn = make_calls(env, state, ops)?;
+    world.set_committing(true);
+    let outcome = txn.commit().map_err(failed("commit"));
+    world.set_committing(false);
+    outcome
+}
+
+fn make_calls(env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<Txn> {
+    let txn = env.begin().map_err(failed("begin"))?;
+    let draft = Draft::new(state.clone());
+    let mut calls = Calls { env, txn, draft, spaces: BTreeMap::new(), savepoints: Vec::new() };
+    ops.iter().try_for_each(|op| calls.make(op))?;
+    Ok(calls.txn)
+}
+
 struct Player<'w> {
     world: &'w World,
     run: Run,
@@ -78,6 +98,9 @@ impl Player<'_> {
         match outcome {
             Ok(value) => Some(value),
             Err(what) => {
+                if what.starts_with(WRONG_ANSWER) {
+                    self.run.broken.get_or_insert_with(|| what.clone());
+                }
                 self.run.errors += 1;
                 self.run.first_error.get_or_insert(what);
                 None
@@ -101,19 +124,11 @@ impl Player<'_> {
     }
 
     fn transaction(&mut self, env: &DbEnv, script: &TxnScript) {
-        let made = self.calls(env, script);
+        let made = make_calls(env, self.run.history.newest(), &script.ops);
         match self.note(made) {
             Some(txn) => self.end(txn, script),
             None => self.off_script |= script.end != End::Abort,
         }
-    }
-
-    fn calls(&self, env: &DbEnv, script: &TxnScript) -> Verdict<Txn> {
-        let txn = env.begin().map_err(failed("begin"))?;
-        let draft = Draft::new((**self.run.history.newest()).clone());
-        let mut calls = Calls { env, txn, draft, spaces: BTreeMap::new(), savepoints: Vec::new() };
-        script.ops.iter().try_for_each(|op| calls.make(op))?;
-        Ok(calls.txn)
     }
 
     fn end(&mut self, txn: Txn, script: &TxnScript) {
@@ -204,7 +219,7 @@ impl Calls<'_> {
         let expected = self.draft.state.get(name, key).is_some();
         let existed = self.txn.delete(&space, key).map_err(failed("delete"))?;
         if existed != expected {
-            return Err(format!("wrong answer: delete returned {existed}, expected {expected}"));
+            return Err(format!("{WRONG_ANSWER}: delete returned {existed}, expected {expected}"));
         }
         self.read_own_write(&space, key, None)
     }
@@ -219,6 +234,6 @@ impl Calls<'_> {
         if got.as_deref() == value {
             return Ok(());
         }
-        Err("wrong answer: a transaction does not read its own write".into())
+        Err(format!("{WRONG_ANSWER}: a transaction does not read its own write"))
     }
 }

@@ -68,6 +68,11 @@ impl Study {
         &self.settings
     }
 
+    /// The script.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
     fn rehearse(&self) -> Verdict<u64> {
         let world = World::new(self.settings.seed, self.settings.mutant);
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
@@ -174,7 +179,7 @@ impl Study {
         self.failure(&[Cut { op, fate: Fate::Kill }], what)
     }
 
-    fn failure(&self, trail: &[Cut], what: String) -> Failure {
+    pub(crate) fn failure(&self, trail: &[Cut], what: String) -> Failure {
         Failure { settings: self.settings.clone(), trail: trail.to_vec(), what }
     }
 }
