@@ -1,1 +1,26 @@
-//! Whole-engine simulation and oracle
+//! Whole-engine simulation and oracle: is every state that a crash can leave behind a right one?
+//!
+//! A [`script::Script`] of transactions follows from a seed. The [`player`] runs it on a store that lives on a
+//! simulated machine ([`world::World`]) and keeps its [`history::History`]: the states that a restart may show. The
+//! [`study::Study`] repeats the run, cuts the power at each operation in turn, restarts under every crash policy and
+//! has the [`oracle`] read the store in every way there is; then it cuts the power inside that recovery, two deep.
+//! [`faults`] lets operations fail instead. A [`mutant::Mutant`] plants a bug that the rest must find.
+//!
+//! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
+//! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
+
+#![forbid(unsafe_code)]
+
+pub mod campaign;
+pub mod faults;
+pub mod history;
+pub mod model;
+pub mod mutant;
+pub mod oracle;
+pub mod player;
+pub mod report;
+pub mod rng;
+pub mod script;
+pub mod shape;
+pub mod study;
+pub mod world;

@@ -1,0 +1,108 @@
+//! The command line.
+
+use aether_torture::campaign::Limits;
+use aether_torture::mutant::Mutant;
+use aether_torture::study::Settings;
+use aether_torture::world::Cut;
+use std::str::FromStr;
+
+const USAGE: &str = "\
+usage: aether-torture crash   [--seed S] [--states N]   cut the power at every operation; with N, seeds S, S+1, ..
+       aether-torture crash   --ci                      the fixed seeds of the gate
+       aether-torture crash   --seed S --at OP:POLICY.. repeat one state
+       aether-torture faults  [--seed S]                let every operation fail
+       aether-torture torture --minutes N [--seed S]    other seeds until the time is over
+options: --transactions N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Command {
+    Crash,
+    Ci,
+    Replay,
+    Faults,
+    Torture(f64),
+}
+
+/// How to print the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Plain,
+    Json,
+}
+
+/// The parsed command line.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) command: Command,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) trail: Vec<Cut>,
+    pub(crate) format: Format,
+}
+
+/// Parses the arguments.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+    let command = match arguments.next().as_deref() {
+        Some("crash") => Command::Crash,
+        Some("faults") => Command::Faults,
+        Some("torture") => Command::Torture(0.0),
+        _ => return Err(USAGE.into()),
+    };
+    let settings = Settings::full(1);
+    let (limits, format) = (Limits::default(), Format::Plain);
+    let mut request = Request { command, settings, limits, trail: Vec::new(), format };
+    while let Some(option) = arguments.next() {
+        request.option(&option, &mut arguments)?;
+    }
+    if request.command == Command::Torture(0.0) {
+        return Err(format!("torture needs --minutes\n{USAGE}"));
+    }
+    Ok(request)
+}
+
+impl Request {
+    fn option(&mut self, option: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), String> {
+        if option == "--ci" {
+            self.command = Command::Ci;
+            return Ok(());
+        }
+        let value = rest.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
+        match option {
+            "--seed" => self.settings.seed = number(option, &value)?,
+            "--transactions" => self.settings.transactions = number(option, &value)?,
+            "--stride" => self.settings.stride = number::<u64>(option, &value)?.max(1),
+            "--states" => self.limits.states = number(option, &value)?,
+            "--threads" => self.limits.threads = number(option, &value)?,
+            "--failures" => self.limits.failures = number(option, &value)?,
+            "--minutes" => self.command = Command::Torture(number(option, &value)?),
+            "--mutant" => self.settings.mutant = Some(mutant(&value)?),
+            "--format" => self.format = format(&value)?,
+            "--at" => {
+                self.command = Command::Replay;
+                self.trail.push(value.parse()?);
+            }
+            _ => return Err(format!("unknown option {option}\n{USAGE}")),
+        }
+        Ok(())
+    }
+}
+
+fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{option} {value:?}: not a number"))
+}
+
+fn mutant(name: &str) -> Result<Mutant, String> {
+    Mutant::named(name).ok_or_else(|| {
+        let names: Vec<_> = Mutant::ALL.into_iter().map(Mutant::name).collect();
+        format!("--mutant {name:?}: not one of {}", names.join(", "))
+    })
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    match name {
+        "plain" => Ok(Format::Plain),
+        "json" => Ok(Format::Json),
+        _ => Err(format!("--format {name:?}: not plain or json")),
+    }
+}

@@ -1,0 +1,123 @@
+//! What a store holds, as plain sorted maps.
+
+use aether_sync::Arc;
+use std::collections::BTreeMap;
+
+/// A key or a value, shared between the states that hold it.
+pub type Bytes = Arc<[u8]>;
+
+/// The rows of one keyspace.
+pub type Rows = BTreeMap<Bytes, Bytes>;
+
+/// The content of a store: its keyspaces and their rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Rows by keyspace.
+    pub spaces: BTreeMap<String, Rows>,
+}
+
+/// One call of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Creates a keyspace.
+    Create(&'static str),
+    /// Drops a keyspace.
+    Drop(&'static str),
+    /// Puts a value.
+    Put(&'static str, Bytes, Bytes),
+    /// Deletes a key.
+    Delete(&'static str, Bytes),
+    /// Sets a savepoint.
+    Savepoint,
+    /// Rolls back to the newest savepoint and forgets it.
+    Rollback,
+}
+
+impl State {
+    /// The rows of a keyspace, if there is one of this name.
+    pub fn rows(&self, space: &str) -> Option<&Rows> {
+        self.spaces.get(space)
+    }
+
+    /// The value of a key.
+    pub fn get(&self, space: &str, key: &[u8]) -> Option<&Bytes> {
+        self.rows(space)?.get(key)
+    }
+
+    /// The state after a transaction of these calls commits here.
+    pub fn after(&self, ops: &[Op]) -> Self {
+        let mut draft = Draft::new(self.clone());
+        ops.iter().for_each(|op| draft.apply(op));
+        draft.state
+    }
+
+    /// The first difference to `other`, in words; none if they are equal.
+    pub fn difference(&self, other: &State) -> Option<String> {
+        let names = |state: &State| state.spaces.keys().cloned().collect::<Vec<_>>();
+        if names(self) != names(other) {
+            return Some(format!("keyspaces {:?}, expected {:?}", names(self), names(other)));
+        }
+        self.spaces.iter().zip(other.spaces.values()).find_map(|((name, rows), expected)| {
+            rows_difference(rows, expected).map(|what| format!("keyspace {name}: {what}"))
+        })
+    }
+}
+
+/// A state inside a transaction, with its savepoints.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What the transaction sees.
+    pub state: State,
+    savepoints: Vec<State>,
+}
+
+impl Draft {
+    /// A transaction that begins at `state`.
+    pub fn new(state: State) -> Self {
+        Self { state, savepoints: Vec::new() }
+    }
+
+    /// Makes the change of one call. A call on a missing keyspace changes nothing.
+    pub fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Create(space) => drop(self.state.spaces.insert((*space).into(), Rows::new())),
+            Op::Drop(space) => drop(self.state.spaces.remove(*space)),
+            Op::Put(space, key, value) => self.put(space, key, value),
+            Op::Delete(space, key) => self.delete(space, key),
+            Op::Savepoint => self.savepoints.push(self.state.clone()),
+            Op::Rollback => self.state = self.savepoints.pop().unwrap_or_default(),
+        }
+    }
+
+    fn put(&mut self, space: &str, key: &Bytes, value: &Bytes) {
+        if let Some(rows) = self.state.spaces.get_mut(space) {
+            rows.insert(key.clone(), value.clone());
+        }
+    }
+
+    fn delete(&mut self, space: &str, key: &Bytes) {
+        if let Some(rows) = self.state.spaces.get_mut(space) {
+            rows.remove(key);
+        }
+    }
+}
+
+fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
+    if rows == expected {
+        return None;
+    }
+    if let Some(key) = expected.keys().find(|key| !rows.contains_key(*key)) {
+        return Some(format!("key {} is missing ({} rows, expected {})", show(key), rows.len(), expected.len()));
+    }
+    if let Some(key) = rows.keys().find(|key| !expected.contains_key(*key)) {
+        let (seen, wanted) = (rows.len(), expected.len());
+        return Some(format!("key {} should not be there ({seen} rows, expected {wanted})", show(key)));
+    }
+    let key = rows.keys().find(|key| rows.get(*key) != expected.get(*key))?;
+    Some(format!("key {} has a wrong value", show(key)))
+}
+
+/// A key as text, cut short.
+pub fn show(key: &[u8]) -> String {
+    format!("\"{}\" ({} bytes)", key[..key.len().min(24)].escape_ascii(), key.len())
+}

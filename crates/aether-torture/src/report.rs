@@ -1,0 +1,153 @@
+//! Counts and failures, for people and for programs.
+
+use crate::study::Settings;
+use crate::world::{Cut, Fate, fate_name};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// What was tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Operations of scripts at which the power was cut or the process killed.
+    pub cuts: u64,
+    /// States restarted and judged, all kinds together.
+    pub states: u64,
+    /// Of those: after the death of the process alone.
+    pub kills: u64,
+    /// Of those: after a cut during recovery.
+    pub in_recovery: u64,
+    /// Of those: after a cut during the recovery from a cut during recovery.
+    pub two_deep: u64,
+    /// Of those: held what was acknowledged and nothing more.
+    pub acknowledged_only: u64,
+    /// Runs with an injected fault.
+    pub faults: u64,
+}
+
+impl Tally {
+    /// Counts one state.
+    pub fn count(&mut self, trail: &[Cut], acknowledged_only: bool) {
+        self.states += 1;
+        self.kills += u64::from(trail.iter().any(|cut| cut.fate == Fate::Kill));
+        self.in_recovery += u64::from(trail.len() > 1);
+        self.two_deep += u64::from(trail.len() > 2);
+        self.acknowledged_only += u64::from(acknowledged_only);
+    }
+
+    /// Adds another tally.
+    pub fn add(&mut self, other: Tally) {
+        self.cuts += other.cuts;
+        self.states += other.states;
+        self.kills += other.kills;
+        self.in_recovery += other.in_recovery;
+        self.two_deep += other.two_deep;
+        self.acknowledged_only += other.acknowledged_only;
+        self.faults += other.faults;
+    }
+}
+
+/// A state that is not right, and how to see it again.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The test.
+    pub settings: Settings,
+    /// The interruptions that lead to the state; empty if the script fails without any.
+    pub trail: Vec<Cut>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Failure {
+    /// The command that repeats it.
+    pub fn replay(&self) -> String {
+        let Settings { seed, transactions, mutant, .. } = &self.settings;
+        let mut command = format!("aether-torture crash --seed {seed} --transactions {transactions}");
+        if let Some(mutant) = mutant {
+            command += &format!(" --mutant {}", mutant.name());
+        }
+        self.trail.iter().for_each(|cut| command += &format!(" --at {cut}"));
+        command
+    }
+
+    fn json(&self) -> Value {
+        let policies: Vec<_> = self.trail.iter().map(|cut| fate_name(cut.fate)).collect();
+        json!({
+            "seed": self.settings.seed,
+            "at": self.trail.iter().map(Cut::to_string).collect::<Vec<_>>(),
+            "policies": policies,
+            "what": self.what,
+            "replay": self.replay(),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {}", self.settings.seed, self.what)?;
+        for cut in &self.trail {
+            writeln!(f, "  cut at operation {}: {}", cut.op, fate_name(cut.fate))?;
+        }
+        write!(f, "  again: {}", self.replay())
+    }
+}
+
+/// The outcome of a campaign.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What was tested.
+    pub tally: Tally,
+    /// What was not right.
+    pub failures: Vec<Failure>,
+    /// Scripts played.
+    pub seeds: u64,
+    /// The time it took.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// True if everything was right.
+    pub fn is_clean(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// Adds another report.
+    pub fn add(&mut self, other: Report) {
+        self.tally.add(other.tally);
+        self.failures.extend(other.failures);
+        self.seeds += other.seeds;
+        self.seconds += other.seconds;
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        let tally = &self.tally;
+        json!({
+            "ok": self.is_clean(),
+            "seeds": self.seeds,
+            "cuts": tally.cuts,
+            "states": tally.states,
+            "kills": tally.kills,
+            "in_recovery": tally.in_recovery,
+            "two_deep": tally.two_deep,
+            "acknowledged_only": tally.acknowledged_only,
+            "faults": tally.faults,
+            "seconds": self.seconds,
+            "failures": self.failures.iter().map(Failure::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { cuts, states, kills, in_recovery, two_deep, faults, .. } = self.tally;
+        self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+        write!(
+            f,
+            "{states} states of {} scripts in {:.1} s: {cuts} cuts, {kills} kills, {in_recovery} cut in recovery, \
+             {two_deep} of them twice; {faults} runs with faults; {} failures",
+            self.seeds,
+            self.seconds,
+            self.failures.len()
+        )
+    }
+}

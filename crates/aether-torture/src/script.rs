@@ -1,0 +1,239 @@
+//! Scripts: sequences of transactions that follow from a seed and reach the rare paths of a tiny store.
+//!
+//! The kinds of transactions are dealt by chance, but the ones that no script may lack (a keyspace that comes and
+//! goes, one transaction larger than the pool that commits and one that aborts, checkpoints, a clean restart) have
+//! fixed places.
+
+use crate::model::{Bytes, Op, State};
+use crate::rng::{Rng, derive};
+use crate::shape::KEY_BYTES_MAX;
+use aether_sync::Arc;
+
+/// The keyspaces that live through the script.
+pub const SPACES: [&str; 2] = ["alpha", "beta"];
+
+/// The keyspace that is created and dropped.
+pub const PASSING: &str = "passing";
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Commits, and is durable when that returns.
+    Commit,
+    /// Commits with `Durability::None`.
+    Weak,
+    /// Aborts.
+    Abort,
+}
+
+/// A transaction.
+#[derive(Clone, Debug)]
+pub struct TxnScript {
+    /// Its calls.
+    pub ops: Vec<Op>,
+    /// How it ends.
+    pub end: End,
+    /// The state after it, if everything before went as the script has it.
+    pub after: Arc<State>,
+}
+
+/// One step of a script.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A transaction.
+    Txn(TxnScript),
+    /// A checkpoint by request.
+    Checkpoint,
+    /// The store is closed and opened again.
+    Reopen,
+}
+
+/// A sequence of steps.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// What it follows from.
+    pub seed: u64,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// The script of `seed` with this many transactions; at least 12.
+    pub fn new(seed: u64, transactions: usize) -> Self {
+        let mut writer = Writer::new(seed);
+        let transactions = transactions.max(12);
+        (0..transactions).for_each(|index| writer.step(index, transactions));
+        Self { seed, steps: writer.steps }
+    }
+
+    /// The transactions in order.
+    pub fn transactions(&self) -> impl Iterator<Item = &TxnScript> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Txn(txn) => Some(txn),
+            Step::Checkpoint | Step::Reopen => None,
+        })
+    }
+}
+
+struct Writer {
+    rng: Rng,
+    state: State,
+    steps: Vec<Step>,
+}
+
+impl Writer {
+    fn new(seed: u64) -> Self {
+        Self { rng: Rng::new(derive(seed, 1)), state: State::default(), steps: Vec::new() }
+    }
+
+    fn step(&mut self, index: usize, total: usize) {
+        let (ops, end) = self.transaction(index, total);
+        let after = self.state.after(&ops);
+        if end != End::Abort {
+            self.state = after;
+        }
+        self.steps.push(Step::Txn(TxnScript { ops, end, after: Arc::new(self.state.clone()) }));
+        if index % (total / 4) == total / 4 - 1 {
+            self.steps.push(Step::Checkpoint);
+        }
+        if index == total / 2 + 2 {
+            self.steps.push(Step::Reopen);
+        }
+    }
+
+    fn transaction(&mut self, index: usize, total: usize) -> (Vec<Op>, End) {
+        match index {
+            0 => (self.creation(), End::Commit),
+            _ if index == total / 3 => (self.larger_than_the_pool(), End::Commit),
+            _ if index == total / 2 => (self.larger_than_the_pool(), End::Abort),
+            _ if index == total / 4 => (self.arrival(), End::Commit),
+            _ if index == total * 2 / 3 => (vec![Op::Drop(PASSING)], End::Commit),
+            _ if index == total * 3 / 4 => (self.arrival(), End::Abort),
+            _ => self.ordinary(index * 100 / total),
+        }
+    }
+
+    fn creation(&mut self) -> Vec<Op> {
+        let mut ops: Vec<Op> = SPACES.into_iter().map(Op::Create).collect();
+        self.insertions(&mut ops, 6);
+        ops
+    }
+
+    fn arrival(&mut self) -> Vec<Op> {
+        let mut ops = vec![Op::Create(PASSING)];
+        for _ in 0..12 {
+            ops.push(Op::Put(PASSING, self.new_key(), self.value()));
+        }
+        ops
+    }
+
+    /// Touches more leaves than the pool has frames, so that pages of an unfinished transaction reach the disk.
+    fn larger_than_the_pool(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        self.insertions(&mut ops, 30);
+        self.updates(&mut ops, 40);
+        ops
+    }
+
+    fn ordinary(&mut self, progress_percent: usize) -> (Vec<Op>, End) {
+        let mut ops = Vec::new();
+        match self.rng.below(100) {
+            0..8 => self.with_savepoint(&mut ops),
+            8..14 => self.large_value(&mut ops),
+            14..30 => self.updates(&mut ops, 6),
+            roll if roll < 30 + progress_percent / 2 => self.range_deletion(&mut ops),
+            _ => self.burst(&mut ops),
+        }
+        (ops, self.end())
+    }
+
+    fn end(&mut self) -> End {
+        match self.rng.below(100) {
+            0..12 => End::Abort,
+            12..24 => End::Weak,
+            _ => End::Commit,
+        }
+    }
+
+    fn burst(&mut self, ops: &mut Vec<Op>) {
+        let count = self.rng.between(5, 12);
+        self.insertions(ops, count);
+        self.updates(ops, 2);
+    }
+
+    fn with_savepoint(&mut self, ops: &mut Vec<Op>) {
+        self.insertions(ops, 2);
+        ops.push(Op::Savepoint);
+        self.insertions(ops, 5);
+        ops.push(Op::Savepoint);
+        self.updates(ops, 3);
+        self.range_deletion(ops);
+        ops.push(Op::Rollback);
+        self.insertions(ops, 2);
+        ops.push(Op::Rollback);
+        self.updates(ops, 1);
+    }
+
+    fn large_value(&mut self, ops: &mut Vec<Op>) {
+        let length = self.rng.between(5_000, 40_000);
+        let value = self.rng.bytes(length).into();
+        let key = if self.rng.chance(40) { self.old_key(SPACES[0]) } else { None };
+        let key = key.unwrap_or_else(|| self.new_key());
+        ops.push(Op::Put(SPACES[0], key, value));
+        self.insertions(ops, 1);
+    }
+
+    fn insertions(&mut self, ops: &mut Vec<Op>, count: usize) {
+        for _ in 0..count {
+            let space = self.space();
+            ops.push(Op::Put(space, self.new_key(), self.value()));
+        }
+    }
+
+    fn updates(&mut self, ops: &mut Vec<Op>, count: usize) {
+        for _ in 0..count {
+            let space = self.space();
+            let Some(key) = self.old_key(space) else { continue };
+            if self.rng.chance(20) {
+                ops.push(Op::Delete(space, key));
+            } else {
+                ops.push(Op::Put(space, key, self.value()));
+            }
+        }
+    }
+
+    /// Deletes neighbours, so that leaves run empty and merge.
+    fn range_deletion(&mut self, ops: &mut Vec<Op>) {
+        let space = self.space();
+        let Some(first) = self.old_key(space) else { return };
+        let count = self.rng.between(10, 24);
+        let rows = &self.state.spaces[space];
+        ops.extend(rows.range(first..).take(count).map(|(key, _)| Op::Delete(space, key.clone())));
+    }
+
+    fn space(&mut self) -> &'static str {
+        SPACES[usize::from(self.rng.chance(30))]
+    }
+
+    fn old_key(&mut self, space: &str) -> Option<Bytes> {
+        let rows = self.state.rows(space)?;
+        let place = self.rng.below(rows.len().max(1));
+        rows.keys().nth(place).cloned()
+    }
+
+    fn new_key(&mut self) -> Bytes {
+        let mut key = format!("row-{:06}", self.rng.below(1_000_000)).into_bytes();
+        match self.rng.below(200) {
+            0 => key.clear(),
+            1 => key.resize(KEY_BYTES_MAX, b'+'),
+            2..20 => key.resize(40, b'.'),
+            _ => {}
+        }
+        key.into()
+    }
+
+    fn value(&mut self) -> Bytes {
+        let length = if self.rng.chance(4) { 0 } else { self.rng.between(600, 900) };
+        self.rng.bytes(length).into()
+    }
+}

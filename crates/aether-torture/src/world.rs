@@ -1,0 +1,125 @@
+//! The simulated machine that a store lives on, with a planted bug if the test asks for one.
+
+use crate::mutant::{Call, Mutant, Switch};
+use crate::rng::derive;
+use aether_sim::{CrashPolicy, Sim};
+use aether_sync::Arc;
+use aether_vfs::Env;
+
+/// What becomes of the unsynced bytes and names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The process dies; nothing that was written is lost.
+    Kill,
+    /// The power fails, with the policy of this index in `CrashPolicy::all`.
+    Power(usize),
+}
+
+/// One interruption: before the operation of this number is done (counted from the start of the run or of the
+/// recovery), and what becomes of the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The operation.
+    pub op: u64,
+    /// The rest.
+    pub fate: Fate,
+}
+
+impl core::fmt::Display for Cut {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.fate {
+            Fate::Kill => write!(f, "{}:kill", self.op),
+            Fate::Power(index) => write!(f, "{}:{index}", self.op),
+        }
+    }
+}
+
+impl core::str::FromStr for Cut {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not OP:POLICY, with a number or \"kill\" as policy");
+        let (op, fate) = text.split_once(':').ok_or_else(wrong)?;
+        let fate = match fate {
+            "kill" => Fate::Kill,
+            index => Fate::Power(index.parse().map_err(|_| wrong())?),
+        };
+        Ok(Self { op: op.parse().map_err(|_| wrong())?, fate })
+    }
+}
+
+/// A machine.
+pub struct World {
+    /// The simulator.
+    pub sim: Sim,
+    seed: u64,
+    mutant: Option<Mutant>,
+    switch: Arc<Switch>,
+}
+
+impl World {
+    /// A machine with empty disks.
+    pub fn new(seed: u64, mutant: Option<Mutant>) -> Self {
+        // This bug is one of recovery: it waits for the first restart.
+        let now = mutant.filter(|mutant| *mutant != Mutant::LoseRedo);
+        Self { sim: Sim::new(seed), seed, mutant, switch: Arc::new(Switch::new(now, false)) }
+    }
+
+    /// A machine with empty disks that records every call.
+    pub fn traced(seed: u64) -> Self {
+        Self { sim: Sim::new(seed), seed, mutant: None, switch: Arc::new(Switch::new(None, true)) }
+    }
+
+    /// What the engine gets to see.
+    pub fn env(&self) -> Env {
+        self.switch.wrap(self.sim.env())
+    }
+
+    /// The calls made so far, if they are recorded.
+    pub fn calls(&self) -> Vec<Call> {
+        self.switch.calls()
+    }
+
+    /// Says that a commit begins or ends, for the bugs that tell the difference.
+    pub fn set_committing(&self, committing: bool) {
+        self.switch.set_committing(committing);
+    }
+
+    /// The same machine once more.
+    pub fn fork(&self) -> Self {
+        self.with_sim(self.sim.fork())
+    }
+
+    /// The machine after an interruption at `cut.op`, switched on again.
+    pub fn after(&self, cut: Cut) -> Self {
+        self.with_sim(match cut.fate {
+            Fate::Kill => self.sim.kill_image(),
+            Fate::Power(index) => self.sim.crash_image(policy(self.seed, cut.op, index)),
+        })
+    }
+
+    fn with_sim(&self, sim: Sim) -> Self {
+        let switch = Arc::new(Switch::new(self.mutant, false));
+        Self { sim, seed: self.seed, mutant: self.mutant, switch }
+    }
+}
+
+/// How many ways of losing power there are.
+pub fn policies() -> usize {
+    CrashPolicy::all(0).len()
+}
+
+/// The policy of this index for a cut at `op`; the same number gives the same chances again.
+fn policy(seed: u64, op: u64, index: usize) -> CrashPolicy {
+    let mut all = CrashPolicy::all(derive(seed, op));
+    let last = all.len() - 1;
+    all.swap_remove(index.min(last))
+}
+
+/// The name of a fate, for people.
+pub fn fate_name(fate: Fate) -> String {
+    match fate {
+        Fate::Kill => "process killed".into(),
+        Fate::Power(index) => format!("{:?}", policy(0, 0, index)),
+    }
+}

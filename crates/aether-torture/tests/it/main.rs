@@ -1,0 +1,7 @@
+//! The crash test in small, and the proof that it has teeth: each planted bug is caught.
+//!
+//! The full run with fixed seeds is `cargo run --release -p aether-torture -- crash --ci`.
+
+mod crash;
+mod mutants;
+mod scripts;

@@ -1,0 +1,94 @@
+//! A script must be wild enough: it splits, merges, evicts, checkpoints, aborts and goes back to savepoints.
+
+use aether_kv::{DbEnv, Stat};
+use aether_torture::model::Op;
+use aether_torture::mutant;
+use aether_torture::player::{self, AfterError, Run};
+use aether_torture::script::{End, SPACES, Script, Step};
+use aether_torture::shape;
+use aether_torture::world::World;
+
+/// What a run did, from the outside.
+#[derive(Debug, Default)]
+struct Deeds {
+    splits: u64,
+    merges: u64,
+    evictions: u64,
+    checkpoints: u64,
+    height: u32,
+    leaf_pages: Vec<u64>,
+}
+
+impl Deeds {
+    /// Leaves come by splits and go by merges; what happens within one step may cancel out, so these are bounds
+    /// from below.
+    fn see(&mut self, env: &DbEnv) {
+        let stat: Stat = env.stat().unwrap();
+        let leaf_pages: Vec<u64> = SPACES.into_iter().map(|name| leaves(&stat, name)).collect();
+        for (before, now) in self.leaf_pages.iter().zip(&leaf_pages) {
+            self.splits += now.saturating_sub(*before);
+            self.merges += before.saturating_sub(*now);
+        }
+        self.leaf_pages = leaf_pages;
+        self.height = stat.keyspaces.iter().map(|space| space.height).max().unwrap_or(0).max(self.height);
+    }
+}
+
+fn leaves(stat: &Stat, name: &str) -> u64 {
+    stat.keyspaces.iter().find(|space| space.name == name).map_or(0, |space| space.leaf_pages)
+}
+
+fn deeds(seed: u64) -> (Run, Deeds) {
+    let world = World::traced(seed);
+    let mut deeds = Deeds::default();
+    let run = player::play(&world, &Script::new(seed, 60), AfterError::Stop, |step, env| {
+        deeds.checkpoints += u64::from(matches!(step, Step::Checkpoint));
+        deeds.see(env);
+    });
+    deeds.evictions = mutant::evictions(&world.calls()) as u64;
+    (run, deeds)
+}
+
+#[test]
+fn a_script_is_wild_enough() {
+    for seed in [1, 2] {
+        let (run, deeds) = deeds(seed);
+        assert_eq!(run.first_error, None);
+        assert!(deeds.splits >= 20 && deeds.merges >= 5, "seed {seed}: {deeds:?}");
+        assert!(deeds.evictions >= 20 && deeds.checkpoints >= 2, "seed {seed}: {deeds:?}");
+        assert!(deeds.height >= 2, "seed {seed}: {deeds:?}");
+    }
+}
+
+#[test]
+fn a_script_has_every_kind_of_step() {
+    for seed in 1..=4 {
+        let script = Script::new(seed, 60);
+        let ops = || script.transactions().flat_map(|txn| &txn.ops);
+        let count = |wanted: fn(&Op) -> bool| ops().filter(|op| wanted(op)).count();
+        assert!(count(|op| matches!(op, Op::Put(..))) > 250);
+        assert!(count(|op| matches!(op, Op::Delete(..))) > 30);
+        assert!(count(|op| matches!(op, Op::Rollback)) >= 2);
+        assert!(count(|op| matches!(op, Op::Put(_, _, value) if value.len() > shape::PAGE_BYTES)) >= 1);
+        assert!(count(|op| matches!(op, Op::Drop(_))) == 1);
+        for end in [End::Abort, End::Weak, End::Commit] {
+            assert!(script.transactions().any(|txn| txn.end == end), "seed {seed} lacks {end:?}");
+        }
+        assert!(script.steps.iter().filter(|step| matches!(step, Step::Checkpoint)).count() >= 2);
+    }
+}
+
+#[test]
+fn two_runs_of_a_script_make_the_same_calls() {
+    let calls = || {
+        let world = World::traced(7);
+        let run = player::play(&world, &Script::new(7, 60), AfterError::Stop, |_, _| {});
+        assert_eq!(run.first_error, None);
+        (world.calls(), world.sim.log())
+    };
+    let ((first, log), (second, other_log)) = (calls(), calls());
+    let differs = first.iter().zip(&second).position(|(one, other)| one != other);
+    assert_eq!(differs, None, "{:?} against {:?}", first.get(differs.unwrap_or(0)), second.get(differs.unwrap_or(0)));
+    assert_eq!(first.len(), second.len());
+    assert_eq!(log, other_log);
+}
