@@ -22,6 +22,7 @@ mod txn;
 
 pub use aether_lsm as lsm;
 pub use batch::WriteBatch;
+pub use buffer::page::types::{Advice, Error, ErrorKind, Place, Result};
 pub use db::Db;
 pub use env::DbEnv;
 pub use handle::{CommitHandle, CommitStatus};

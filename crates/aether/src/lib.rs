@@ -45,8 +45,7 @@ pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
-    CommitHandle, CommitStatus, Cursor, Db, DbEnv, Durability, Iter, Keyspace, KeyspaceOptions, KeyspaceStat,
-    KvStore, LogStat, Options, RecoveryReport, Savepoint, Snapshot, Stat, Txn, ValueReader, VerifyReport,
-    WriteBatch,
+    Advice, CommitHandle, CommitStatus, Cursor, Db, DbEnv, Durability, Error, ErrorKind, Iter, Keyspace,
+    KeyspaceOptions, KeyspaceStat, KvStore, LogStat, Options, Place, RecoveryReport, Result, Savepoint,
+    Snapshot, Stat, Txn, ValueReader, VerifyReport, WriteBatch,
 };
-pub use types::{Advice, Error, ErrorKind, Place, Result};
