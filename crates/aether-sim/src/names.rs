@@ -201,16 +201,15 @@ impl Names {
         self.pending.push(change);
     }
 
-    /// Makes the names in `dir` durable, with the earlier changes they rest on.
+    /// Makes the names in `dir` durable, with the earlier changes they rest on: those that share a name with one.
     pub(crate) fn sync(&mut self, dir: DirNo) {
-        let (mut spots, mut targets) = (BTreeSet::new(), BTreeSet::new());
+        let mut spots = BTreeSet::new();
         let mut left = Vec::new();
         let mut taken = Vec::new();
         for change in std::mem::take(&mut self.pending).into_iter().rev() {
             let is_here = change.spots().any(|spot| spot.dir == dir || spots.contains(spot));
-            if is_here || targets.contains(&change.target) {
+            if is_here {
                 spots.extend(change.spots().cloned());
-                targets.insert(change.target);
                 taken.push(change);
             } else {
                 left.push(change);
