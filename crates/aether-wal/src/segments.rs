@@ -78,6 +78,8 @@ struct Segment {
 
 struct State {
     list: VecDeque<Segment>,
+    /// Overridden by the rewrite.
+    dead: Vec<Name>,
     free: Vec<Free>,
     reserve: Option<Free>,
     sequence: u64,
@@ -101,6 +103,7 @@ impl Segments {
         let plan = config.first_segment_bytes();
         let state = State {
             list,
+            dead: Vec::new(),
             free: found.free,
             reserve: None,
             sequence: found.sequence,
@@ -125,9 +128,17 @@ impl Segments {
         self.home.make(name, capacity, bytes)?;
         self.home.adopt(name, &header)?;
         let mut state = self.state.lock();
-        state.list.retain(|segment| segment.header.first < first);
+        let kept = state.list.partition_point(|segment| segment.header.first < first);
+        let dead: Vec<_> = state.list.drain(kept..).collect();
+        state.dead.extend(dead.iter().map(|segment| Name::Segment(self.stream, segment.header.sequence)));
         state.list.push_back(Segment { header, file: None });
         Ok(())
+    }
+
+    /// Removes what the rewrite overrode whole. The next open finds again what could not be removed.
+    pub(crate) fn remove_dead(&self) {
+        let dead = std::mem::take(&mut self.state.lock().dead);
+        dead.into_iter().for_each(|name| drop(self.home.remove(name)));
     }
 
     /// Makes the first segment of the incarnation, and the reserve if the stream is appended to.
@@ -224,11 +235,14 @@ impl Segments {
         Ok(Free { name, capacity })
     }
 
-    /// The file of this incarnation that holds `position`.
+    /// The file of this incarnation that holds `position`. Positions are asked for in rising order: the files before
+    /// are closed.
     pub(crate) fn locate(&self, position: u64) -> Option<Located> {
-        let state = self.state.lock();
-        let holds = |segment: &&Segment| (segment.header.first..segment.header.end()).contains(&position);
-        let segment = state.list.iter().rev().find(holds)?;
+        let mut state = self.state.lock();
+        let holds = |segment: &Segment| (segment.header.first..segment.header.end()).contains(&position);
+        let index = state.list.iter().rposition(holds)?;
+        state.list.iter_mut().take(index).for_each(|segment| segment.file = None);
+        let segment = state.list.get(index)?;
         Some(Located { file: segment.file.clone()?, header: segment.header })
     }
 
