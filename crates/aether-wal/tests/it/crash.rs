@@ -6,7 +6,7 @@ use aether_sim::{CrashPolicy, Errno, Fault, OpKind, Sim};
 use aether_types::ErrorKind;
 
 fn script(seed: u64, streams: usize) -> Script {
-    Script { seed, streams, steps: 40, close: false, body_bytes: 3000 }
+    Script { seed, streams, steps: 40, close: false, body_bytes: 3000, checkpoints: 12 }
 }
 
 const END: u64 = u64::MAX;
@@ -74,6 +74,11 @@ fn long_records_over_several_segments_survive_every_power_cut() {
     cut_everywhere(Script { body_bytes: 16_000, ..script(14, 2) });
 }
 
+#[test]
+fn truncation_and_recycling_survive_every_power_cut() {
+    cut_everywhere(Script { body_bytes: 16_000, checkpoints: 3, steps: 70, ..script(15, 1) });
+}
+
 /// Crashes during the restart after a crash, again and again: every operation of every repair.
 #[test]
 fn restarts_that_never_finish_lose_nothing() {
@@ -110,6 +115,7 @@ fn many_lives() {
                 steps: rng.below(60),
                 close: rng.below(3) == 0,
                 body_bytes: 1 + rng.below(12_000),
+                checkpoints: 4 + rng.below(20),
             };
             let dead = lived(&sim, &mut history, script, rng.below(200));
             let policies = CrashPolicy::all(rng.below(END));
@@ -224,6 +230,9 @@ fn a_record_goes_with_what_it_needs() {
     // Only stream 0 is flushed so far.
     store.wal.wait_durable(&Lv::at(crate::store::stream(0), needs.end)).unwrap();
     assert!(!store.wal.is_durable(&needs.lv));
+    // A later flush start proves that record durable, which does not help it.
+    let later = store.append(0, &Lv::ZERO, b"later").unwrap();
+    store.wal.wait_durable(&Lv::at(crate::store::stream(0), later.end)).unwrap();
     let image = sim.crash_image(CrashPolicy::KeepAll);
     let store = Store::open(&image.env(), &small(2)).unwrap();
     assert_eq!(store.bodies(), [b"kept"]);

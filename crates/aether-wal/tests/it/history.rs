@@ -1,7 +1,7 @@
 //! A random script over a store, and the judge of what a scan finds after it was cut short.
 
 use crate::store::{Found, Store, small, stream};
-use aether_types::{Error, ErrorKind, Lv, Result};
+use aether_types::{Error, ErrorKind, Lsn, Lv, Result};
 use aether_vfs::Env;
 use std::collections::BTreeMap;
 
@@ -50,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) close: bool,
     /// Up to this large.
     pub(crate) body_bytes: u64,
+    /// One step in so many is a checkpoint.
+    pub(crate) checkpoints: u64,
 }
 
 impl History {
@@ -73,15 +75,18 @@ impl History {
     }
 
     fn step(&mut self, store: &Store, rng: &mut Rng, script: Script) -> Result<()> {
+        if rng.below(script.checkpoints) == 0 {
+            return store.checkpoint();
+        }
         match rng.below(12) {
             0..7 => self.append(store, rng, script),
-            7..10 => self.wait(store, rng),
-            10 => {
+            7..9 => self.wait(store, rng),
+            9..11 => self.wait_own(store, rng),
+            _ => {
                 store.wal.flush_all()?;
                 self.acknowledge(&store.wal.durable(), self.lives);
                 Ok(())
             }
-            _ => store.checkpoint(),
         }
     }
 
@@ -94,6 +99,8 @@ impl History {
         body.resize(8 + rng.below(script.body_bytes) as usize, number as u8 ^ 0x5a);
         let appended = store.append(id, &deps, &body)?;
         let (lsn, end) = (appended.lsn.get(), appended.end.get());
+        let reused = self.entries.iter().find(|other| other.stream == id && other.end > lsn);
+        assert!(reused.is_none(), "position {lsn} is used again: {reused:?}");
         let entry = Entry {
             life: self.lives,
             stream: id,
@@ -121,6 +128,13 @@ impl History {
             self.entries[picked as usize].acknowledged = true;
         }
         Ok(())
+    }
+
+    /// Flushes one stream and not what its records need of others: no acknowledgement follows from it.
+    fn wait_own(&self, store: &Store, rng: &mut Rng) -> Result<()> {
+        let Some(picked) = self.pick(rng) else { return Ok(()) };
+        let entry = &self.entries[picked as usize];
+        store.wal.wait_durable(&Lv::at(stream(entry.stream), Lsn::new(entry.end)))
     }
 
     fn acknowledge(&mut self, durable: &Lv, life: usize) {

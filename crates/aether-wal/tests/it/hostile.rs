@@ -91,6 +91,27 @@ fn a_flipped_bit_before_the_last_flush_is_never_taken_for_the_end() {
     }
 }
 
+/// Nothing follows in stream 0 itself, but a flush start of stream 1 says how far stream 0 was durable.
+#[test]
+fn damage_in_one_stream_is_told_by_another() {
+    let env = Env::memory();
+    create(&env);
+    let store = Store::open(&env, &small(2)).unwrap();
+    let needed = store.append(0, &Lv::ZERO, b"needed").unwrap();
+    store.wal.flush_all().unwrap();
+    for _ in 0..2 {
+        store.append(1, &Lv::ZERO, b"other").unwrap();
+        store.wal.flush_all().unwrap();
+    }
+    drop(store);
+    assert_eq!(Store::open(&env, &small(2)).unwrap().found.len(), 3);
+    let (path, _) = segments(&env).remove(0);
+    flip(&env, &path, needed.lsn.get(), 1);
+    let error = Store::open(&env, &small(2)).err().unwrap();
+    assert!(error.kind() == ErrorKind::Corruption && error.to_string().contains("another stream"), "{error}");
+    assert_eq!(error.place().offset, Some(needed.lsn.get()));
+}
+
 #[test]
 fn a_missing_or_cut_segment_is_corruption() {
     for clean in [true, false] {
