@@ -12,11 +12,11 @@
 //!
 //! | call | when it returned, a power cut... |
 //! |---|---|
-//! | [`File::write_at`] | ...may keep any subset of its 512-byte sectors, in any order relative to other unsynced writes, later ones before earlier ones included. A sector holds the old or the new bytes. Where the write grew the file, the size may be old or new independent of the bytes, and grown space whose bytes were lost may hold anything. |
+//! | [`File::write_at`] | ...may keep any subset of its 512-byte sectors, in any order relative to other unsynced writes, later ones before earlier ones included. A sector is as it was after one of the writes that touched it since the last sync, or before them all; bytes of the write itself may also read as zeroes, bytes beside them never. Where the write grew the file, the size may be old or new independent of the bytes, and grown space whose bytes were lost may hold anything. |
 //! | [`File::write_at`] with [`Mode::DirectDurable`] | ...keeps its bytes and the size, provided the file's name is durable. Its sectors may be torn if the cut came before it returned. |
 //! | [`File::set_size`] | ...may keep the old or the new size. Space gained reads as zeroes now, as anything after the cut. |
 //! | [`File::sync`] | ...keeps the bytes and size that the file had when the call began, provided its name is durable. It says nothing of the name. |
-//! | [`Vfs::open`] that created, [`Vfs::create_dir`], [`Vfs::remove`], [`Vfs::rename`] | ...may undo it, each independently of the others. A rename is atomic: one of the two names leads to the file, and a replaced `to` leads to the old or the new file, never to neither. |
+//! | [`Vfs::open`] that created, [`Vfs::create_dir`], [`Vfs::remove`], [`Vfs::rename`] | ...may undo it, each independently of the others. A rename is atomic: one of the two names leads to the file, never both and never neither, also where the old name was taken anew since, and a replaced `to` leads to the old or the new file. |
 //! | [`Vfs::sync_dir`] | ...keeps the names in this directory as they were when the call began. It says nothing of the bytes of the files, nor of this directory's own name in its parent. |
 //!
 //! When a sync or a write fails, nothing is known about any unsynced byte of the file: the system may have dropped
