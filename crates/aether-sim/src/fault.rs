@@ -1,0 +1,145 @@
+//! Faults that strike while the power is on.
+
+use crate::log::OpKind;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A fault. `nth` counts from 0, from the moment of injection, among the calls that the fault is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A call fails and does nothing.
+    FailOp {
+        /// Which one.
+        nth: u64,
+        /// Of which kind.
+        kind: OpKind,
+        /// With what.
+        error: Errno,
+        /// And every later one too.
+        sticky: bool,
+    },
+    /// A file's sync fails as on Linux: the unsynced bytes are marked clean, so that readers still see them, the
+    /// next sync succeeds, and a power cut loses them.
+    FailSyncDropsDirty {
+        /// Which sync.
+        nth: u64,
+    },
+    /// No more than this many bytes of disk are left, in blocks of 4 KiB. Cutting and removing files frees theirs.
+    DiskFull {
+        /// The space.
+        bytes_left: u64,
+    },
+    /// A read fails.
+    FailRead {
+        /// Which read.
+        nth: u64,
+    },
+    /// The first half of a write is written, then it fails.
+    ShortWrite {
+        /// Which write.
+        nth: u64,
+    },
+    /// A write succeeds, but its bytes land its own length below the right place (above, if there is no room).
+    Misdirect {
+        /// Which write.
+        nth: u64,
+    },
+    /// A write succeeds, but its bytes land nowhere.
+    LoseWrite {
+        /// Which write.
+        nth: u64,
+    },
+    /// One stored bit changes now. Nothing happens if the file has no such byte.
+    FlipBit {
+        /// The file.
+        path: PathBuf,
+        /// The byte.
+        byte: u64,
+        /// The bit, 0 to 7.
+        bit: u8,
+    },
+    /// Every counted operation moves the clock of the simulation forward.
+    SlowOps {
+        /// By this.
+        pause: Duration,
+    },
+}
+
+/// Errors of the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errno {
+    /// The device failed.
+    Eio,
+    /// No space is left.
+    Enospc,
+    /// The process has too many open files.
+    Emfile,
+}
+
+impl From<Errno> for io::Error {
+    fn from(errno: Errno) -> Self {
+        Self::from_raw_os_error(match errno {
+            Errno::Eio => 5,
+            Errno::Enospc => 28,
+            Errno::Emfile => 24,
+        })
+    }
+}
+
+/// What the faults do to one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twist {
+    None,
+    Fail(Errno),
+    DropDirty,
+    Short,
+    Misdirect,
+    Lose,
+}
+
+/// The faults in waiting, each with the number of its calls so far.
+#[derive(Clone, Default)]
+pub(crate) struct Faults(Vec<(Fault, u64)>);
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.0.push((fault, 0));
+    }
+
+    /// Counts a call for every fault that is about it; the first that strikes decides.
+    pub(crate) fn strike(&mut self, kind: OpKind) -> Twist {
+        let mut struck = Twist::None;
+        for (fault, seen) in &mut self.0 {
+            let Some((twist, nth, sticky)) = about(fault, kind) else { continue };
+            if struck == Twist::None && (*seen == nth || sticky && *seen > nth) {
+                struck = twist;
+            }
+            *seen += 1;
+        }
+        struck
+    }
+
+    pub(crate) fn pause(&self) -> Duration {
+        let pause = |(fault, _): &(Fault, u64)| match fault {
+            Fault::SlowOps { pause } => *pause,
+            _ => Duration::ZERO,
+        };
+        self.0.iter().map(pause).sum()
+    }
+}
+
+/// What the fault does to a call of this kind, to which one, and whether to later ones too.
+fn about(fault: &Fault, kind: OpKind) -> Option<(Twist, u64, bool)> {
+    let (of, twist, nth, sticky) = match *fault {
+        Fault::FailOp { nth, kind, error, sticky } => (kind, Twist::Fail(error), nth, sticky),
+        Fault::FailSyncDropsDirty { nth } => (OpKind::Sync, Twist::DropDirty, nth, false),
+        Fault::FailRead { nth } => (OpKind::Read, Twist::Fail(Errno::Eio), nth, false),
+        Fault::ShortWrite { nth } => (OpKind::Write, Twist::Short, nth, false),
+        Fault::Misdirect { nth } => (OpKind::Write, Twist::Misdirect, nth, false),
+        Fault::LoseWrite { nth } => (OpKind::Write, Twist::Lose, nth, false),
+        Fault::DiskFull { .. } | Fault::FlipBit { .. } | Fault::SlowOps { .. } => return None,
+    };
+    let is_about = of == kind || of == OpKind::Any && kind.is_counted();
+    is_about.then_some((twist, nth, sticky))
+}

@@ -1,0 +1,64 @@
+//! The history of a simulation, for the report of a failing one.
+
+use core::fmt;
+use std::path::PathBuf;
+
+/// The kinds of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpKind {
+    /// `File::write_at`.
+    Write,
+    /// `File::sync`.
+    Sync,
+    /// `File::set_size`.
+    SetSize,
+    /// `Vfs::open` that creates the file.
+    Create,
+    /// `Vfs::remove`.
+    Remove,
+    /// `Vfs::rename`.
+    Rename,
+    /// `Vfs::create_dir`.
+    CreateDir,
+    /// `Vfs::sync_dir`.
+    SyncDir,
+    /// `Vfs::open`, whether it creates or not. Not counted as an operation; for faults.
+    Open,
+    /// `File::read_at`. Not counted as an operation; for faults.
+    Read,
+    /// Any counted operation; for faults.
+    Any,
+}
+
+impl OpKind {
+    /// True if the kind moves [`op_count`](crate::Sim::op_count).
+    pub fn is_counted(self) -> bool {
+        !matches!(self, Self::Open | Self::Read | Self::Any)
+    }
+}
+
+/// One operation of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpRecord {
+    /// Its index, as [`cut_power_at`](crate::Sim::cut_power_at) takes it.
+    pub index: u64,
+    /// Its kind.
+    pub kind: OpKind,
+    /// Of which file or directory.
+    pub path: PathBuf,
+    /// The byte offset of a write, the new size of `SetSize`, else 0.
+    pub offset: u64,
+    /// The bytes of a write, else 0.
+    pub len: u64,
+}
+
+impl fmt::Display for OpRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>6} {:?} {}", self.index, self.kind, self.path.display())?;
+        match self.kind {
+            OpKind::Write => write!(f, " {}+{}", self.offset, self.len),
+            OpKind::SetSize => write!(f, " {}", self.offset),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The traits of `aether-vfs` over a simulated disk.
+
+use crate::disk::{check_end, exists};
+use crate::fault::{Errno, Twist};
+use crate::log::OpKind;
+use crate::names::{FileNo, Target, missing};
+use crate::sim::{Passage, Sim, State, failed};
+use aether_sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+use aether_types::{Error, ErrorKind, Result};
+use aether_vfs::{Create, Entry, File, Mode, OpenOptions, Vfs};
+use std::path::{Path, PathBuf};
+
+/// The files of a [`Sim`].
+#[derive(Clone, Debug)]
+pub struct SimVfs {
+    sim: Sim,
+}
+
+impl SimVfs {
+    pub(crate) fn new(sim: Sim) -> Self {
+        Self { sim }
+    }
+
+    /// Runs one operation on the names: `check` it, count it, do it.
+    fn change(
+        &self,
+        kind: OpKind,
+        path: &Path,
+        check: impl FnOnce(&State) -> Result<()>,
+        act: impl FnOnce(&mut State) -> Result<()>,
+    ) -> Result<()> {
+        let mut state = self.sim.state();
+        state.check_power(path)?;
+        check(&state)?;
+        let passage = state.begin(kind, path, 0, 0)?;
+        self.sim.pause(&state);
+        act(&mut state)?;
+        passage.end(path)
+    }
+}
+
+impl Vfs for SimVfs {
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>> {
+        let mut state = self.sim.state();
+        state.pass(OpKind::Open, path)?;
+        let file = open(&mut state, path, options)?;
+        *state.handles.entry(file).or_default() += 1;
+        drop(state);
+        let holds_lock = AtomicBool::new(false);
+        Ok(Arc::new(SimFile { sim: self.sim.clone(), path: path.to_path_buf(), file, options, holds_lock }))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        let check = |state: &State| state.disk.names.check_remove(path).map(drop);
+        self.change(OpKind::Remove, path, check, |state| state.disk.remove(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let check = |state: &State| state.disk.names.check_rename(from, to).map(drop);
+        self.change(OpKind::Rename, from, check, |state| state.disk.rename(from, to))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        let check = |state: &State| match state.disk.names.find(path) {
+            Some(_) => Err(exists("cannot create the directory", path)),
+            None => state.disk.names.spot(path).map(drop),
+        };
+        self.change(OpKind::CreateDir, path, check, |state| state.disk.create_dir(path))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
+        let state = self.sim.state();
+        state.check_power(dir)?;
+        state.disk.list(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let mut state = self.sim.state();
+        state.check_power(dir)?;
+        let no = state.disk.names.dir(dir, "cannot sync the directory")?;
+        let passage = state.begin(OpKind::SyncDir, dir, 0, 0)?;
+        self.sim.pause(&state);
+        passage.end(dir)?;
+        state.disk.names.sync(no);
+        state.forget_unreachable();
+        Ok(())
+    }
+}
+
+fn open(state: &mut State, path: &Path, options: OpenOptions) -> Result<FileNo> {
+    if options.create != Create::No && !options.write {
+        return Err(Error::invalid("a file is created only for writing").at_path(path));
+    }
+    match state.disk.names.find(path) {
+        Some(Target::Dir(_)) => Err(Error::invalid("this is not a regular file").at_path(path)),
+        Some(_) if options.create == Create::New => Err(exists("cannot open", path)),
+        Some(Target::File(no)) => Ok(no),
+        None if options.create == Create::No => Err(missing("cannot open", path)),
+        None => create(state, path),
+    }
+}
+
+fn create(state: &mut State, path: &Path) -> Result<FileNo> {
+    state.disk.names.spot(path)?;
+    let passage = state.begin(OpKind::Create, path, 0, 0)?;
+    let no = state.disk.create(path)?;
+    passage.end(path)?;
+    Ok(no)
+}
+
+struct SimFile {
+    sim: Sim,
+    path: PathBuf,
+    file: FileNo,
+    options: OpenOptions,
+    holds_lock: AtomicBool,
+}
+
+impl SimFile {
+    fn check_writer(&self) -> Result<()> {
+        if self.options.write {
+            return Ok(());
+        }
+        let what = "the file was opened for reading only";
+        Err(Error::new(ErrorKind::ReadOnly, what).at_path(&self.path))
+    }
+
+    fn write(&self, state: &mut State, passage: &Passage, offset: u64, from: &[u8]) -> Result<()> {
+        let is_durable = self.options.mode == Mode::DirectDurable && !passage.in_flight;
+        let disk = &mut state.disk;
+        let fits = match passage.twist {
+            Twist::Lose => disk.write(self.file, offset, &self.present(disk, offset, from.len()), is_durable),
+            Twist::Misdirect => {
+                let intended = self.present(disk, offset, from.len());
+                let len = from.len() as u64;
+                let wrong = offset.checked_sub(len).unwrap_or(offset + len);
+                check_end(&self.path, wrong, len)?;
+                disk.write(self.file, offset, &intended, is_durable)
+                    && disk.write(self.file, wrong, from, is_durable)
+            }
+            Twist::Short => {
+                disk.write(self.file, offset, &from[..from.len() / 2], is_durable);
+                return Err(failed(OpKind::Write, &self.path, Errno::Eio));
+            }
+            Twist::None | Twist::Fail(_) | Twist::DropDirty => {
+                disk.write(self.file, offset, from, is_durable)
+            }
+        };
+        if fits { Ok(()) } else { Err(failed(OpKind::Write, &self.path, Errno::Enospc)) }
+    }
+
+    /// What the file holds there now; zeroes past its end.
+    fn present(&self, disk: &crate::disk::Disk, offset: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        disk.file(self.file).live().read(offset, &mut bytes);
+        bytes
+    }
+
+    fn locked(&self, state: &State) -> Error {
+        let mut text = [0; 1024];
+        let read = state.disk.file(self.file).live().read(0, &mut text);
+        let holder = String::from_utf8_lossy(&text[..read]);
+        Error::new(ErrorKind::Locked, format!("in use by {}", holder.trim())).at_path(&self.path)
+    }
+}
+
+impl File for SimFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let mut state = self.sim.state();
+        state.pass(OpKind::Read, &self.path).map_err(|error| error.at_offset(offset))?;
+        Ok(state.disk.file(self.file).live().read(offset, into))
+    }
+
+    fn write_at(&self, offset: u64, from: &[u8]) -> Result<()> {
+        self.check_writer()?;
+        check_end(&self.path, offset, from.len() as u64)?;
+        let mut state = self.sim.state();
+        let begun = state.begin(OpKind::Write, &self.path, offset, from.len() as u64);
+        let passage = begun.map_err(|error| error.at_offset(offset))?;
+        self.sim.pause(&state);
+        let written = self.write(&mut state, &passage, offset, from);
+        written.and_then(|()| passage.end(&self.path)).map_err(|error| error.at_offset(offset))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut state = self.sim.state();
+        let passage = state.begin(OpKind::Sync, &self.path, 0, 0)?;
+        self.sim.pause(&state);
+        passage.end(&self.path)?;
+        let file = state.disk.file_mut(self.file);
+        if passage.twist == Twist::DropDirty {
+            file.drop_dirty();
+            return Err(failed(OpKind::Sync, &self.path, Errno::Eio));
+        }
+        file.sync();
+        Ok(())
+    }
+
+    fn size(&self) -> Result<u64> {
+        let state = self.sim.state();
+        state.check_power(&self.path)?;
+        Ok(state.disk.file(self.file).live().size())
+    }
+
+    fn set_size(&self, size: u64) -> Result<()> {
+        self.check_writer()?;
+        check_end(&self.path, size, 0)?;
+        let mut state = self.sim.state();
+        let passage = state.begin(OpKind::SetSize, &self.path, size, 0)?;
+        self.sim.pause(&state);
+        state.disk.set_size(self.file, size);
+        passage.end(&self.path)
+    }
+
+    /// Not counted as an operation, although it writes the holder's name.
+    fn lock(&self, holder: &str) -> Result<()> {
+        self.check_writer()?;
+        let mut state = self.sim.state();
+        state.check_power(&self.path)?;
+        if !state.locked.insert(self.file) && !self.holds_lock.load(Relaxed) {
+            return Err(self.locked(&state));
+        }
+        self.holds_lock.store(true, Relaxed);
+        let text = format!("process {}: {holder}\n", std::process::id());
+        state.disk.set_size(self.file, 0);
+        state.disk.write(self.file, 0, text.as_bytes(), false);
+        Ok(())
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut state = self.sim.state();
+        if self.holds_lock.load(Relaxed) {
+            state.locked.remove(&self.file);
+        }
+        if let Some(count) = state.handles.get_mut(&self.file) {
+            *count -= 1;
+            if *count == 0 {
+                state.handles.remove(&self.file);
+            }
+        }
+    }
+}
