@@ -1,2 +1,52 @@
-//! The aether command.
-fn main() {}
+//! The command `aether`: loads, reads, changes and examines a home through the facade alone.
+//!
+//! One module a command; `arguments` is the whole command line, `exit` every way out. The command knows
+//! nothing that an embedding program could not know: no page, no log record, no file of the home.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod delete;
+mod demo;
+mod dump;
+mod exit;
+mod get;
+mod home;
+mod load;
+mod output;
+mod put;
+mod scan;
+mod show;
+mod stat;
+mod torture;
+mod tsv;
+mod verify;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use exit::Outcome;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Load(load) => load::run(common, load),
+        Command::Dump(dump) => dump::run(common, dump),
+        Command::Get(get) => get::run(common, get),
+        Command::Put(put) => put::run(common, put),
+        Command::Delete(delete) => delete::run(common, delete),
+        Command::Scan(scan) => scan::run(common, scan),
+        Command::Stat => stat::run(common),
+        Command::Verify => verify::run(common),
+        Command::Demo => demo::run(common),
+        Command::Torture(torture) => torture::run(torture),
+    }
+}

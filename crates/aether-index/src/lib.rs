@@ -1,1 +1,20 @@
-//! Index traits and the B+tree
+//! Index traits and the B+tree.
+//!
+//! An index maps keys to values inside transactions. Structural changes are mini-transactions of their own and are
+//! never undone; a row's change carries its before-image in the same group. Must not know keyspaces or runs.
+//!
+//! The B+tree is coupled optimistically: readers write nothing to shared memory and validate the parent after
+//! they have the child's version; writers latch a leaf exclusively, and for a split or merge its parent and
+//! siblings too. Specs: `BTreeOLC`.
+//!
+//! Papers: "The ART of Practical Synchronization" (DaMoN 2016) for optimistic lock coupling; "Prefix B-Trees" (TODS
+//! 2(1)) for prefix and suffix truncation; Graefe, "Modern B-Tree Techniques" (2011).
+
+#![forbid(unsafe_code)]
+
+mod btree;
+mod traits;
+
+pub use aether_txn as txn;
+pub use btree::{BTree, Cursor, TreeCheck, TreeUndo, ValueReader};
+pub use traits::{Index, OrderedCursor, OrderedIndex};

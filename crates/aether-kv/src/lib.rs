@@ -1,1 +1,38 @@
-//! Homes, keyspaces, catalog: the composition root
+//! Homes, keyspaces, transactions over them: the composition root.
+//!
+//! [`DbEnv`] opens a home: one directory, one log, one memory budget, many keyspaces. [`Db`] is the short way, with one
+//! current keyspace; [`KvStore`] the shortest, for a single owner. The knot between the layers below is tied once,
+//! in `env.rs`; nothing is wired later. Must not know protocols.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod catalog;
+mod db;
+mod env;
+mod handle;
+mod iter;
+mod keyspace;
+mod kv_store;
+mod options;
+mod rank;
+mod snapshot;
+mod stat;
+mod txn;
+
+pub use aether_lsm as lsm;
+pub use batch::WriteBatch;
+pub use buffer::page::types::{Advice, Error, ErrorKind, Place, Result};
+pub use db::Db;
+pub use env::DbEnv;
+pub use handle::{CommitHandle, CommitStatus};
+pub use iter::{Cursor, Iter, Row};
+pub use keyspace::{Keyspace, KeyspaceOptions};
+pub use kv_store::KvStore;
+pub use lsm::index::ValueReader;
+pub use lsm::index::txn::recovery::RecoveryReport;
+pub use lsm::index::txn::recovery::wal::{self, WalConfig, buffer};
+pub use options::{Durability, Options};
+pub use snapshot::Snapshot;
+pub use stat::{KeyspaceStat, LogStat, Stat, VerifyReport};
+pub use txn::{Savepoint, Txn};

@@ -38,7 +38,8 @@ pub type Visit = dyn Fn(&Study, u64, &dyn Fn()) -> Result<Tally, Failure> + Send
 pub fn run(study: Study, limits: Limits, visit: Arc<Visit>, progress: &mut dyn FnMut(&Report)) -> Report {
     let start = Instant::now();
     let board = Arc::new(Board::new(study, limits, visit));
-    let mut workers: Vec<_> = (0..limits.threads.max(1)).map(|number| Worker::start(&board, number)).collect();
+    let mut workers: Vec<_> =
+        (0..limits.threads.max(1)).map(|number| Worker::start(&board, number)).collect();
     loop {
         sleep(Duration::from_millis(20));
         workers.retain(|worker| !worker.has_ended());

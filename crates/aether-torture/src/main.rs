@@ -2,12 +2,12 @@
 
 mod cli;
 
+use aether_sync::Arc;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::faults;
 use aether_torture::report::{Failure, Report};
 use aether_torture::rng::{Rng, derive};
 use aether_torture::study::{Settings, Study};
-use aether_sync::Arc;
 use cli::{Command, Format, Request};
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;

@@ -107,7 +107,12 @@ fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
         return None;
     }
     if let Some(key) = expected.keys().find(|key| !rows.contains_key(*key)) {
-        return Some(format!("key {} is missing ({} rows, expected {})", show(key), rows.len(), expected.len()));
+        return Some(format!(
+            "key {} is missing ({} rows, expected {})",
+            show(key),
+            rows.len(),
+            expected.len()
+        ));
     }
     if let Some(key) = rows.keys().find(|key| !expected.contains_key(*key)) {
         let (seen, wanted) = (rows.len(), expected.len());

@@ -154,7 +154,13 @@ impl Vfs for Wrapped {
         let options = if volatile && durable { options.with_mode(Mode::Direct) } else { options };
         let inner = self.inner.open(path, options)?;
         let switch = self.switch.clone();
-        Ok(Arc::new(WrappedFile { inner, path: path.to_path_buf(), role, durable: volatile && durable, switch }))
+        Ok(Arc::new(WrappedFile {
+            inner,
+            path: path.to_path_buf(),
+            role,
+            durable: volatile && durable,
+            switch,
+        }))
     }
 
     fn remove(&self, path: &Path) -> Result<()> {

@@ -36,7 +36,12 @@ pub struct Run {
 }
 
 /// Opens the store of `world` and plays `script` on it; `watch` sees the store after every step.
-pub fn play(world: &World, script: &Script, after_error: AfterError, mut watch: impl FnMut(&Step, &DbEnv)) -> Run {
+pub fn play(
+    world: &World,
+    script: &Script,
+    after_error: AfterError,
+    mut watch: impl FnMut(&Step, &DbEnv),
+) -> Run {
     let mut player = Player { world, run: Run::default(), off_script: false };
     let mut env = player.open();
     for step in &script.steps {
@@ -85,7 +90,8 @@ impl Player<'_> {
     }
 
     fn open(&mut self) -> Option<DbEnv> {
-        let opened = DbEnv::open_in(self.world.env(), shape::home(), shape::options()).map_err(failed("open"));
+        let opened =
+            DbEnv::open_in(self.world.env(), shape::home(), shape::options()).map_err(failed("open"));
         self.note(opened)
     }
 

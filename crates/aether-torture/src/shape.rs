@@ -25,7 +25,12 @@ pub fn options() -> Options {
     Options {
         create: true,
         buffer: buffer(),
-        wal: WalConfig { segment_bytes: 64 << 10, ring_bytes: 128 << 10, flusher: false, ..WalConfig::default() },
+        wal: WalConfig {
+            segment_bytes: 64 << 10,
+            ring_bytes: 128 << 10,
+            flusher: false,
+            ..WalConfig::default()
+        },
         max_recovery_bytes: 128 << 10,
         durability: Durability::Sync,
         background: false,

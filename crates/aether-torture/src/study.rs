@@ -110,7 +110,8 @@ impl Study {
     pub fn replay(&self, trail: &[Cut]) -> Result<Tally, Failure> {
         let mut tally = Tally::default();
         let Some((first, rest)) = trail.split_first() else { return Ok(tally) };
-        let (world, run) = guarded(|| self.run_until(first.op)).map_err(|what| self.cut_failure(first.op, what))?;
+        let (world, run) =
+            guarded(|| self.run_until(first.op)).map_err(|what| self.cut_failure(first.op, what))?;
         let mut image = world.after(*first);
         for cut in rest {
             interrupt(&image, cut.op).map_err(|what| self.failure(trail, what))?;
@@ -201,7 +202,8 @@ fn examine(image: &World, history: &History, trail: &[Cut]) -> Verdict<Seen> {
     let recovery_operations = image.sim.op_count() - before;
     let k = oracle::judge(&env, history)?;
     let seen = Seen { recovery_operations, acknowledged_only: k == history.acknowledged() };
-    second_look(image, env, history.state(k), variant(trail)).map_err(|what| format!("second look: {what}"))?;
+    second_look(image, env, history.state(k), variant(trail))
+        .map_err(|what| format!("second look: {what}"))?;
     Ok(seen)
 }
 

@@ -1,1 +1,51 @@
-//! An embedded, ACID, multi-index storage engine
+//! Aether: an embedded, ACID, multi-index storage engine.
+//!
+//! One process opens a directory (a *home*) and gets ordered keyspaces with real transactions: many concurrent
+//! writers under snapshot isolation, savepoints, durable commits that share their flushes, and recovery that survives
+//! crashes during recovery.
+//!
+//! ```
+//! use aether::{Db, KvStore};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::TempDir::new()?;
+//! let mut kv = KvStore::open(dir.path().join("kv.db"))?;
+//! kv.put(b"hello", b"world")?;
+//! assert_eq!(kv.get(b"hello")?, Some(b"world".to_vec()));
+//! drop(kv);
+//!
+//! let db = Db::open(dir.path().join("kv.db"))?;
+//! let mut txn = db.begin()?;
+//! txn.put(db.keyspace(), b"a", b"1")?;
+//! let mark = txn.savepoint();
+//! txn.put(db.keyspace(), b"b", b"2")?;
+//! txn.rollback_to(&mark)?;
+//! txn.commit()?;
+//! let rows = db.iter()?.collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(rows.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! - A commit acknowledged under [`Durability::Sync`] or [`Durability::Group`] survives the death of the process and the
+//!   loss of power. After a crash the store equals the state after every acknowledged commit, plus some that were
+//!   requested and not answered, closed under what they had read.
+//! - [`Durability::Async`] may lose what was committed less than its interval (plus one sync) ago,
+//!   [`Durability::None`] what no flush has reached; both keep atomicity and order.
+//! - A transaction sees one committed state and its own changes. Of two that change one key, the second to do so gets
+//!   [`ErrorKind::Conflict`].
+//! - Damage is reported with its place and never served as data.
+//!
+//! This crate only re-exports; it holds no logic.
+
+#![forbid(unsafe_code)]
+
+pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
+pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
+pub use aether_kv::wal;
+pub use aether_kv::{
+    Advice, CommitHandle, CommitStatus, Cursor, Db, DbEnv, Durability, Error, ErrorKind, Iter, Keyspace,
+    KeyspaceOptions, KeyspaceStat, KvStore, LogStat, Options, Place, RecoveryReport, Result, Savepoint,
+    Snapshot, Stat, Txn, ValueReader, VerifyReport, WriteBatch,
+};

@@ -1,2 +1,6 @@
-//! Automation.
-fn main() {}
+//! `cargo xtask`: see [`xtask`].
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    xtask::run()
+}

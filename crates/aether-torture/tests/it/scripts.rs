@@ -88,7 +88,13 @@ fn two_runs_of_a_script_make_the_same_calls() {
     };
     let ((first, log), (second, other_log)) = (calls(), calls());
     let differs = first.iter().zip(&second).position(|(one, other)| one != other);
-    assert_eq!(differs, None, "{:?} against {:?}", first.get(differs.unwrap_or(0)), second.get(differs.unwrap_or(0)));
+    assert_eq!(
+        differs,
+        None,
+        "{:?} against {:?}",
+        first.get(differs.unwrap_or(0)),
+        second.get(differs.unwrap_or(0))
+    );
     assert_eq!(first.len(), second.len());
     assert_eq!(log, other_log);
 }

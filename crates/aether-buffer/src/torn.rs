@@ -1,0 +1,224 @@
+//! The double-write area: page writes that survive tearing at 512-byte sectors in any order (P4).
+//!
+//! A batch of sealed pages is written here first, in one durable write; only then do the pages go to their
+//! places. After a crash either the batch here is whole, and any torn page in place is restored from it, or it
+//! is not, and then no page in place was being written. One batch is kept: the next one overwrites it only after
+//! the pages of the last one were synced in place.
+//!
+//! ```text
+//! block 0 (4096): magic "AETHDBLW" (8), version (4), page size (4), store id (16), batch number (8),
+//!                 count (4), reserved (4), then per page FileId (4), reserved (4), page number (8);
+//!                 the last 8 bytes of the block: checksum of the rest, seed: store seed
+//! then the pages, each sealed for its own place
+//! ```
+
+use aether_page::{PageFile, verify};
+use aether_sync::Arc;
+use aether_types::{Error, FileId, PageNo, PageSize, Reader, Result, StoreId, Writer, checksum};
+use aether_vfs::{AlignedBuf, Create, Env, File, Mode, OpenOptions};
+use std::path::Path;
+
+/// Pages in a batch at the most.
+pub const BATCH_PAGES: usize = 64;
+const HEADER_BYTES: usize = 4096;
+const MAGIC: &[u8; 8] = b"AETHDBLW";
+const VERSION: u32 = 1;
+
+/// The name of the area inside a home.
+pub const DOUBLE_WRITE_NAME: &str = "double-write";
+
+/// The double-write area of a home.
+pub struct DoubleWrite {
+    file: Arc<dyn File>,
+    store: StoreId,
+    page_size: PageSize,
+    batch: u64,
+}
+
+/// Sealed pages on their way to the files, in one aligned buffer behind room for the area's header.
+pub struct Batch {
+    buffer: AlignedBuf,
+    pages: Vec<(FileId, PageNo)>,
+    page_size: PageSize,
+}
+
+/// Consecutive pages of one file.
+pub struct Run<'b> {
+    /// The file.
+    pub file: FileId,
+    /// The first page.
+    pub page: PageNo,
+    /// The bytes of all of them.
+    pub bytes: &'b [u8],
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(page_size: PageSize) -> Self {
+        let buffer = AlignedBuf::new(HEADER_BYTES + BATCH_PAGES * page_size.bytes());
+        Self { buffer, pages: Vec::with_capacity(BATCH_PAGES), page_size }
+    }
+
+    /// Bytes of memory of a batch.
+    pub fn memory_bytes(page_size: PageSize) -> u64 {
+        (HEADER_BYTES + BATCH_PAGES * page_size.bytes()) as u64
+    }
+
+    /// Pages in the batch.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// True if no page is in it.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// True if no further page fits.
+    pub fn is_full(&self) -> bool {
+        self.pages.len() == BATCH_PAGES
+    }
+
+    /// Adds a page; `fill` writes its sealed bytes.
+    pub fn push(&mut self, file: FileId, page: PageNo, fill: impl FnOnce(&mut [u8])) {
+        assert!(!self.is_full(), "a batch holds {BATCH_PAGES} pages");
+        let range = self.range(self.pages.len());
+        fill(&mut self.buffer[range]);
+        self.pages.push((file, page));
+    }
+
+    /// Seals every page.
+    pub fn seal(&mut self, seal: impl Fn(&mut [u8])) {
+        (0..self.pages.len()).for_each(|at| {
+            let range = self.range(at);
+            seal(&mut self.buffer[range]);
+        });
+    }
+
+    /// Runs of pages that lie next to each other in their file and here.
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let &(file, page) = self.pages.get(at)?;
+            let start = at;
+            at += 1;
+            while self.pages.get(at) == Some(&(file, page.offset((at - start) as u64))) {
+                at += 1;
+            }
+            Some(Run { file, page, bytes: &self.buffer[self.range(start).start..self.range(at - 1).end] })
+        })
+    }
+
+    /// Forgets the pages.
+    pub fn clear(&mut self) {
+        self.pages.clear();
+    }
+
+    fn range(&self, index: usize) -> core::ops::Range<usize> {
+        let start = HEADER_BYTES + index * self.page_size.bytes();
+        start..start + self.page_size.bytes()
+    }
+
+    /// The pages in batch order: place and bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, PageNo, &[u8])> {
+        self.pages.iter().enumerate().map(|(at, &(file, page))| (file, page, &self.buffer[self.range(at)]))
+    }
+}
+
+fn options(create: Create) -> OpenOptions {
+    OpenOptions { write: true, create, mode: Mode::DirectDurable }
+}
+
+impl DoubleWrite {
+    /// Opens the area in `home`, creating its file if it is missing: an area that is not there holds no batch.
+    /// The caller syncs the directory before the first batch.
+    pub fn open(env: &Env, home: &Path, store: StoreId, page_size: PageSize) -> Result<Self> {
+        let file = env.vfs.open(&home.join(DOUBLE_WRITE_NAME), options(Create::IfMissing))?;
+        Ok(Self { file, store, page_size, batch: 0 })
+    }
+
+    /// Makes the batch durable here. Its pages may be written to their places afterwards.
+    pub fn protect(&mut self, batch: &mut Batch) -> Result<()> {
+        self.batch += 1;
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.put_bytes(MAGIC);
+        header.put_u32(VERSION);
+        header.put_u32(self.page_size.bytes() as u32);
+        header.put_bytes(&self.store.bytes());
+        header.put_u64(self.batch);
+        header.put_u64(batch.len() as u64);
+        for (file, page) in &batch.pages {
+            header.put_u64(u64::from(file.get()));
+            header.put_u64(page.get());
+        }
+        header.resize(HEADER_BYTES - 8, 0);
+        header.put_u64(checksum(self.store.seed(), &header));
+        batch.buffer[..HEADER_BYTES].copy_from_slice(&header);
+        let end = batch.range(batch.len()).start;
+        self.file.write_at(0, &batch.buffer[..end])
+    }
+
+    /// Restores every page of the last batch whose place holds a torn page. Returns how many were restored.
+    ///
+    /// A batch that is itself not whole is no error: then its pages were not yet being written.
+    pub fn repair(&self, files: &dyn Fn(FileId) -> Option<Arc<PageFile>>) -> Result<usize> {
+        let mut header = AlignedBuf::new(HEADER_BYTES);
+        if self.file.read_at(0, &mut header)? < HEADER_BYTES {
+            return Ok(0);
+        }
+        let Some(pages) = self.parse(&header) else { return Ok(0) };
+        let mut restored = Vec::new();
+        for (at, (id, page)) in pages.into_iter().enumerate() {
+            let Some(file) = files(id) else { continue };
+            if self.restore(at, &file, id, page)? {
+                restored.push(file);
+            }
+        }
+        restored.iter().try_for_each(|file| file.sync())?;
+        Ok(restored.len())
+    }
+
+    fn parse(&self, header: &[u8]) -> Option<Vec<(FileId, PageNo)>> {
+        let (body, sum) = header.split_at(HEADER_BYTES - 8);
+        if sum != checksum(self.store.seed(), body).to_le_bytes() {
+            return None;
+        }
+        let mut reader = Reader::new(body);
+        let known = reader.bytes(8).ok()? == MAGIC
+            && reader.u32().ok()? == VERSION
+            && reader.u32().ok()? as usize == self.page_size.bytes()
+            && reader.bytes(16).ok()? == self.store.bytes();
+        let _batch = reader.u64().ok()?;
+        let count = reader.u64().ok()? as usize;
+        if !known || count > BATCH_PAGES {
+            return None;
+        }
+        let mut entry = || Some((FileId::new(reader.u64().ok()? as u32), PageNo::new(reader.u64().ok()?)));
+        (0..count).map(|_| entry()).collect()
+    }
+
+    fn restore(&self, at: usize, file: &PageFile, id: FileId, page: PageNo) -> Result<bool> {
+        let seed = self.store.seed();
+        let mut copy = AlignedBuf::new(self.page_size.bytes());
+        let offset = HEADER_BYTES + at * self.page_size.bytes();
+        let read = self.file.read_at(offset as u64, &mut copy)?;
+        if read < copy.len() || verify(&copy, seed, id, page).is_err() {
+            return Ok(false);
+        }
+        let mut placed = AlignedBuf::new(self.page_size.bytes());
+        file.read(page, &mut placed)?;
+        if verify(&placed, seed, id, page).is_ok() {
+            return Ok(false);
+        }
+        file.write(page, &copy)?;
+        Ok(true)
+    }
+}
+
+/// Refuses a page number that a page file cannot hold.
+pub(crate) fn check_page_no(page: PageNo) -> Result<()> {
+    if page.get() >= PageNo::END {
+        return Err(Error::corruption(format!("a reference to {page}, beyond the last possible page")));
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! The whole command line.
+
+use crate::exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The home used without `--home`.
+pub(crate) const DEFAULT_HOME: &str = "aether-home";
+
+/// Aether, an embedded ACID key-value store: load, read, change and examine a home.
+#[derive(Parser)]
+#[command(name = "aether", version, about, after_help = exit::HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The home: the store's directory. `load` and `put` create it, the others want it to exist.
+    /// Default: ./aether-home; `demo`: a temporary one.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// How results are printed: for people and pipes, as JSON, or as a table.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Plain)]
+    pub(crate) format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Plain,
+    Json,
+    Table,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Load rows from a file or standard input, a transaction per batch.
+    #[command(after_help = exit::HELP)]
+    Load(Load),
+    /// Print a whole keyspace, in key order.
+    #[command(after_help = exit::HELP)]
+    Dump(Dump),
+    /// Print the value of a key.
+    #[command(after_help = exit::HELP)]
+    Get(Get),
+    /// Set a key, durably.
+    #[command(after_help = exit::HELP)]
+    Put(Put),
+    /// Delete a key, durably; exit code 1 if it was not there.
+    #[command(after_help = exit::HELP)]
+    Delete(Delete),
+    /// Print rows in key order.
+    #[command(after_help = exit::HELP)]
+    Scan(Scan),
+    /// Print sizes and counters.
+    #[command(after_help = exit::HELP)]
+    Stat,
+    /// Check every page and every index; exit code 3 if anything is wrong.
+    #[command(after_help = exit::HELP)]
+    Verify,
+    /// Load Unicode's character table, query it, kill a loading process and show that nothing is lost.
+    #[command(after_help = exit::HELP)]
+    Demo,
+    /// Black-box probes of the store's promises.
+    #[command(subcommand)]
+    Torture(Torture),
+}
+
+/// The keyspace a command works on.
+#[derive(Args)]
+pub(crate) struct InKeyspace {
+    /// The keyspace; `load` and `put` create it.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) keyspace: String,
+}
+
+/// `load`
+#[derive(Args)]
+pub(crate) struct Load {
+    /// The input; `-` is standard input.
+    pub(crate) file: PathBuf,
+    /// tsv: columns apart by a tab, with the escapes \t \n \r \\. delimited: columns apart by
+    /// `--delimiter`, no escapes.
+    #[arg(long, value_enum, default_value_t = InputFormat::Tsv)]
+    pub(crate) input_format: InputFormat,
+    /// The delimiter of `delimited`, one ASCII character [default: ,]
+    #[arg(long, value_name = "C", value_parser = delimiter)]
+    pub(crate) delimiter: Option<u8>,
+    /// The column of the key, from 1; the value is the other columns, joined by the delimiter.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) key_column: u32,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    /// What a key that the input or the store has already means: the last row stays, the first stays,
+    /// or it is an error.
+    #[arg(long, value_enum, default_value_t = OnDuplicate::Last)]
+    pub(crate) on_duplicate: OnDuplicate,
+    /// Rows per transaction.
+    #[arg(long, value_name = "ROWS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: u64,
+    /// The longest line taken, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub(crate) line_bytes_max: u64,
+    /// Print `committed ROWS` after each durable transaction, unbuffered.
+    #[arg(long)]
+    pub(crate) acknowledge: bool,
+}
+
+/// Format of the input of `load`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    Tsv,
+    Delimited,
+}
+
+/// What `load` does with a key that is there already.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnDuplicate {
+    Last,
+    First,
+    Error,
+}
+
+/// `dump`
+#[derive(Args)]
+pub(crate) struct Dump {
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    /// The format: key, tab, value, with the escapes \t \n \r \\; `load` reads it back.
+    #[arg(long, value_enum, default_value_t = DumpFormat::Tsv)]
+    pub(crate) output_format: DumpFormat,
+}
+
+/// Format of the output of `dump`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpFormat {
+    Tsv,
+}
+
+/// `get`
+#[derive(Args)]
+pub(crate) struct Get {
+    /// The key.
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    /// Print the bytes alone, without a newline behind them.
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// `put`
+#[derive(Args)]
+pub(crate) struct Put {
+    /// The key.
+    pub(crate) key: OsString,
+    /// The value.
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) value: Option<OsString>,
+    /// Take the value from a file; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+/// `delete`
+#[derive(Args)]
+pub(crate) struct Delete {
+    /// The key.
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+/// `scan`
+#[derive(Args)]
+pub(crate) struct Scan {
+    /// Only keys that begin so.
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<OsString>,
+    /// From this key on, itself included.
+    #[arg(long, value_name = "A")]
+    pub(crate) from: Option<OsString>,
+    /// Up to this key, itself excluded.
+    #[arg(long, value_name = "B")]
+    pub(crate) to: Option<OsString>,
+    /// From the last key to the first.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// At most so many rows.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+/// `torture`
+#[derive(Subcommand)]
+pub(crate) enum Torture {
+    /// Run transactions against a store, whatever it holds, and print one JSON line per event.
+    ///
+    /// {"t":"I","c":0,"s":7,"w":[["c0/k1","v"],["c0/k2",null]],"dep":{"1":4}} before the commit of
+    /// client 0's transaction 7, which puts c0/k1 and deletes c0/k2 and has read a write of client 1's
+    /// transaction 4; {"t":"A",..} once it is durable, {"t":"F",..} if it certainly failed, {"t":"U",..}
+    /// if it is in doubt. Each line is one write to standard output.
+    #[command(after_help = exit::HELP)]
+    Work(Work),
+    /// Open and recover any store and print its default keyspace as TSV; exit code 3 if it is damaged.
+    #[command(after_help = exit::HELP)]
+    Dump(TortureDump),
+}
+
+/// `torture work`
+#[derive(Args)]
+pub(crate) struct Work {
+    /// The home; created if absent.
+    pub(crate) dir: PathBuf,
+    /// Transactions, of all clients together.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) txs: u64,
+    /// Clients, a thread each.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) clients: u32,
+    /// The seed of the workload; what the store holds is mixed in.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keys per client.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keys: u64,
+    /// The largest value in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 12_000)]
+    pub(crate) value_bytes_max: u64,
+    /// Frames of the buffer pool.
+    #[arg(long, value_name = "FRAMES", default_value_t = 64)]
+    pub(crate) pool_frames: usize,
+    /// Bytes of a log segment.
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 10)]
+    pub(crate) segment_bytes: u64,
+    /// Log that a recovery may have to read, in bytes: more makes a checkpoint.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(crate) max_recovery_bytes: u64,
+    /// The durability of each commit.
+    #[arg(long, value_enum, default_value_t = DurabilityName::Sync)]
+    pub(crate) durability: DurabilityName,
+    /// The longest wait of `group`, or the interval of `async`, in microseconds.
+    #[arg(long, value_name = "US", default_value_t = 500)]
+    pub(crate) wait_us: u64,
+}
+
+/// A durability by name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityName {
+    Sync,
+    Group,
+    Async,
+    None,
+}
+
+/// `torture dump`
+#[derive(Args)]
+pub(crate) struct TortureDump {
+    /// The home.
+    pub(crate) dir: PathBuf,
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [b'\n' | b'\r'] => Err("a line end cannot be the delimiter".into()),
+        [one] if one.is_ascii() => Ok(*one),
+        _ => Err("one ASCII character is wanted".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_delimiter_is_one_ascii_character() {
+        assert_eq!(delimiter(";"), Ok(b';'));
+        assert_eq!(delimiter("\\t"), Ok(b'\t'));
+        assert!(delimiter("ab").is_err() && delimiter("").is_err() && delimiter("é").is_err());
+    }
+}

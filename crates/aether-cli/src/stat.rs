@@ -1,0 +1,98 @@
+//! `stat`: sizes and counters of a home and its keyspaces.
+
+use crate::arguments::{Common, Format};
+use crate::exit::{Exit, Outcome};
+use crate::output::Output;
+use crate::{home, show};
+use aether::{DbEnv, KeyspaceStat, Stat};
+use serde_json::{Map, Value, json};
+
+pub(crate) fn run(common: &Common) -> Outcome {
+    let env = home::open_existing(common)?;
+    show(&env, &mut Output::new(common.format))?;
+    Ok(Exit::Done)
+}
+
+/// Prints what `env.stat()` tells.
+pub(crate) fn show(env: &DbEnv, output: &mut Output) -> Outcome<()> {
+    let stat = env.stat()?;
+    if output.format() == Format::Json {
+        output.json(&json(&stat))?;
+        return output.flush();
+    }
+    output.pairs(numbers(&stat).into_iter().map(|(name, number)| (name, show::count(number))).collect())?;
+    keyspaces(&stat, output)?;
+    output.flush()
+}
+
+/// Every number, by name, in the order of the store's layers.
+fn numbers(stat: &Stat) -> Vec<(String, u64)> {
+    let fixed = [
+        ("page_size", stat.page_size as u64),
+        ("pages", stat.pages),
+        ("free_pages", stat.free_pages),
+        ("frames", stat.frames as u64),
+        ("free_frames", stat.free_frames as u64),
+        ("dirty_frames", stat.dirty_frames as u64),
+        ("hot_frames", stat.hot as u64),
+        ("cool_frames", stat.cool as u64),
+        ("memory_limit", stat.memory_limit),
+        ("log_bytes_since_checkpoint", stat.log_bytes_since_checkpoint),
+        ("checkpoints", stat.checkpoints),
+        ("log_appended_bytes", stat.log.appended_bytes),
+        ("log_flushes", stat.log.flushes),
+        ("log_flushed_bytes", stat.log.flushed_bytes),
+        ("log_segments", stat.log.segments),
+        ("commits", stat.commits),
+        ("aborts", stat.aborts),
+        ("active_txns", stat.active_txns as u64),
+    ];
+    let memory = stat.memory.iter().map(|(name, bytes)| (format!("memory_{name}"), *bytes));
+    let fixed = fixed.into_iter().map(|(name, number)| (name.to_string(), number));
+    fixed.chain(memory).chain(stat.oldest_snapshot.map(|at| ("oldest_snapshot".to_string(), at))).collect()
+}
+
+fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {
+    let rows = stat.keyspaces.iter().map(keyspace_row);
+    if output.format() == Format::Table {
+        let header = ["keyspace", "kind", "id", "height", "leaf pages", "entries"];
+        return output.table(&header, rows.map(Vec::from).collect());
+    }
+    for row in rows {
+        let [name, kind, id, height, leaf_pages, entries] = row;
+        output.line(&format!(
+            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, {entries} entries"
+        ))?;
+    }
+    Ok(())
+}
+
+fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 6] {
+    [
+        keyspace.name.clone(),
+        keyspace.kind.clone(),
+        keyspace.id.to_string(),
+        keyspace.height.to_string(),
+        show::count(keyspace.leaf_pages),
+        show::count(keyspace.entries),
+    ]
+}
+
+fn json(stat: &Stat) -> Value {
+    let mut all: Map<String, Value> =
+        numbers(stat).into_iter().map(|(name, number)| (name, Value::from(number))).collect();
+    let keyspaces = stat.keyspaces.iter().map(keyspace_json).collect();
+    all.insert("keyspaces".into(), Value::Array(keyspaces));
+    Value::Object(all)
+}
+
+fn keyspace_json(keyspace: &KeyspaceStat) -> Value {
+    json!({
+        "name": keyspace.name,
+        "kind": keyspace.kind,
+        "id": keyspace.id,
+        "height": keyspace.height,
+        "leaf_pages": keyspace.leaf_pages,
+        "entries": keyspace.entries,
+    })
+}

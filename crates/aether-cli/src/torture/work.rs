@@ -1,0 +1,69 @@
+//! `torture work`: clients on a small store, so that splits, evictions, segments and checkpoints are many.
+
+use super::client::Client;
+use super::event::Events;
+use crate::arguments::{DurabilityName, Work};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::home;
+use aether::buffer::BufferConfig;
+use aether::wal::WalConfig;
+use aether::{Db, Durability, Options};
+use std::thread;
+use std::time::Duration;
+
+pub(super) fn run(work: &Work) -> Outcome {
+    let db = Db::open_with(&work.dir, options(work)).map_err(|error| home::refused(error, &work.dir))?;
+    let events = Events::new()?;
+    let clients = (0..work.clients)
+        .map(|number| Client::new(number, &db, work, &events, durability(work)))
+        .collect::<Outcome<Vec<_>>>()?;
+    all(clients, work)?;
+    db.env().clone().close()?;
+    Ok(Exit::Done)
+}
+
+/// Runs every client in a thread of its own; the first failure is the outcome.
+fn all(clients: Vec<Client<'_>>, work: &Work) -> Outcome<()> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..)
+            .zip(clients)
+            .map(|(number, client)| scope.spawn(move || client.run(share(work, number))))
+            .collect();
+        let ends: Vec<_> =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect();
+        ends.into_iter().collect()
+    })
+}
+
+fn died() -> Outcome<()> {
+    Err(Failure::new(Exit::Other, "a client has panicked"))
+}
+
+/// The transactions of one client.
+fn share(work: &Work, client: u64) -> u64 {
+    let clients = u64::from(work.clients);
+    work.txs / clients + u64::from(client < work.txs % clients)
+}
+
+fn durability(work: &Work) -> Durability {
+    let wait = Duration::from_micros(work.wait_us);
+    match work.durability {
+        DurabilityName::Sync => Durability::Sync,
+        DurabilityName::Group => Durability::Group { max_wait: wait },
+        DurabilityName::Async => Durability::Async { interval: wait },
+        DurabilityName::None => Durability::None,
+    }
+}
+
+fn options(work: &Work) -> Options {
+    let buffer =
+        BufferConfig { num_frames: work.pool_frames, prefetch_threads: 0, ..BufferConfig::default() };
+    let wal = WalConfig { segment_bytes: work.segment_bytes, ..WalConfig::default() };
+    Options {
+        buffer,
+        wal,
+        max_recovery_bytes: work.max_recovery_bytes,
+        durability: durability(work),
+        ..Options::default()
+    }
+}

@@ -1,0 +1,112 @@
+//! Damaged homes: either everything is there, or the command refuses with exit code 3 and names the place.
+
+use crate::home::{Home, bare, told};
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+/// A home that was closed, with what it holds.
+fn closed() -> (Home, Vec<u8>) {
+    let home = Home::new();
+    let work = bare(&["torture", "work", "--txs", "150", "--clients", "2", "--keys", "40"])
+        .args(["--segment-bytes", "65536"])
+        .arg(home.path())
+        .output()
+        .unwrap();
+    told(&work, 0);
+    let dump = home.dump();
+    told(&dump, 0);
+    (home, dump.stdout)
+}
+
+/// After `what` the whole content is there or the refusal names a place.
+#[track_caller]
+fn judge(home: &Home, wanted: &[u8], what: &str) -> bool {
+    let dump: Output = home.dump();
+    let text = String::from_utf8_lossy(&dump.stderr);
+    assert!(!text.contains("panicked"), "{what}: {text}");
+    match dump.status.code() {
+        Some(0) => {
+            assert!(dump.stdout == wanted, "{what}: rows are wrong or missing, and nothing is told");
+            false
+        }
+        Some(3) => {
+            assert!(text.starts_with("aether: ") && text.len() > 20, "{what}: {text}");
+            true
+        }
+        _ => panic!("{what}: {}: {text}", dump.status),
+    }
+}
+
+/// Damages a copy of each file in turn; gives how many times the store was refused.
+fn each_file(damage: impl Fn(&Path, &[u8], &mut dyn FnMut(&str))) -> u32 {
+    let (home, wanted) = closed();
+    let whole: Vec<_> = home.files().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect();
+    let mut refused = 0;
+    for (bytes, file) in &whole {
+        damage(file, bytes, &mut |what| {
+            refused += u32::from(judge(&home, &wanted, &format!("{}: {what}", file.display())));
+            restore(&home, &whole);
+        });
+    }
+    refused
+}
+
+fn restore(home: &Home, whole: &[(Vec<u8>, std::path::PathBuf)]) {
+    fs::remove_dir_all(home.path()).unwrap();
+    for (bytes, file) in whole {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_or_harmless() {
+    let refused = each_file(|file, bytes, judge| {
+        let step = (bytes.len() / 24).max(1);
+        for at in (0..bytes.len()).step_by(step) {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(file, damaged).unwrap();
+            judge(&format!("bit flipped at byte {at}"));
+        }
+    });
+    assert!(refused > 0, "no flipped bit was ever found");
+}
+
+#[test]
+fn a_cut_file_is_found_or_harmless() {
+    each_file(|file, bytes, judge| {
+        for part in 0..8 {
+            let length = bytes.len() * part / 8;
+            fs::write(file, &bytes[..length]).unwrap();
+            judge(&format!("cut to {length} of {} bytes", bytes.len()));
+        }
+    });
+}
+
+#[test]
+fn a_missing_file_is_found_or_harmless() {
+    each_file(|file, _, judge| {
+        fs::remove_file(file).unwrap();
+        judge("removed");
+    });
+}
+
+#[test]
+fn a_foreign_file_is_found_or_harmless() {
+    each_file(|file, bytes, judge| {
+        fs::write(file, "dear reader, this is a letter\n".repeat(400)).unwrap();
+        judge("replaced by a letter");
+        fs::write(file, vec![0; bytes.len()]).unwrap();
+        judge("replaced by zeros");
+    });
+}
+
+#[test]
+fn a_grown_file_is_found_or_harmless() {
+    each_file(|file, bytes, judge| {
+        fs::write(file, [bytes, &[0xa5; 5000]].concat()).unwrap();
+        judge("grown by garbage");
+    });
+}

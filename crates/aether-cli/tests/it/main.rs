@@ -1,0 +1,11 @@
+//! The command from outside: bad input, damage, and processes killed at work.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod damage;
+mod full;
+mod home;
+mod killed;
+mod oracle;
+mod output;

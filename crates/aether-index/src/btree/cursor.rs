@@ -1,0 +1,287 @@
+//! Cursors in both directions.
+//!
+//! A cursor copies the visible rows of one leaf and lets go of it before anybody sees them: no latch is held while
+//! user code runs. Its position is a key, so that whatever changes in between does no harm. A cursor that has gone
+//! through a few leaves becomes a scan: it loads into a ring of its own and reads the next leaves ahead.
+
+use super::descend::Towards;
+use super::read::{Seen, older};
+use super::{BTree, FILE, Stop, retry};
+use crate::traits::OrderedCursor;
+use aether_page::UndoPtr;
+use aether_page::node::Node;
+use aether_sync::Arc;
+use aether_txn::ReadView;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::recovery::wal::buffer::{Access, Optimistic, ScanRing};
+use aether_types::{PageNo, Result, TxnId};
+use core::ops::Range;
+
+/// Leaves after which a cursor becomes a scan.
+const SCAN_AFTER_LEAVES: usize = 4;
+/// Leaves read ahead.
+const READ_AHEAD: usize = 8;
+
+/// Where a cursor stands between two rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Position {
+    First,
+    Last,
+    /// Before this key and behind all smaller ones.
+    Before(Vec<u8>),
+    /// Behind this key and before all larger ones.
+    Behind(Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+struct RowAt {
+    key: Range<usize>,
+    value: Range<usize>,
+    seen: Seen,
+    older: Option<(TxnId, UndoPtr)>,
+}
+
+/// The visible rows of a leaf, ascending, and where the leaf ends.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    rows: Vec<RowAt>,
+    lower: Option<Vec<u8>>,
+    upper: Option<Vec<u8>>,
+    /// The undo head of the own transaction when the rows were read: later writes make them stale.
+    read_at: Option<(TxnId, u64)>,
+}
+
+/// A cursor over a B+tree. Holds no latch between calls.
+pub struct Cursor {
+    tree: BTree,
+    position: Position,
+    batch: Batch,
+    /// The rows of the batch that are still ahead, upward or downward of the position.
+    window: Range<usize>,
+    valid: bool,
+    leaves: usize,
+    ring: Option<Arc<ScanRing>>,
+    reading_ahead: bool,
+    value: Vec<u8>,
+}
+
+impl Cursor {
+    /// A cursor before the first key.
+    pub fn new(tree: BTree) -> Self {
+        Self {
+            tree,
+            position: Position::First,
+            batch: Batch::default(),
+            window: 0..0,
+            valid: false,
+            leaves: 0,
+            ring: None,
+            reading_ahead: true,
+            value: Vec::new(),
+        }
+    }
+
+    /// Turns reading ahead on or off; on unless said otherwise.
+    pub fn set_read_ahead(&mut self, on: bool) {
+        self.reading_ahead = on;
+    }
+
+    fn go(&mut self, to: Position) {
+        self.position = to;
+        self.valid = false;
+    }
+
+    /// Does the batch still show what the view would?
+    fn is_fresh(&self, view: &ReadView) -> bool {
+        self.valid && self.batch.read_at.is_none_or(|at| Some(at) == own_state(view))
+    }
+
+    fn step(&mut self, view: &ReadView, forward: bool) -> Result<Option<usize>> {
+        if !self.is_fresh(view) {
+            self.fill(view, forward)?;
+        }
+        loop {
+            let next = if forward { self.window.start } else { self.window.end.wrapping_sub(1) };
+            if self.window.contains(&next) {
+                self.move_over(next, forward);
+                return Ok(Some(next));
+            }
+            let fence = if forward { self.batch.upper.take() } else { self.batch.lower.take() };
+            let Some(fence) = fence else {
+                self.go(if forward { Position::Last } else { Position::First });
+                return Ok(None);
+            };
+            self.position = Position::Before(fence);
+            self.fill(view, forward)?;
+        }
+    }
+
+    /// The row at `index` lies behind the cursor now; turning round returns it again.
+    fn move_over(&mut self, index: usize, forward: bool) {
+        let key = self.batch.bytes[self.batch.rows[index].key.clone()].to_vec();
+        (self.position, self.window) = if forward {
+            (Position::Behind(key), index + 1..self.window.end)
+        } else {
+            (Position::Before(key), self.window.start..index)
+        };
+    }
+
+    /// Reads the leaf at the position.
+    fn fill(&mut self, view: &ReadView, forward: bool) -> Result<()> {
+        self.leaves += 1;
+        if self.leaves == SCAN_AFTER_LEAVES {
+            self.ring = Some(ScanRing::new());
+        }
+        let ahead = self.reading_ahead.then_some(forward);
+        let tree = self.tree.clone();
+        retry(|| {
+            let access = self.ring.as_ref().map_or(Access::Normal, Access::Scan);
+            tree.read_leaf(view, towards(&self.position, forward), &access, ahead, &mut self.batch)
+        })?;
+        let rows = &self.batch.rows;
+        let key = |row: &RowAt| &self.batch.bytes[row.key.clone()];
+        let cut = match &self.position {
+            Position::First => 0,
+            Position::Last => rows.len(),
+            Position::Before(bound) => rows.partition_point(|row| key(row) < &bound[..]),
+            Position::Behind(bound) => rows.partition_point(|row| key(row) <= &bound[..]),
+        };
+        self.window = if forward { cut..rows.len() } else { 0..cut };
+        self.valid = true;
+        Ok(())
+    }
+
+    /// After a turn the window must be on the other side of the position.
+    fn turn(&mut self, forward: bool) {
+        let behind = matches!(self.position, Position::Behind(_));
+        if self.valid && behind != forward {
+            self.valid = false;
+        }
+    }
+
+    fn row(&mut self, index: usize) -> Result<(&[u8], &[u8])> {
+        let RowAt { key, value, seen, .. } = self.batch.rows[index].clone();
+        if seen == Seen::Stub {
+            self.value.clear();
+            let (tree, stub) = (&self.tree, &self.batch.bytes[value]);
+            tree.read_extents(stub, &mut self.value)?;
+            return Ok((&self.batch.bytes[key], &self.value));
+        }
+        Ok((&self.batch.bytes[key], &self.batch.bytes[value]))
+    }
+}
+
+fn own_state(view: &ReadView) -> Option<(TxnId, u64)> {
+    let own = view.own();
+    (!own.is_none()).then(|| (own, view.own_changes()))
+}
+
+fn towards(position: &Position, forward: bool) -> Towards<'_> {
+    match (position, forward) {
+        (Position::First, _) => Towards::Key(&[]),
+        (Position::Last, _) => Towards::Last,
+        (Position::Before(key), true) | (Position::Behind(key), _) => Towards::Key(key),
+        (Position::Before(key), false) => Towards::Below(key),
+    }
+}
+
+impl OrderedCursor for Cursor {
+    fn seek(&mut self, key: &[u8]) {
+        self.go(Position::Before(key.to_vec()));
+    }
+
+    fn seek_back(&mut self, key: &[u8]) {
+        self.go(Position::Behind(key.to_vec()));
+    }
+
+    fn seek_first(&mut self) {
+        self.go(Position::First);
+    }
+
+    fn seek_last(&mut self) {
+        self.go(Position::Last);
+    }
+
+    fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
+        self.turn(true);
+        let Some(index) = self.step(view, true)? else { return Ok(None) };
+        self.row(index).map(Some)
+    }
+
+    fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
+        self.turn(false);
+        let Some(index) = self.step(view, false)? else { return Ok(None) };
+        self.row(index).map(Some)
+    }
+}
+
+impl BTree {
+    fn read_leaf(
+        &self,
+        view: &ReadView,
+        towards: Towards<'_>,
+        access: &Access<'_>,
+        ahead: Option<bool>,
+        batch: &mut Batch,
+    ) -> Result<(), Stop> {
+        let found = self.leaf(towards, access)?;
+        let node = Node::new(found.node.view());
+        batch.bytes.clear();
+        batch.rows.clear();
+        batch.read_at = own_state(view);
+        (0..node.count()).for_each(|slot| copy_row(&node, slot, view, batch));
+        (batch.lower, batch.upper) = (node.lower(), node.upper());
+        found.node.validate()?;
+        if let (Access::Scan(ring), Some(forward), Some((parent, index))) = (access, ahead, &found.parent) {
+            self.read_ahead(parent, *index, forward, ring);
+        }
+        self.resolve_older(view, batch)
+    }
+
+    /// Names the next leaves under the same parent to the pool; without validation, since a wrong page loaded early
+    /// is no harm.
+    fn read_ahead(&self, parent: &Optimistic<'_>, index: usize, forward: bool, ring: &Arc<ScanRing>) {
+        let node = Node::new(parent.view());
+        let range = if forward {
+            index + 1..(index + 1 + READ_AHEAD).min(node.count() + 1)
+        } else {
+            index.saturating_sub(READ_AHEAD)..index
+        };
+        let pages: Vec<PageNo> = range.map(|index| node.child(index).page()).collect();
+        if parent.validate().is_ok() {
+            self.pool().prefetch(FILE, pages, ring);
+        }
+    }
+
+    /// Looks behind the versions that the view does not show, and drops rows that it does not have.
+    fn resolve_older(&self, view: &ReadView, batch: &mut Batch) -> Result<(), Stop> {
+        let Batch { bytes, rows, .. } = batch;
+        for row in rows.iter_mut() {
+            let Some(version) = row.older else { continue };
+            let key = bytes[row.key.clone()].to_vec();
+            let start = bytes.len();
+            row.seen = older(self.manager(), view, &key, version, bytes)?;
+            row.value = start..bytes.len();
+        }
+        rows.retain(|row| row.seen != Seen::Absent);
+        Ok(())
+    }
+}
+
+/// Copies one row; the view is asked before the page is validated.
+fn copy_row(node: &Node<'_>, slot: usize, view: &ReadView, batch: &mut Batch) {
+    let flags = node.flags(slot);
+    let hidden = node.version(slot).filter(|(writer, _)| !view.sees(*writer));
+    if hidden.is_none() && flags.is_ghost() {
+        return;
+    }
+    let start = batch.bytes.len();
+    node.key_into(slot, &mut batch.bytes);
+    let middle = batch.bytes.len();
+    if hidden.is_none() {
+        node.value_into(slot, &mut batch.bytes);
+    }
+    let (key, value) = (start..middle, middle..batch.bytes.len());
+    batch.rows.push(RowAt { key, value, seen: Seen::of(flags), older: hidden });
+}

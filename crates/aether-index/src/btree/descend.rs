@@ -1,0 +1,119 @@
+//! Down the tree: optimistic lock coupling, hand over hand.
+//!
+//! At each level: read the child's reference, fix the child, and only then validate the parent: if the parent has
+//! not changed, the child that was fixed is the right one and was so when its version was read.
+
+use super::{BTree, FILE, Stop};
+use aether_page::Swip;
+use aether_page::node::Node;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
+use aether_types::{Error, Result};
+
+/// Where a descent goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Towards<'k> {
+    /// The leaf for this key.
+    Key(&'k [u8]),
+    /// The leaf with the largest key below this one.
+    Below(&'k [u8]),
+    /// The last leaf.
+    Last,
+}
+
+impl Towards<'_> {
+    fn child_index(self, node: &Node<'_>) -> usize {
+        match self {
+            Self::Key(key) => node.child_index(key),
+            Self::Below(key) => node.search(key).unwrap_or_else(|index| index),
+            Self::Last => node.count(),
+        }
+    }
+}
+
+/// A node reached, and the parent that led there.
+pub(crate) struct Found<'p> {
+    pub(crate) node: Optimistic<'p>,
+    /// The parent and the child's index in it; none for the root.
+    pub(crate) parent: Option<(Optimistic<'p>, usize)>,
+}
+
+impl<'p> Found<'p> {
+    /// Latches the node exclusively.
+    pub(crate) fn upgrade(self) -> Result<Exclusive<'p>, Stop> {
+        Ok(self.node.upgrade()?)
+    }
+}
+
+impl BTree {
+    fn root_guard(&self, access: &Access<'_>) -> Result<Optimistic<'_>, Stop> {
+        let swip = self.root_swip();
+        let root = self.pool().optimistic(FILE, swip, access)?;
+        if swip.hint() != Some(root.frame()) {
+            self.note_root_frame(root.frame());
+        }
+        Ok(root)
+    }
+
+    /// The leaf towards a key.
+    #[inline]
+    pub(crate) fn leaf(&self, towards: Towards<'_>, access: &Access<'_>) -> Result<Found<'_>, Stop> {
+        self.node_at(towards, 0, access)
+    }
+
+    /// The node of `level` towards a key; the root if the tree is not that high.
+    #[inline]
+    pub(crate) fn node_at(
+        &self,
+        towards: Towards<'_>,
+        level: u8,
+        access: &Access<'_>,
+    ) -> Result<Found<'_>, Stop> {
+        let mut found = Found { node: self.root_guard(access)?, parent: None };
+        loop {
+            let node = Node::new(found.node.view());
+            let here = node.level();
+            if here <= level {
+                found.node.validate()?;
+                return Ok(found);
+            }
+            let index = towards.child_index(&node);
+            let swip = node.child(index);
+            let child = self.child(&found.node, &node, index, swip, access)?;
+            let below = Node::new(child.view());
+            if below.level() + 1 != here {
+                child.validate()?;
+                return Err(Stop::Fail(self.wrong_level(swip, here, below.level())));
+            }
+            found = Found { node: child, parent: Some((found.node, index)) };
+        }
+    }
+
+    /// Fixes a child and validates the parent that named it.
+    #[inline]
+    fn child(
+        &self,
+        parent: &Optimistic<'_>,
+        node: &Node<'_>,
+        index: usize,
+        swip: Swip,
+        access: &Access<'_>,
+    ) -> Result<Optimistic<'_>, Stop> {
+        if let Some(child) = self.pool().hinted(FILE, swip, access) {
+            parent.validate()?;
+            return Ok(child);
+        }
+        // The reference must be a real one before a page is loaded for it.
+        parent.validate()?;
+        let child = self.pool().optimistic(FILE, swip, access)?;
+        parent.validate()?;
+        parent.repair_hint(node.child_word_offset(index), swip, child.frame());
+        Ok(child)
+    }
+
+    fn wrong_level(&self, swip: Swip, above: u8, found: u8) -> Error {
+        Error::corruption(format!("a node of level {found} below one of level {above}"))
+            .at_file(FILE)
+            .at_page(swip.page())
+    }
+}

@@ -1,0 +1,178 @@
+//! Point reads.
+
+use super::descend::Towards;
+use super::{BTree, Stop, retry};
+use aether_page::UndoPtr;
+use aether_page::node::{Flags, Node};
+use aether_txn::recovery::wal::buffer::Access;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::{ReadView, TxnManager, UndoKind, UndoRecord};
+use aether_types::{Result, TxnId};
+use core::cell::RefCell;
+
+/// What a leaf or an undo record says of a row at a view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    /// The row is not there.
+    Absent,
+    /// The row is there; its value was appended to the output.
+    Value,
+    /// The row is there; the stub of its value was appended to the output.
+    Stub,
+}
+
+impl Seen {
+    pub(crate) fn of(flags: Flags) -> Self {
+        match flags {
+            flags if flags.is_ghost() => Self::Absent,
+            flags if flags.is_overflow() => Self::Stub,
+            _ => Self::Value,
+        }
+    }
+}
+
+/// What the leaf says without its undo.
+enum Newest {
+    Seen(Seen),
+    /// A version that the view does not show: look behind it.
+    Older(TxnId, UndoPtr),
+}
+
+impl BTree {
+    /// Appends the value of `key`, as `view` shows it, to `out`; false if there is none.
+    ///
+    /// # Errors
+    /// `Corruption`, `Io`.
+    pub fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        let start = out.len();
+        let seen = self.get_row(view, key, out)?;
+        if seen == Seen::Stub {
+            let stub = out.split_off(start);
+            self.read_extents(&stub, out)?;
+        }
+        Ok(seen != Seen::Absent)
+    }
+
+    /// The row as it stands: value or stub.
+    pub(crate) fn get_row(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen> {
+        let start = out.len();
+        retry(|| {
+            out.truncate(start);
+            self.try_get(view, key, out)
+        })
+    }
+
+    /// The value of `key` at the newest durable commit, without a snapshot, if that is possible: a row that is bare,
+    /// or whose newest version is settled. `None`: it takes a view to tell.
+    pub fn get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
+        let start = out.len();
+        retry(|| {
+            out.truncate(start);
+            self.try_get_settled(key, out)
+        })
+    }
+
+    /// Runs `read` on the value of `key`, without allocating for it. `read` may call back into the store.
+    pub fn get_with<R>(
+        &self,
+        view: &ReadView,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        with_scratch(|value| Ok(self.get_into(view, key, value)?.then(|| read(value))))
+    }
+
+    fn try_get(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen, Stop> {
+        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.node;
+        let node = Node::new(leaf.view());
+        let newest = match node.search(key) {
+            Err(_) => Newest::Seen(Seen::Absent),
+            Ok(slot) => newest(&node, slot, view, out),
+        };
+        leaf.validate()?;
+        match newest {
+            Newest::Seen(seen) => Ok(seen),
+            Newest::Older(writer, undo) => older(self.manager(), view, key, (writer, undo), out),
+        }
+    }
+
+    fn try_get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>, Stop> {
+        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.node;
+        let node = Node::new(leaf.view());
+        let Ok(slot) = node.search(key) else {
+            leaf.validate()?;
+            return Ok(Some(false));
+        };
+        let (flags, version) = (node.flags(slot), node.version(slot));
+        let settled = version.is_none_or(|(writer, _)| self.manager().is_settled(writer));
+        if settled && !flags.is_ghost() && !flags.is_overflow() {
+            node.value_into(slot, out);
+        }
+        leaf.validate()?;
+        Ok(match (settled, flags) {
+            (false, _) => None,
+            (true, flags) if flags.is_ghost() => Some(false),
+            (true, flags) if flags.is_overflow() => None,
+            (true, _) => Some(true),
+        })
+    }
+}
+
+/// Reads the newest version; the view is asked before the caller validates the page.
+#[inline]
+fn newest(node: &Node<'_>, slot: usize, view: &ReadView, out: &mut Vec<u8>) -> Newest {
+    let flags = node.flags(slot);
+    if let Some((writer, undo)) = node.version(slot)
+        && !view.sees(writer)
+    {
+        return Newest::Older(writer, undo);
+    }
+    if !flags.is_ghost() {
+        node.value_into(slot, out);
+    }
+    Newest::Seen(Seen::of(flags))
+}
+
+/// Follows a row's before-images to the version that the view shows. An undo record that is not there any more, or
+/// not of the expected writer, means that the row has changed: restart.
+pub(crate) fn older(
+    manager: &TxnManager,
+    view: &ReadView,
+    key: &[u8],
+    mut version: (TxnId, UndoPtr),
+    out: &mut Vec<u8>,
+) -> Result<Seen, Stop> {
+    loop {
+        let (writer, undo) = version;
+        let Some(bytes) = manager.read_undo(undo)? else { return Err(Stop::Restart) };
+        let record = UndoRecord::decode(&bytes)?;
+        if record.txn != writer || record.key != key {
+            return Err(Stop::Restart);
+        }
+        if record.kind == UndoKind::Insert {
+            return Ok(Seen::Absent);
+        }
+        match record.version {
+            Some((before, undo)) if !view.sees(before) => version = (before, undo),
+            _ => {
+                out.extend_from_slice(record.value);
+                return Ok(Seen::of(Flags::from_bits(record.flags).unwrap_or_default()));
+            }
+        }
+    }
+}
+
+/// A buffer of the thread, for values that are only looked at.
+fn with_scratch<T>(body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken, not borrowed: the caller's closure may read again.
+    let mut scratch = SCRATCH.with(RefCell::take);
+    scratch.clear();
+    let result = body(&mut scratch);
+    if scratch.capacity() <= 1 << 16 {
+        SCRATCH.with(|cell| cell.replace(scratch));
+    }
+    result
+}

@@ -1,0 +1,272 @@
+//! Structural changes: cleaning, splits, merges. Each is one mini-transaction that belongs to no user transaction
+//! and is never undone.
+//!
+//! Latches are taken downward (parent, then children from left to right), by upgrading what the descent read: if
+//! anything has changed since, the attempt is dropped and begins again, so that nobody waits for anybody.
+
+use super::descend::{Found, Towards};
+use super::{BTree, FILE, Stop, mtr_bytes, retry};
+use aether_page::node::{Node, NodeImage, SplitPlan};
+use aether_page::{Clean, PageOp, Swip};
+use aether_txn::recovery::Mtr;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
+use aether_types::{Error, Result};
+use std::borrow::Cow;
+
+/// A leaf that is less full than this, in percent, looks for a sibling to merge with.
+const SPARSE_PERCENT: usize = 30;
+/// A merge must leave this much room, in percent, so that the next insert does not split again.
+const MERGED_PERCENT_MAX: usize = 80;
+
+impl BTree {
+    /// Makes room for a row in the leaf of `key`: removes versions and ghosts that nobody needs, else splits.
+    pub(crate) fn make_room(&self, key: &[u8], value_len: usize) -> Result<()> {
+        let enough = retry(|| self.try_clean(key, value_len))?;
+        if enough { Ok(()) } else { self.split(key, 0) }
+    }
+
+    /// Strips and purges what is forgotten (T4); true if the row has room then.
+    fn try_clean(&self, key: &[u8], value_len: usize) -> Result<bool, Stop> {
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
+        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
+        let rows = self.cleanable(&Node::new(leaf.view()));
+        let page = mtr.add(leaf);
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        mtr.op(page, PageOp::LeafClean { rows: Cow::Owned(rows) })?;
+        mtr.commit();
+        let after = self.leaf(Towards::Key(key), &Access::Normal)?.node;
+        let node = Node::new(after.view());
+        let fits = match node.search(key) {
+            Ok(slot) => node.fits_update(slot, value_len, true),
+            Err(_) => node.fits_insert(key.len(), value_len, true),
+        };
+        // A third free: cleaning that gains less is only a way to split a little later.
+        let worth = node.fill_percent() <= 85;
+        after.validate()?;
+        Ok(fits && worth)
+    }
+
+    /// Rows with a version that nobody needs; slots ascend.
+    fn cleanable(&self, node: &Node<'_>) -> Vec<(usize, Clean)> {
+        let manager = self.manager();
+        let clean = |slot| {
+            let flags = node.flags(slot);
+            let forgotten = node.version(slot).is_none_or(|(writer, _)| manager.is_forgotten(writer));
+            match (forgotten, flags.is_ghost(), flags.is_versioned()) {
+                (true, true, _) => Some((slot, Clean::Remove)),
+                (true, false, true) => Some((slot, Clean::StripVersion)),
+                _ => None,
+            }
+        };
+        (0..node.count()).filter_map(clean).collect()
+    }
+
+    /// Splits the node of `level` on the way to `key`, its parents first if they have no room.
+    fn split(&self, key: &[u8], level: u8) -> Result<()> {
+        loop {
+            match retry(|| self.try_split(key, level))? {
+                Split::Done => return Ok(()),
+                Split::ParentFull => self.split(key, level + 1)?,
+            }
+        }
+    }
+
+    fn try_split(&self, key: &[u8], level: u8) -> Result<Split, Stop> {
+        let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
+        let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
+        match parent {
+            None => self.split_root(mtr, node.upgrade()?, key),
+            Some((parent, index)) => {
+                let parent = parent.upgrade()?;
+                self.split_child(mtr, parent, index, node.upgrade()?, key)
+            }
+        }
+    }
+
+    /// A root that is full becomes the parent of two new nodes; it never moves.
+    fn split_root<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        root: Exclusive<'s>,
+        key: &[u8],
+    ) -> Result<Split, Stop> {
+        let node = Node::new(root.view());
+        let plan = split_plan(&node, key)?;
+        let left = node.image_of(0..plan.count, node.lower().as_deref(), Some(&plan.separator), plan.count);
+        let right = node.right_half(&plan);
+        let (level, tree) = (node.level() + 1, node.tree());
+        let root = mtr.add(root);
+        let (left_page, right_page) = (mtr.allocate()?, mtr.allocate()?);
+        mtr.op(left_page, PageOp::NodeInit(left))?;
+        mtr.op(right_page, PageOp::NodeInit(right))?;
+        let mut image = NodeImage::inner(tree, level, None, None, mtr.page_no(right_page));
+        image.push_child(&plan.separator, mtr.page_no(left_page));
+        mtr.op(root, PageOp::NodeInit(image))?;
+        mtr.commit();
+        Ok(Split::Done)
+    }
+
+    fn split_child<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        parent: Exclusive<'s>,
+        index: usize,
+        child: Exclusive<'s>,
+        key: &[u8],
+    ) -> Result<Split, Stop> {
+        let node = Node::new(child.view());
+        let plan = split_plan(&node, key)?;
+        let above = Node::new(parent.view());
+        if !above.fits_insert(plan.separator.len(), 0, false) {
+            return Ok(Split::ParentFull);
+        }
+        let stored = above.strip(&plan.separator).to_vec();
+        let right = node.right_half(&plan);
+        let (parent, child) = (mtr.add(parent), mtr.add(child));
+        let new = mtr.allocate()?;
+        let right_no = mtr.page_no(new);
+        mtr.op(new, PageOp::NodeInit(right))?;
+        mtr.op(child, PageOp::NodeCut { count: plan.count, upper: Cow::Owned(plan.separator) })?;
+        mtr.op(parent, PageOp::InnerSplit { slot: index, key: Cow::Owned(stored), right: right_no })?;
+        mtr.commit();
+        Ok(Split::Done)
+    }
+
+    /// Merges the leaf of `key` with a sibling under the same parent, if both together leave room.
+    pub(crate) fn merge_if_sparse(&self, key: &[u8]) -> Result<()> {
+        let mut level = 0;
+        while retry(|| self.try_merge(key, level))? {
+            level += 1;
+        }
+        Ok(())
+    }
+
+    /// True if a merge was made: then the parent may be sparse too.
+    fn try_merge(&self, key: &[u8], level: u8) -> Result<bool, Stop> {
+        let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
+        let Some((parent, index)) = parent else { return Ok(false) };
+        let (sparse, siblings) = (self.is_sparse(&Node::new(node.view())), Node::new(parent.view()).count());
+        node.validate()?;
+        parent.validate()?;
+        if !sparse {
+            return Ok(false);
+        }
+        // With the left sibling, then with the right one: a leaf that was emptied earlier may be either.
+        let pairs = [index.checked_sub(1), (index < siblings).then_some(index)];
+        for left in pairs.into_iter().flatten() {
+            if let Some(merged) = self.try_merge_pair(&parent, left)? {
+                return Ok(merged);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `None`: both together leave too little room; else true unless the tree's root was the last to merge.
+    fn try_merge_pair(&self, parent: &Optimistic<'_>, left: usize) -> Result<Option<bool>, Stop> {
+        let above = Node::new(parent.view());
+        let children = [above.child(left), above.child(left + 1)];
+        parent.validate()?;
+        // Log room first, then latches, downward.
+        let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
+        let parent = parent.upgrade()?;
+        let [left_page, right_page] = children.map(|child| self.pool().exclusive(FILE, child));
+        self.merge(mtr, parent, left, left_page?, right_page?)
+    }
+
+    /// Sparse by what would be left after cleaning.
+    fn is_sparse(&self, node: &Node<'_>) -> bool {
+        let purged = if node.is_leaf() { node.count().saturating_sub(node.live_count()) } else { 0 };
+        let share = node.fill_percent() * (node.count() - purged) / node.count().max(1);
+        share < SPARSE_PERCENT
+    }
+
+    fn merge<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        parent: Exclusive<'s>,
+        index: usize,
+        left: Exclusive<'s>,
+        right: Exclusive<'s>,
+    ) -> Result<Option<bool>, Stop> {
+        let Some(image) = self.merged(&Node::new(left.view()), &Node::new(right.view())) else {
+            return Ok(None);
+        };
+        let above = Node::new(parent.view());
+        if above.count() == 1 && parent.page_no() == self.root() {
+            return self.collapse_root(mtr, parent, image, left, right).map(Some);
+        }
+        let (parent, left, right) = (mtr.add(parent), mtr.add(left), mtr.add(right));
+        mtr.op(left, PageOp::NodeInit(image))?;
+        mtr.op(parent, PageOp::InnerMerge { slot: index })?;
+        mtr.free(right)?;
+        mtr.commit();
+        Ok(Some(true))
+    }
+
+    /// Both nodes as one, without what nobody needs, if that leaves room, or if one of them is empty.
+    fn merged(&self, left: &Node<'_>, right: &Node<'_>) -> Option<NodeImage<'static>> {
+        let page_bytes = self.store().page_size().bytes();
+        let image = if left.is_leaf() { self.merged_leaves(left, right) } else { left.merged(right)? };
+        let percent =
+            if left.live_count() == 0 || right.live_count() == 0 { 100 } else { MERGED_PERCENT_MAX };
+        (image.size_bytes() * 100 <= page_bytes * percent).then_some(image)
+    }
+
+    fn merged_leaves(&self, left: &Node<'_>, right: &Node<'_>) -> NodeImage<'static> {
+        let mut image = NodeImage::leaf(self.id(), left.lower().as_deref(), right.upper().as_deref());
+        let mut key = Vec::new();
+        for node in [left, right] {
+            let cleaning = self.cleanable(node);
+            for slot in 0..node.count() {
+                let mut row = node.row(slot);
+                match cleaning.iter().find(|(other, _)| *other == slot) {
+                    Some((_, Clean::Remove)) => continue,
+                    Some((_, Clean::StripVersion)) => row.version = None,
+                    None => {}
+                }
+                key.clear();
+                node.key_into(slot, &mut key);
+                image.push_row(&key, &row);
+            }
+        }
+        image
+    }
+
+    /// The root's last two children become the root: the tree is one level lower.
+    fn collapse_root<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        root: Exclusive<'s>,
+        image: NodeImage<'static>,
+        left: Exclusive<'s>,
+        right: Exclusive<'s>,
+    ) -> Result<bool, Stop> {
+        let (root, left, right) = (mtr.add(root), mtr.add(left), mtr.add(right));
+        mtr.op(root, PageOp::NodeInit(image))?;
+        mtr.free(left)?;
+        mtr.free(right)?;
+        mtr.commit();
+        Ok(false)
+    }
+
+    /// The height of the tree: 1 for a single leaf.
+    pub fn height(&self) -> Result<u32> {
+        let root = self.pool().shared(FILE, Swip::new(self.root()))?;
+        Ok(u32::from(Node::new(root.view()).level()) + 1)
+    }
+}
+
+enum Split {
+    Done,
+    ParentFull,
+}
+
+fn split_plan(node: &Node<'_>, key: &[u8]) -> Result<SplitPlan, Stop> {
+    // Inserts at the end of the last leaf look like ascending ones: leave a full leaf behind.
+    let ascending = node.upper().is_none();
+    let plan = node.split_point(key, ascending).or_else(|| node.split_point(key, false));
+    plan.ok_or_else(|| Stop::Fail(Error::corruption("a full node cannot be split").at_key(key)))
+}

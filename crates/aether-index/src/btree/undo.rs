@@ -1,0 +1,92 @@
+//! Rolling back what this crate's writers did.
+
+use super::descend::Towards;
+use super::{BTree, Stop, mtr_bytes, reclaim, retry};
+use aether_page::node::{Flags, Node, Row};
+use aether_page::{PageOp, UndoPtr};
+use aether_sync::Arc;
+use aether_txn::recovery::ActiveTxn;
+use aether_txn::recovery::wal::buffer::Access;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::{TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_types::Result;
+use std::borrow::Cow;
+
+/// Undoes changes of B+trees; needs nothing but the record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TreeUndo;
+
+impl UndoHandler for TreeUndo {
+    fn undo(
+        &self,
+        manager: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        let tree = BTree::open(manager.clone(), record.root, record.tree);
+        match record.kind {
+            UndoKind::Insert | UndoKind::Update => tree.undo_row(txn, pointer, record),
+            UndoKind::CreateTree => {
+                tree.free_all()?;
+                tree.move_head(txn, record)
+            }
+            UndoKind::WriteExtents => reclaim::undo_extents(manager, txn, record),
+        }
+    }
+
+    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        reclaim::free_value(manager.store(), stub)
+    }
+}
+
+impl BTree {
+    fn undo_row(&self, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<()> {
+        while !retry(|| self.try_undo_row(txn, pointer, record))? {
+            // The leaf filled up since: make room for the old value.
+            self.make_room(record.key, record.value.len())?;
+        }
+        Ok(())
+    }
+
+    fn try_undo_row(&self, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<bool, Stop> {
+        let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
+        let leaf = self.leaf(Towards::Key(record.key), &Access::Normal)?.upgrade()?;
+        let node = Node::new(leaf.view());
+        let slot = node.search(record.key).ok();
+        let Some(slot) = slot.filter(|&slot| node.version(slot) == Some((txn.id(), pointer))) else {
+            drop(leaf);
+            mtr.in_txn(txn, record.previous);
+            mtr.commit();
+            return Ok(true);
+        };
+        let op = match record.kind {
+            UndoKind::Insert => PageOp::LeafRemove { slot },
+            _ if !node.fits_update(slot, record.value.len(), record.version.is_some()) => return Ok(false),
+            _ => PageOp::LeafUpdate { slot, row: old_row(record) },
+        };
+        let page = mtr.add(leaf);
+        mtr.op(page, op)?;
+        mtr.in_txn(txn, record.previous);
+        mtr.commit();
+        Ok(true)
+    }
+
+    /// Ends the undo of a record that took several groups.
+    fn move_head(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
+        let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
+        mtr.in_txn(txn, record.previous);
+        mtr.commit();
+        Ok(())
+    }
+}
+
+fn old_row<'r>(record: &UndoRecord<'r>) -> Row<'r> {
+    let flags = Flags::from_bits(record.flags).unwrap_or_default();
+    Row {
+        ghost: flags.is_ghost(),
+        overflow: flags.is_overflow(),
+        version: record.version,
+        value: Cow::Borrowed(record.value),
+    }
+}

@@ -1,0 +1,297 @@
+//! The B+tree against a `BTreeMap`, with its checker after every transaction.
+
+use aether_index::txn::recovery::wal::buffer::BufferConfig;
+use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
+use aether_index::txn::{Durability, Txn, TxnConfig, TxnManager};
+use aether_index::{BTree, Cursor, OrderedCursor, TreeUndo};
+use aether_sync::Arc;
+use aether_types::{PageSize, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn tree(frames: usize, page_size: PageSize) -> BTree {
+    let buffer = BufferConfig {
+        num_frames: frames,
+        page_size,
+        enable_page_provider: false,
+        prefetch_threads: 0,
+        ..BufferConfig::default()
+    };
+    let store = Store::volatile(StoreConfig { buffer, ..StoreConfig::default() }).unwrap();
+    let config = TxnConfig::new(Durability::None);
+    let txns = TxnManager::resume(store, Vec::new(), Timestamp::new(1), config, Box::new(TreeUndo)).unwrap();
+    BTree::open(txns, FIRST_TREE_ROOT, 1)
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(Vec<u8>, usize),
+    Delete(Vec<u8>),
+    Savepoint,
+    RollBack,
+}
+
+#[derive(Clone, Debug)]
+struct Script {
+    ops: Vec<Op>,
+    commit: bool,
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => (0u32..3000).prop_map(|n| format!("user/{n:06}").into_bytes()),
+        1 => vec(any::<u8>(), 0..40),
+        1 => (0u8..6, 200usize..900).prop_map(|(byte, len)| vec![byte; len]),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let len = prop_oneof![4 => 0usize..200, 2 => 200usize..900, 1 => 900usize..12_000];
+    prop_oneof![
+        8 => (key(), len).prop_map(|(key, len)| Op::Put(key, len)),
+        4 => key().prop_map(Op::Delete),
+        1 => Just(Op::Savepoint),
+        1 => Just(Op::RollBack),
+    ]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    (vec(op(), 1..60), prop::bool::weighted(0.8)).prop_map(|(ops, commit)| Script { ops, commit })
+}
+
+fn value(seed: usize, len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 31 + seed * 17 + len) as u8).collect()
+}
+
+fn run(tree: &BTree, txn: &mut Txn, model: &mut Model, ops: &[Op]) {
+    let mut mark = (txn.savepoint(), model.clone());
+    for (seed, op) in ops.iter().enumerate() {
+        match op {
+            Op::Put(key, len) => {
+                tree.put(txn, key, &value(seed, *len)).unwrap();
+                model.insert(key.clone(), value(seed, *len));
+            }
+            Op::Delete(key) => {
+                assert_eq!(tree.delete(txn, key).unwrap(), model.remove(key).is_some());
+            }
+            Op::Savepoint => mark = (txn.savepoint(), model.clone()),
+            Op::RollBack => {
+                txn.rollback_to(&mark.0).unwrap();
+                *model = mark.1.clone();
+            }
+        }
+    }
+    assert_same(tree, txn, model);
+}
+
+fn assert_same(tree: &BTree, txn: &Txn, model: &Model) {
+    let view = txn.view();
+    let mut cursor = Cursor::new(tree.clone());
+    let mut forward = Vec::new();
+    while let Some((key, value)) = cursor.next(view).unwrap() {
+        forward.push((key.to_vec(), value.to_vec()));
+    }
+    let wanted: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    assert_eq!(forward, wanted);
+    let mut backward = Vec::new();
+    while let Some((key, value)) = cursor.prev(view).unwrap() {
+        backward.push((key.to_vec(), value.to_vec()));
+    }
+    backward.reverse();
+    assert_eq!(backward, wanted);
+    for (key, value) in model {
+        let mut found = Vec::new();
+        assert!(tree.get_into(view, key, &mut found).unwrap());
+        assert_eq!(&found, value);
+    }
+    assert!(!tree.get_into(view, b"no such key", &mut Vec::new()).unwrap());
+}
+
+fn play(tree: &BTree, scripts: &[Script]) {
+    let mut model = Model::new();
+    for script in scripts {
+        let mut next = model.clone();
+        let mut txn = tree.manager().begin();
+        run(tree, &mut txn, &mut next, &script.ops);
+        if script.commit {
+            txn.commit().unwrap();
+            model = next;
+        } else {
+            txn.abort().unwrap();
+        }
+        tree.manager().collect().unwrap();
+        let found = tree.check().unwrap();
+        assert_eq!(found.problems, Vec::<String>::new());
+    }
+    let txn = tree.manager().begin();
+    assert_same(tree, &txn, &model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_tree_is_a_sorted_map(scripts in vec(script(), 1..12)) {
+        play(&tree(64, PageSize::MIN), &scripts);
+    }
+
+    #[test]
+    fn so_it_is_with_large_pages(scripts in vec(script(), 1..6)) {
+        play(&tree(64, PageSize::MAX), &scripts);
+    }
+
+    #[test]
+    fn snapshots_do_not_move(scripts in vec(script(), 2..8)) {
+        let tree = tree(64, PageSize::MIN);
+        let mut model = Model::new();
+        let mut held = Vec::new();
+        for script in &scripts {
+            held.push((tree.manager().begin(), model.clone()));
+            let mut next = model.clone();
+            let mut txn = tree.manager().begin();
+            run(&tree, &mut txn, &mut next, &script.ops);
+            if script.commit {
+                txn.commit().unwrap();
+                model = next;
+            }
+            tree.manager().collect().unwrap();
+            held.iter().for_each(|(txn, model)| assert_same(&tree, txn, model));
+        }
+    }
+}
+
+#[test]
+fn many_rows_in_order_at_random_and_backward_then_none() {
+    let count = 20_000u64;
+    let orders: [fn(u64) -> u64; 3] = [|n| n, |n| n * 7919 % 20_000, |n| 19_999 - n];
+    for order in orders {
+        let tree = tree(4096, PageSize::MIN);
+        let rows = (0..count).map(|n| format!("{:012}", order(n)).into_bytes());
+        for (at, key) in rows.enumerate() {
+            let mut txn = tree.manager().begin();
+            tree.put(&mut txn, &key, &[at as u8; 100]).unwrap();
+            txn.commit().unwrap();
+        }
+        let full = tree.check().unwrap();
+        assert_eq!((full.problems.as_slice(), full.entries), (&[][..], count));
+        for n in 0..count {
+            let mut txn = tree.manager().begin();
+            assert!(tree.delete(&mut txn, format!("{:012}", order(n)).as_bytes()).unwrap());
+            txn.commit().unwrap();
+        }
+        let empty = tree.check().unwrap();
+        assert_eq!((empty.problems.as_slice(), empty.entries), (&[][..], 0));
+        assert!(empty.nodes * 5 < full.nodes, "merges give pages back: {} of {}", empty.nodes, full.nodes);
+    }
+}
+
+#[test]
+fn deleting_while_iterating_visits_every_row_once() {
+    let tree = tree(256, PageSize::MIN);
+    let mut txn = tree.manager().begin();
+    (0..2000).for_each(|n| tree.put(&mut txn, format!("{n:05}").as_bytes(), &[7; 50]).unwrap());
+    let mut cursor = Cursor::new(tree.clone());
+    let mut seen = 0;
+    while let Some(key) = cursor.next(txn.view()).unwrap().map(|(key, _)| key.to_vec()) {
+        assert_eq!(key, format!("{seen:05}").into_bytes());
+        assert!(tree.delete(&mut txn, &key).unwrap());
+        seen += 1;
+    }
+    assert_eq!(seen, 2000);
+    txn.commit().unwrap();
+    assert_eq!(tree.check().unwrap().entries, 0);
+}
+
+#[test]
+fn a_large_value_streams_in_and_out() {
+    use std::io::Read;
+    let tree = tree(64, PageSize::MIN);
+    let mut txn = tree.manager().begin();
+    let long = value(3, 6 << 20);
+    tree.put_from(&mut txn, b"long", long.len() as u64, &mut &long[..]).unwrap();
+    let mut read = Vec::new();
+    tree.get_stream(txn.view(), b"long").unwrap().unwrap().read_to_end(&mut read).unwrap();
+    assert!(read == long);
+    let free_before = txn.store().space_stats().unwrap().free_pages;
+    txn.abort().unwrap();
+    let store = tree.manager().store();
+    assert!(store.space_stats().unwrap().free_pages >= free_before + 1500, "a rollback frees the extents");
+}
+
+#[test]
+fn the_first_updater_wins_and_the_second_is_told() {
+    let tree = tree(64, PageSize::MIN);
+    let (mut first, mut second) = (tree.manager().begin(), tree.manager().begin());
+    tree.put(&mut first, b"key", b"1").unwrap();
+    let error = tree.put(&mut second, b"key", b"2").unwrap_err();
+    assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
+    first.commit().unwrap();
+    let error = tree.put(&mut second, b"key", b"2").unwrap_err();
+    assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
+    tree.put(&mut second, b"other", b"2").unwrap();
+    second.commit().unwrap();
+}
+
+#[test]
+fn keys_and_values_beyond_the_limits_are_refused() {
+    let tree = tree(64, PageSize::MIN);
+    let mut txn = tree.manager().begin();
+    tree.put(&mut txn, &[1; 960], &[2; 960]).unwrap();
+    let error = tree.put(&mut txn, &[1; 961], b"").unwrap_err();
+    assert!(error.to_string().contains("961 bytes; at most 960"), "{error}");
+    let error = tree.put_from(&mut txn, b"k", 1 << 32, &mut std::io::empty()).unwrap_err();
+    assert!(error.to_string().contains("4294967295"), "{error}");
+    let error = tree.put_from(&mut txn, b"k", 5000, &mut &[0u8; 10][..]).unwrap_err();
+    assert!(error.to_string().contains("ended"), "{error}");
+    assert_eq!(txn.commit().unwrap_err().kind(), aether_types::ErrorKind::TxnOver);
+}
+
+/// Writers on keys of their own, readers and scans in between, on a pool that evicts.
+#[test]
+fn threads_do_not_disturb_each_other() {
+    let tree = tree(96, PageSize::MIN);
+    let writers: Vec<_> = (0..3u32)
+        .map(|id| {
+            let tree = tree.clone();
+            aether_sync::thread::spawn("writer", move || write_own_keys(&tree, id))
+        })
+        .collect();
+    for _ in 0..30 {
+        let view = tree.manager().view();
+        let mut cursor = Cursor::new(tree.clone());
+        let mut last = Vec::new();
+        while let Some((key, _)) = cursor.next(&view).unwrap() {
+            assert!(key > &last[..]);
+            last = key.to_vec();
+        }
+    }
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    let found = tree.check().unwrap();
+    assert_eq!((found.problems.as_slice(), found.entries), (&[][..], 3 * 1500));
+}
+
+fn write_own_keys(tree: &BTree, id: u32) {
+    let key = |n: u32| format!("{:05}/{id}", n * 7919 % 3000).into_bytes();
+    for n in 0..3000 {
+        let mut txn = tree.manager().begin();
+        tree.put(&mut txn, &key(n), &[id as u8; 120]).unwrap();
+        txn.commit().unwrap();
+    }
+    for n in (0..3000).step_by(2) {
+        let mut txn = tree.manager().begin();
+        assert!(tree.delete(&mut txn, &key(n)).unwrap());
+        txn.commit().unwrap();
+    }
+    let txn = tree.manager().begin();
+    for n in 0..3000 {
+        assert_eq!(tree.get_into(txn.view(), &key(n), &mut Vec::new()).unwrap(), n % 2 == 1);
+    }
+}
+
+#[allow(dead_code)]
+fn a_tree_is_shared(tree: BTree) -> Arc<dyn Send + Sync> {
+    Arc::new(tree)
+}

@@ -1,0 +1,165 @@
+//! The catalog: tree 1, a keyspace of the engine's own.
+//!
+//! | key | value |
+//! |---|---|
+//! | `i` | the next tree id (bincode `u32`) |
+//! | `n` and a keyspace's name | its entry (bincode [`Entry`]) |
+//! | `d` and a tree id (4, big-endian) | a dropped keyspace whose pages are still to be freed (bincode [`Entry`]) |
+//!
+//! The keyspace `default` is tree 2, there from the beginning, and has no entry.
+
+use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
+use crate::lsm::index::txn::{ReadView, Txn, TxnManager};
+use crate::lsm::index::{BTree, Cursor, OrderedCursor};
+use aether_sync::Arc;
+use aether_types::{Error, ErrorKind, PageNo, Result, limits};
+use serde::{Deserialize, Serialize};
+
+/// Trees made with the store: the catalog and the keyspace `default`.
+pub(crate) const INITIAL_TREES: u32 = 2;
+/// The keyspace that is always there.
+pub(crate) const DEFAULT_NAME: &str = "default";
+const CATALOG_ID: u32 = 1;
+const DEFAULT_ID: u32 = 2;
+const FIRST_FREE_ID: u32 = 16;
+
+/// What the catalog says of a keyspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) id: u32,
+    pub(crate) root: u64,
+    pub(crate) kind: Kind,
+}
+
+/// Which index a keyspace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    BTree,
+}
+
+/// The catalog of a home.
+pub(crate) struct Catalog(BTree);
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map_err(|error| Error::invalid(format!("a catalog entry cannot be written: {error}")))
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
+    bincode::serde::decode_from_slice(bytes, bincode::config::standard())
+        .map(|(value, _)| value)
+        .map_err(|error| Error::corruption(format!("a damaged catalog entry: {error}")))
+}
+
+fn name_key(name: &str) -> Vec<u8> {
+    [b"n", name.as_bytes()].concat()
+}
+
+fn dropped_key(id: u32) -> Vec<u8> {
+    [&b"d"[..], &id.to_be_bytes()].concat()
+}
+
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let largest = limits::KEYSPACE_NAME_BYTES_MAX;
+    if name.is_empty() || name.len() > largest {
+        return Err(Error::invalid(format!(
+            "a keyspace's name has 1 to {largest} bytes, not {}",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
+impl Entry {
+    pub(crate) fn open(&self, txns: &Arc<TxnManager>) -> BTree {
+        BTree::open(txns.clone(), PageNo::new(self.root), self.id)
+    }
+}
+
+impl Catalog {
+    pub(crate) fn new(txns: &Arc<TxnManager>) -> Self {
+        Self(BTree::open(txns.clone(), FIRST_TREE_ROOT, CATALOG_ID))
+    }
+
+    pub(crate) fn tree(&self) -> &BTree {
+        &self.0
+    }
+
+    fn get<T: for<'de> Deserialize<'de>>(&self, view: &ReadView, key: &[u8]) -> Result<Option<T>> {
+        let mut bytes = Vec::new();
+        if !self.0.get_into(view, key, &mut bytes)? {
+            return Ok(None);
+        }
+        decode(&bytes).map(Some)
+    }
+
+    /// The keyspace called `name`, or `NotFound`.
+    pub(crate) fn find(&self, view: &ReadView, name: &str) -> Result<Entry> {
+        if name == DEFAULT_NAME {
+            let root = FIRST_TREE_ROOT.offset(1).get();
+            return Ok(Entry { id: DEFAULT_ID, root, kind: Kind::BTree });
+        }
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no keyspace `{name}`"));
+        self.get(view, &name_key(name))?.ok_or_else(missing)
+    }
+
+    pub(crate) fn create(&self, txn: &mut Txn, name: &str) -> Result<Entry> {
+        check_name(name)?;
+        if self.find(txn.view(), name).is_ok() {
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("the keyspace `{name}` exists")));
+        }
+        let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
+        let next: u32 = id + 1;
+        self.0.put(txn, b"i", &encode(&next)?)?;
+        let tree = BTree::create(txn, id)?;
+        let entry = Entry { id, root: tree.root().get(), kind: Kind::BTree };
+        self.0.put(txn, &name_key(name), &encode(&entry)?)?;
+        Ok(entry)
+    }
+
+    /// Takes a keyspace's name away; its pages are freed later.
+    pub(crate) fn drop_keyspace(&self, txn: &mut Txn, name: &str) -> Result<Entry> {
+        if name == DEFAULT_NAME {
+            return Err(Error::invalid("the keyspace `default` cannot be dropped"));
+        }
+        let entry = self.find(txn.view(), name)?;
+        self.0.delete(txn, &name_key(name))?;
+        self.0.put(txn, &dropped_key(entry.id), &encode(&entry)?)?;
+        Ok(entry)
+    }
+
+    fn with_prefix<T>(
+        &self,
+        view: &ReadView,
+        prefix: u8,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut cursor = Cursor::new(self.0.clone());
+        cursor.seek(&[prefix]);
+        let mut found = Vec::new();
+        while let Some((key, value)) = cursor.next(view)?.filter(|(key, _)| key.first() == Some(&prefix)) {
+            found.push(each(&key[1..], value)?);
+        }
+        Ok(found)
+    }
+
+    /// All keyspaces, `default` first, the others by name.
+    pub(crate) fn list(&self, view: &ReadView) -> Result<Vec<(String, Entry)>> {
+        let mut all = vec![(DEFAULT_NAME.to_owned(), self.find(view, DEFAULT_NAME)?)];
+        all.extend(self.with_prefix(view, b'n', |name, value| {
+            let name = String::from_utf8(name.to_vec())
+                .map_err(|_| Error::corruption("a keyspace's name is not UTF-8"))?;
+            Ok((name, decode(value)?))
+        })?);
+        Ok(all)
+    }
+
+    /// Dropped keyspaces whose pages are still to be freed.
+    pub(crate) fn dropped(&self, view: &ReadView) -> Result<Vec<Entry>> {
+        self.with_prefix(view, b'd', |_, value| decode(value))
+    }
+
+    pub(crate) fn forget_dropped(&self, txn: &mut Txn, id: u32) -> Result<()> {
+        self.0.delete(txn, &dropped_key(id)).map(|_| ())
+    }
+}

@@ -1,0 +1,195 @@
+//! A home: opened, shared, closed.
+
+use crate::catalog::{Catalog, Entry};
+use crate::keyspace::{Keyspace, KeyspaceOptions};
+use crate::lsm::index::TreeUndo;
+use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
+use crate::lsm::index::txn::{TxnConfig, TxnManager};
+use crate::options::Options;
+use crate::rank;
+use crate::snapshot::Snapshot;
+use crate::txn::Txn;
+use aether_sync::{Arc, Mutex};
+use aether_types::{ErrorKind, Result, Timestamp};
+use aether_vfs::Env;
+use std::path::{Path, PathBuf};
+
+/// An open home: one log, one memory budget, many keyspaces. Cheap to clone; used by any number of threads. The last
+/// handle closes it; [`DbEnv::close`] says how that went.
+#[derive(Clone)]
+pub struct DbEnv(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<Store>,
+    pub(crate) txns: Arc<TxnManager>,
+    pub(crate) catalog: Catalog,
+    report: RecoveryReport,
+    home: PathBuf,
+    /// Dropped keyspaces, with the commit that dropped them.
+    garbage: Mutex<Vec<(Timestamp, Entry)>>,
+}
+
+impl DbEnv {
+    /// Opens a home; recovers it first if it was not closed. Blocks.
+    ///
+    /// # Errors
+    /// `NotFound` without a store and without `create`; `Locked` naming the holder; `Corruption` naming file and place;
+    /// `Unsupported`; `InvalidInput`.
+    pub fn open(home: impl AsRef<Path>, options: Options) -> Result<Self> {
+        Self::open_in(Env::real(), home.as_ref(), options)
+    }
+
+    /// Opens a home in an environment of the caller's: a simulator, or memory.
+    pub fn open_in(env: Env, home: &Path, options: Options) -> Result<Self> {
+        let config = options.store_config()?;
+        let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
+        let floor = redone.timestamp_floor();
+        let (store, losers, report) = redone.into_parts();
+        let txn_config = TxnConfig::new(options.durability);
+        let txns = TxnManager::resume(store.clone(), losers, floor, txn_config, Box::new(TreeUndo))?;
+        let catalog = Catalog::new(&txns);
+        let garbage = Mutex::new(rank::GARBAGE, Vec::new());
+        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage };
+        inner.find_garbage()?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<Txn> {
+        self.0.store.check_healthy()?;
+        Ok(Txn::new(self.clone()))
+    }
+
+    /// One committed state that no crash can undo, repeatable for as long as it is held.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot::new(self.clone()))
+    }
+
+    /// The keyspace called `name`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
+        let entry = self.0.catalog.find(&self.0.txns.view(), name)?;
+        Ok(Keyspace::new(name, entry.open(&self.0.txns)))
+    }
+
+    /// Creates a keyspace as part of a transaction.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `InvalidInput` for a name of more than 255 bytes; `Conflict` with another creator.
+    pub fn create_keyspace(&self, txn: &mut Txn, name: &str, _: KeyspaceOptions) -> Result<Keyspace> {
+        let entry = self.0.catalog.create(txn.inner_mut()?, name)?;
+        Ok(Keyspace::new(name, entry.open(&self.0.txns)))
+    }
+
+    /// The keyspace called `name`, created in a transaction of its own if it is missing.
+    pub fn open_or_create_keyspace(&self, name: &str) -> Result<Keyspace> {
+        loop {
+            match self.keyspace(name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => return other,
+            }
+            let mut txn = self.begin()?;
+            match self.create_keyspace(&mut txn, name, KeyspaceOptions::default()).and_then(|_| txn.commit())
+            {
+                Err(error) if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Drops a keyspace as part of a transaction; its pages are freed once no snapshot can read them.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for `default`.
+    pub fn drop_keyspace(&self, txn: &mut Txn, name: &str) -> Result<()> {
+        let entry = self.0.catalog.drop_keyspace(txn.inner_mut()?, name)?;
+        txn.dropped(entry);
+        Ok(())
+    }
+
+    /// The names of all keyspaces, `default` first.
+    pub fn keyspaces(&self) -> Result<Vec<String>> {
+        let all = self.0.catalog.list(&self.0.txns.view())?;
+        Ok(all.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Writes back what is dirty and moves the start of the next recovery. Blocks; others go on.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.0.store.checkpoint()
+    }
+
+    /// What opening found and did.
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.0.report
+    }
+
+    /// The home's directory.
+    pub fn home(&self) -> &Path {
+        &self.0.home
+    }
+
+    /// Lets this handle go. The last one writes everything back, so that the next open has nothing to recover, and
+    /// reports how that went.
+    pub fn close(self) -> Result<()> {
+        match Arc::try_unwrap(self.0) {
+            Ok(inner) => inner.shut(),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    /// Keyspaces dropped before this open: nobody can read them any more.
+    fn find_garbage(&self) -> Result<()> {
+        let dropped = self.catalog.dropped(&self.txns.view())?;
+        self.garbage.lock().extend(dropped.into_iter().map(|entry| (Timestamp::new(0), entry)));
+        Ok(())
+    }
+
+    pub(crate) fn throw_away(&self, at: Timestamp, entries: Vec<Entry>) {
+        self.garbage.lock().extend(entries.into_iter().map(|entry| (at, entry)));
+    }
+
+    /// Frees the pages of dropped keyspaces that no snapshot can read.
+    pub(crate) fn free_garbage(&self) -> Result<()> {
+        if self.garbage.lock().is_empty() {
+            return Ok(());
+        }
+        let horizon = self.txns.horizon();
+        let due: Vec<Entry> = {
+            let mut garbage = self.garbage.lock();
+            let due = garbage.iter().filter(|(at, _)| *at <= horizon).map(|(_, entry)| *entry).collect();
+            garbage.retain(|(at, _)| *at > horizon);
+            due
+        };
+        due.iter().try_for_each(|entry| self.free_keyspace(entry))
+    }
+
+    /// The tree is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
+    /// first step or loses one page, and frees none twice.
+    fn free_keyspace(&self, entry: &Entry) -> Result<()> {
+        let tree = entry.open(&self.txns);
+        tree.clear()?;
+        let mut txn = self.txns.begin();
+        self.catalog.forget_dropped(&mut txn, entry.id)?;
+        txn.commit()?;
+        tree.free_all()
+    }
+
+    fn shut(&self) -> Result<()> {
+        let closed = self.free_garbage().and_then(|()| self.txns.collect()).and_then(|()| self.store.close());
+        self.store.release_lock();
+        closed
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What is not closed cleanly is recovered by the next open.
+        let _ = self.shut();
+    }
+}

@@ -1,0 +1,168 @@
+//! Iterators and cursors.
+
+use crate::lsm::index::txn::ReadView;
+use crate::lsm::index::{BTree, Cursor as TreeCursor, OrderedCursor};
+use crate::txn::Txn;
+use aether_types::Result;
+use std::ops::{Bound, RangeBounds};
+
+/// A row: key and value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// The state that an iterator reads.
+pub(crate) enum View<'a> {
+    Borrowed(&'a ReadView),
+    Owned(Box<ReadView>),
+}
+
+impl View<'_> {
+    fn get(&self) -> &ReadView {
+        match self {
+            Self::Borrowed(view) => view,
+            Self::Owned(view) => view,
+        }
+    }
+}
+
+/// Rows in the order of their keys, from both ends. Holds no latch between steps.
+pub struct Iter<'a> {
+    view: View<'a>,
+    front: TreeCursor,
+    back: TreeCursor,
+    lower: Bound<Vec<u8>>,
+    upper: Bound<Vec<u8>>,
+    over: bool,
+}
+
+/// The smallest key above all that begin with `prefix`; none if there is no such key.
+fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Bound::Excluded(end);
+        }
+    }
+    Bound::Unbounded
+}
+
+impl<'a> Iter<'a> {
+    pub(crate) fn new(tree: &BTree, view: View<'a>, range: impl RangeBounds<Vec<u8>>) -> Self {
+        let (lower, upper) = (range.start_bound().cloned(), range.end_bound().cloned());
+        let (mut front, mut back) = (TreeCursor::new(tree.clone()), TreeCursor::new(tree.clone()));
+        match &lower {
+            Bound::Included(key) | Bound::Excluded(key) => front.seek(key),
+            Bound::Unbounded => front.seek_first(),
+        }
+        match &upper {
+            Bound::Included(key) | Bound::Excluded(key) => back.seek_back(key),
+            Bound::Unbounded => back.seek_last(),
+        }
+        Self { view, front, back, lower, upper, over: false }
+    }
+
+    pub(crate) fn prefix(tree: &BTree, view: View<'a>, prefix: &[u8]) -> Self {
+        let lower = Bound::Included(prefix.to_vec());
+        Self::new(tree, view, (lower, end_of_prefix(prefix)))
+    }
+
+    /// Takes one row; an error or the end stops both directions.
+    fn step(&mut self, forward: bool) -> Option<Result<Row>> {
+        loop {
+            if self.over {
+                return None;
+            }
+            let cursor = if forward { &mut self.front } else { &mut self.back };
+            let found = if forward { cursor.next(self.view.get()) } else { cursor.prev(self.view.get()) };
+            let row = match found {
+                Ok(Some((key, value))) => (key.to_vec(), value.to_vec()),
+                Ok(None) => {
+                    self.over = true;
+                    return None;
+                }
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            };
+            let (near, far) = if forward { (&self.lower, &self.upper) } else { (&self.upper, &self.lower) };
+            if is_beyond(&row.0, far, forward) {
+                self.over = true;
+                return None;
+            }
+            // The key of an excluded bound, and what the other end has given out already.
+            if is_beyond(&row.0, near, !forward) {
+                continue;
+            }
+            let taken = Bound::Excluded(row.0.clone());
+            if forward {
+                self.lower = taken
+            } else {
+                self.upper = taken
+            }
+            return Some(Ok(row));
+        }
+    }
+}
+
+/// Does `key` lie outside `bound`, which is an upper one if `upper`?
+fn is_beyond(key: &[u8], bound: &Bound<Vec<u8>>, upper: bool) -> bool {
+    match (bound, upper) {
+        (Bound::Unbounded, _) => false,
+        (Bound::Included(end), true) => key > &end[..],
+        (Bound::Excluded(end), true) => key >= &end[..],
+        (Bound::Included(start), false) => key < &start[..],
+        (Bound::Excluded(start), false) => key <= &start[..],
+    }
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Result<Row>> {
+        self.step(true)
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<Result<Row>> {
+        self.step(false)
+    }
+}
+
+/// A position in a keyspace. The transaction may change rows between steps: the next step shows what is there then.
+pub struct Cursor(TreeCursor);
+
+impl Cursor {
+    pub(crate) fn new(tree: &BTree) -> Self {
+        Self(TreeCursor::new(tree.clone()))
+    }
+
+    /// The first row at or above `key`.
+    pub fn seek(&mut self, txn: &Txn, key: &[u8]) -> Result<Option<Row>> {
+        self.0.seek(key);
+        self.next(txn)
+    }
+
+    /// The first row.
+    pub fn seek_first(&mut self, txn: &Txn) -> Result<Option<Row>> {
+        self.0.seek_first();
+        self.next(txn)
+    }
+
+    /// The last row.
+    pub fn seek_last(&mut self, txn: &Txn) -> Result<Option<Row>> {
+        self.0.seek_last();
+        self.prev(txn)
+    }
+
+    /// The next row upward.
+    pub fn next(&mut self, txn: &Txn) -> Result<Option<Row>> {
+        Ok(self.0.next(txn.inner().view())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+
+    /// The next row downward.
+    pub fn prev(&mut self, txn: &Txn) -> Result<Option<Row>> {
+        Ok(self.0.prev(txn.inner().view())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+}

@@ -1,0 +1,71 @@
+//! How a home is opened.
+
+use crate::buffer::BufferConfig;
+use crate::lsm::index::txn::recovery::StoreConfig;
+use crate::wal::WalConfig;
+use aether_types::{Error, Result};
+
+pub use crate::lsm::index::txn::Durability;
+
+/// How a home is opened. Page size and log streams count when it is created, and are kept from then on.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Create the home if there is none.
+    pub create: bool,
+    /// The buffer pool: `num_frames` times the page size is its share of the memory.
+    pub buffer: BufferConfig,
+    /// The log.
+    pub wal: WalConfig,
+    /// Bytes of log that a restart may have to read.
+    pub max_recovery_bytes: u64,
+    /// Bytes of memory for everything together.
+    pub memory_bytes: u64,
+    /// What a commit waits for, unless the transaction says otherwise. With `Async` or `None`, read-only work shows
+    /// the newest commits, durable or not.
+    pub durability: Durability,
+    /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
+    pub background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            create: true,
+            buffer: BufferConfig::default(),
+            wal: WalConfig::default(),
+            max_recovery_bytes: 256 << 20,
+            memory_bytes: u64::MAX,
+            durability: Durability::Sync,
+            background: true,
+        }
+    }
+}
+
+impl Options {
+    /// Fewer than this leaves no room for a checkpoint between two others.
+    pub const MAX_RECOVERY_BYTES_MIN: u64 = 64 << 10;
+
+    pub(crate) fn store_config(&self) -> Result<StoreConfig> {
+        if self.max_recovery_bytes < Self::MAX_RECOVERY_BYTES_MIN {
+            return Err(Error::invalid(format!(
+                "max_recovery_bytes is {}; at least {} are needed",
+                self.max_recovery_bytes,
+                Self::MAX_RECOVERY_BYTES_MIN
+            )));
+        }
+        let mut config = StoreConfig {
+            buffer: self.buffer.clone(),
+            wal: self.wal.clone(),
+            max_recovery_bytes: self.max_recovery_bytes,
+            memory_bytes: self.memory_bytes,
+            initial_trees: crate::catalog::INITIAL_TREES,
+        };
+        config.buffer.streams = config.wal.streams;
+        if !self.background {
+            config.buffer.enable_page_provider = false;
+            config.buffer.prefetch_threads = 0;
+            config.wal.flusher = false;
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,190 @@
+//! A home in numbers, and its check.
+
+use crate::catalog::{Entry, Kind};
+use crate::env::DbEnv;
+use crate::lsm::index::TreeCheck;
+use aether_types::Result;
+
+/// A home in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Stat {
+    /// Bytes of a page.
+    pub page_size: usize,
+    /// Pages that the space map covers.
+    pub pages: u64,
+    /// Free pages among them.
+    pub free_pages: u64,
+    /// Frames of the pool.
+    pub frames: usize,
+    /// Frames without a page.
+    pub free_frames: usize,
+    /// Frames whose page is newer than its file.
+    pub dirty_frames: usize,
+    /// HOT frames.
+    pub hot: usize,
+    /// COOL frames.
+    pub cool: usize,
+    /// Pages read from the file since the home was opened.
+    pub pages_read: u64,
+    /// Pages written to the file since the home was opened.
+    pub pages_written: u64,
+    /// Pages evicted since the home was opened.
+    pub evictions: u64,
+    /// The memory budget in bytes.
+    pub memory_limit: u64,
+    /// Bytes in use, by account.
+    pub memory: Vec<(String, u64)>,
+    /// Bytes of log that a restart now would read.
+    pub log_bytes_since_checkpoint: u64,
+    /// Checkpoints since the home was opened.
+    pub checkpoints: u64,
+    /// The log.
+    pub log: LogStat,
+    /// Transactions committed that had changed something.
+    pub commits: u64,
+    /// Transactions rolled back.
+    pub aborts: u64,
+    /// Transactions not forgotten yet.
+    pub active_txns: usize,
+    /// The timestamp of the oldest snapshot held.
+    pub oldest_snapshot: Option<u64>,
+    /// Every keyspace.
+    pub keyspaces: Vec<KeyspaceStat>,
+}
+
+/// The log since the home was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStat {
+    /// Bytes appended.
+    pub appended_bytes: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// Bytes flushed, padding included.
+    pub flushed_bytes: u64,
+    /// Segments in use.
+    pub segments: u64,
+}
+
+/// A keyspace in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyspaceStat {
+    /// The name.
+    pub name: String,
+    /// The kind of index.
+    pub kind: String,
+    /// The id.
+    pub id: u32,
+    /// Levels, leaves included.
+    pub height: u32,
+    /// Leaves.
+    pub leaf_pages: u64,
+    /// Rows; 0 unless asked for by [`DbEnv::stat_full`].
+    pub entries: u64,
+}
+
+/// What a check of a home found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Pages of all keyspaces.
+    pub pages: u64,
+    /// Rows of all keyspaces.
+    pub entries: u64,
+    /// Keyspaces.
+    pub keyspaces: u64,
+    /// Broken rules, each with its place; empty: sound.
+    pub problems: Vec<String>,
+}
+
+impl DbEnv {
+    /// The home in numbers; reads inner pages, blocks for them.
+    pub fn stat(&self) -> Result<Stat> {
+        self.stat_with(false)
+    }
+
+    /// As [`DbEnv::stat`], with the number of rows; reads every page.
+    pub fn stat_full(&self) -> Result<Stat> {
+        self.stat_with(true)
+    }
+
+    fn stat_with(&self, full: bool) -> Result<Stat> {
+        let store = &self.0.store;
+        let (pool, space, txns) = (store.pool().stats(), store.space_stats()?, self.0.txns.stats());
+        let checkpoints = store.checkpoint_stats();
+        let log = store.log().map(|log| log.stats()).map(|log| LogStat {
+            appended_bytes: log.appended_bytes,
+            flushes: log.flushes,
+            flushed_bytes: log.flushed_bytes,
+            segments: log.segments as u64,
+        });
+        let budget = store.budget();
+        let all = self.0.catalog.list(&self.0.txns.view())?;
+        Ok(Stat {
+            page_size: store.page_size().bytes(),
+            pages: space.pages,
+            free_pages: space.free_pages,
+            frames: pool.frames,
+            free_frames: pool.free,
+            dirty_frames: pool.dirty,
+            hot: pool.hot,
+            cool: pool.cool,
+            pages_read: pool.loads,
+            pages_written: pool.pages_written,
+            evictions: pool.evictions,
+            memory_limit: budget.limit_bytes(),
+            memory: budget.usage().into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect(),
+            log_bytes_since_checkpoint: checkpoints.log_bytes,
+            checkpoints: checkpoints.checkpoints,
+            log: log.unwrap_or_default(),
+            commits: txns.commits,
+            aborts: txns.aborts,
+            active_txns: txns.known,
+            oldest_snapshot: txns.oldest_snapshot.map(|at| at.get()),
+            keyspaces: all
+                .iter()
+                .map(|(name, entry)| self.keyspace_stat(name, entry, full))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn keyspace_stat(&self, name: &str, entry: &Entry, full: bool) -> Result<KeyspaceStat> {
+        let tree = entry.open(&self.0.txns);
+        let kind = match entry.kind {
+            Kind::BTree => "btree",
+        };
+        Ok(KeyspaceStat {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            id: entry.id,
+            height: tree.height()?,
+            leaf_pages: tree.count_leaves()?,
+            entries: if full { tree.check()?.entries } else { 0 },
+        })
+    }
+
+    /// Checks every page of every keyspace: checksums, layout, order, fences, levels, space map. Blocks for reads; meant
+    /// for a home that is not being written.
+    ///
+    /// # Errors
+    /// `Io`; what is broken is in the report.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        let mut pages = Vec::new();
+        let all = self.0.catalog.list(&self.0.txns.view())?;
+        note("the catalog", self.0.catalog.tree().check()?, &mut report, &mut pages);
+        for (name, entry) in &all {
+            note(&format!("keyspace `{name}`"), entry.open(&self.0.txns).check()?, &mut report, &mut pages);
+        }
+        report.keyspaces = all.len() as u64;
+        pages.sort_unstable();
+        let twice = pages.windows(2).filter(|pair| pair[0] == pair[1]);
+        report.problems.extend(twice.map(|pair| format!("{}: in use by two keyspaces", pair[0])));
+        Ok(report)
+    }
+}
+
+fn note(of: &str, found: TreeCheck, report: &mut VerifyReport, pages: &mut Vec<aether_types::PageNo>) {
+    report.pages += found.nodes + found.extent_pages;
+    report.entries += found.entries;
+    report.problems.extend(found.problems.into_iter().map(|what| format!("{of}, {what}")));
+    pages.extend(found.pages);
+}

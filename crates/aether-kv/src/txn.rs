@@ -1,0 +1,175 @@
+//! Transactions over keyspaces.
+
+use crate::catalog::Entry;
+use crate::env::DbEnv;
+use crate::handle::CommitHandle;
+use crate::iter::{Cursor, Iter, View};
+use crate::keyspace::Keyspace;
+use crate::lsm::index::ValueReader;
+use crate::lsm::index::txn as inner;
+use crate::options::Durability;
+use aether_types::{Error, ErrorKind, Result};
+use std::io::Read;
+use std::ops::RangeBounds;
+
+/// A transaction: sees one state of the store and its own changes; commits whole or not at all. `Send`. Dropped
+/// without commit, it is rolled back.
+pub struct Txn {
+    inner: Option<inner::Txn>,
+    env: DbEnv,
+    dropped: Vec<(Entry, inner::Savepoint)>,
+}
+
+/// A point inside a transaction to which it can be rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint {
+    at: inner::Savepoint,
+    dropped: usize,
+}
+
+impl Txn {
+    pub(crate) fn new(env: DbEnv) -> Self {
+        Self { inner: Some(env.0.txns.begin()), env, dropped: Vec::new() }
+    }
+
+    pub(crate) fn inner(&self) -> &inner::Txn {
+        self.inner.as_ref().expect("taken only by what consumes the transaction")
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> Result<&mut inner::Txn> {
+        self.inner.as_mut().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))
+    }
+
+    pub(crate) fn dropped(&mut self, entry: Entry) {
+        let mark = self.inner().savepoint();
+        self.dropped.push((entry, mark));
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        Ok(self.get_into(keyspace, key, &mut value)?.then_some(value))
+    }
+
+    /// Appends the value of `key` to `out`; false if there is none.
+    pub fn get_into(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        keyspace.tree.get_into(self.inner().view(), key, out)
+    }
+
+    /// Inserts or replaces.
+    ///
+    /// # Errors
+    /// `Conflict`: another transaction has changed the key first; abort and run again. `InvalidInput` beyond the limits.
+    pub fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
+        keyspace.tree.put(self.inner_mut()?, key, value)
+    }
+
+    /// Deletes; false if there was nothing.
+    ///
+    /// # Errors
+    /// As [`Txn::put`].
+    pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<bool> {
+        keyspace.tree.delete(self.inner_mut()?, key)
+    }
+
+    /// Inserts or replaces with `length` bytes read from `from`; memory stays bounded.
+    ///
+    /// # Errors
+    /// As [`Txn::put`]; `InvalidInput` if `from` ends early: then only abort remains.
+    pub fn put_stream(
+        &mut self,
+        keyspace: &Keyspace,
+        key: &[u8],
+        length: u64,
+        from: &mut dyn Read,
+    ) -> Result<()> {
+        keyspace.tree.put_from(self.inner_mut()?, key, length, from)
+    }
+
+    /// A reader of the value of `key`, page by page.
+    pub fn get_stream(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<ValueReader>> {
+        keyspace.tree.get_stream(self.inner().view(), key)
+    }
+
+    /// All rows, ascending; `.rev()` descends.
+    pub fn iter(&self, keyspace: &Keyspace) -> Result<Iter<'_>> {
+        self.range(keyspace, ..)
+    }
+
+    /// The rows whose keys lie in a range.
+    pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
+        Ok(Iter::new(&keyspace.tree, View::Borrowed(self.inner().view()), range))
+    }
+
+    /// The rows whose keys begin with `prefix`.
+    pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
+        Ok(Iter::prefix(&keyspace.tree, View::Borrowed(self.inner().view()), prefix))
+    }
+
+    /// A position in a keyspace that stays usable while the transaction changes rows.
+    pub fn cursor(&self, keyspace: &Keyspace) -> Cursor {
+        Cursor::new(&keyspace.tree)
+    }
+
+    /// Marks this point.
+    pub fn savepoint(&mut self) -> Savepoint {
+        Savepoint { at: self.inner().savepoint(), dropped: self.dropped.len() }
+    }
+
+    /// Undoes what was done since the savepoint; the transaction goes on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a savepoint of another transaction.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
+        self.inner_mut()?.rollback_to(&savepoint.at)?;
+        self.dropped.truncate(savepoint.dropped);
+        Ok(())
+    }
+
+    /// Changes what [`Txn::commit`] waits for.
+    pub fn set_durability(&mut self, durability: Durability) {
+        if let Some(inner) = &mut self.inner {
+            inner.set_durability(durability);
+        }
+    }
+
+    /// Commits, and waits as the durability says. Blocks.
+    ///
+    /// # Errors
+    /// `InDoubt` if the log failed before the commit was known to be durable: the next open decides. Otherwise nothing
+    /// was committed.
+    pub fn commit(mut self) -> Result<()> {
+        let Some(inner) = self.inner.take() else { return Ok(()) };
+        let durability = inner.durability();
+        let handle = inner.commit_with(durability)?;
+        let at = handle.timestamp();
+        handle.wait_as(durability)?;
+        self.after_commit(at)
+    }
+
+    /// Commits: visible to others on return. The handle tells when the commit is durable; with `Durability::None` that
+    /// is whenever somebody flushes the log.
+    pub fn commit_with(mut self, durability: Durability) -> Result<CommitHandle> {
+        let inner =
+            self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))?;
+        let handle = inner.commit_with(durability)?;
+        self.after_commit(handle.timestamp())?;
+        Ok(CommitHandle::new(handle))
+    }
+
+    fn after_commit(&mut self, at: Option<aether_types::Timestamp>) -> Result<()> {
+        if let (Some(at), false) = (at, self.dropped.is_empty()) {
+            let entries = self.dropped.drain(..).map(|(entry, _)| entry).collect();
+            self.env.0.throw_away(at, entries);
+        }
+        self.env.0.free_garbage()
+    }
+
+    /// Undoes everything.
+    pub fn abort(mut self) -> Result<()> {
+        match self.inner.take() {
+            Some(inner) => inner.abort(),
+            None => Ok(()),
+        }
+    }
+}

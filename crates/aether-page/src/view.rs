@@ -1,0 +1,186 @@
+//! Reading a page: whole words, shifted into place, every offset clamped.
+
+use aether_sync::word::{Word, load};
+use core::cmp::Ordering;
+
+/// A page to read. Reads beyond the end give 0, so that torn or hostile offsets give garbage and nothing worse.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    words: &'a [Word],
+}
+
+impl<'a> View<'a> {
+    /// The page made of `words`.
+    #[inline]
+    pub fn new(words: &'a [Word]) -> Self {
+        Self { words }
+    }
+
+    /// Bytes in the page.
+    #[inline]
+    pub fn len_bytes(self) -> usize {
+        self.words.len() * 8
+    }
+
+    /// The word at `index`.
+    #[inline(always)]
+    pub fn word(self, index: usize) -> u64 {
+        match self.words.get(index) {
+            Some(word) => load(word),
+            None => 0,
+        }
+    }
+
+    /// `count` words from `index` on, fewer at the end of the page.
+    #[inline]
+    pub(crate) fn words(self, index: usize, count: usize) -> &'a [Word] {
+        let start = index.min(self.words.len());
+        let end = start.saturating_add(count).min(self.words.len());
+        &self.words[start..end]
+    }
+
+    /// The 16-bit number at byte `offset`.
+    #[inline]
+    pub fn u16_at(self, offset: usize) -> u16 {
+        if offset % 8 <= 6 {
+            (self.word(offset / 8) >> (offset % 8 * 8)) as u16
+        } else {
+            self.u64_at(offset) as u16
+        }
+    }
+
+    /// The 32-bit number at byte `offset`.
+    #[inline]
+    pub fn u32_at(self, offset: usize) -> u32 {
+        if offset % 8 <= 4 {
+            (self.word(offset / 8) >> (offset % 8 * 8)) as u32
+        } else {
+            self.u64_at(offset) as u32
+        }
+    }
+
+    /// The 64-bit number at byte `offset`.
+    #[inline]
+    pub fn u64_at(self, offset: usize) -> u64 {
+        let (index, shift) = (offset / 8, (offset % 8 * 8) as u32);
+        let low = self.word(index) >> shift;
+        if shift == 0 { low } else { low | self.word(index + 1) << (64 - shift) }
+    }
+
+    /// Copies the bytes from `offset` on into `out`; zeros beyond the end.
+    pub fn copy_to(self, offset: usize, out: &mut [u8]) {
+        let mut at = offset.min(self.len_bytes());
+        let mut pieces = out.chunks_exact_mut(8);
+        for piece in &mut pieces {
+            piece.copy_from_slice(&self.u64_at(at).to_le_bytes());
+            at += 8;
+        }
+        let rest = pieces.into_remainder();
+        if !rest.is_empty() {
+            rest.copy_from_slice(&self.u64_at(at).to_le_bytes()[..rest.len()]);
+        }
+    }
+
+    /// Appends `len` bytes from `offset` on to `out`, fewer at the end of the page.
+    pub fn append_to(self, offset: usize, len: usize, out: &mut Vec<u8>) {
+        let (offset, len) = self.clamp(offset, len);
+        let start = out.len();
+        out.resize(start + len, 0);
+        self.copy_to(offset, &mut out[start..]);
+    }
+
+    /// Compares the `len` bytes from `offset` on with `other`, as byte strings.
+    #[inline]
+    pub fn compare(self, offset: usize, len: usize, other: &[u8]) -> Ordering {
+        let (offset, len) = self.clamp(offset, len);
+        let common = len.min(other.len());
+        let mut at = 0;
+        while at + 8 <= common {
+            let mine = self.u64_at(offset + at).swap_bytes();
+            let theirs = big_endian(&other[at..at + 8]);
+            if mine != theirs {
+                return mine.cmp(&theirs);
+            }
+            at += 8;
+        }
+        self.compare_rest(offset + at, &other[at..common]).then(len.cmp(&other.len()))
+    }
+
+    /// Compares fewer than eight bytes.
+    #[inline]
+    fn compare_rest(self, offset: usize, other: &[u8]) -> Ordering {
+        if other.is_empty() {
+            return Ordering::Equal;
+        }
+        let unused = 64 - 8 * other.len() as u32;
+        let mine = self.u64_at(offset).swap_bytes() >> unused;
+        mine.cmp(&(big_endian(other) >> unused))
+    }
+
+    #[inline]
+    fn clamp(self, offset: usize, len: usize) -> (usize, usize) {
+        let offset = offset.min(self.len_bytes());
+        (offset, len.min(self.len_bytes() - offset))
+    }
+}
+
+/// Up to eight bytes as a big-endian number, padded with 0 at the end.
+#[inline]
+fn big_endian(bytes: &[u8]) -> u64 {
+    if let Ok(whole) = <[u8; 8]>::try_from(bytes) {
+        return u64::from_be_bytes(whole);
+    }
+    let mut padded = [0; 8];
+    for (to, from) in padded.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_be_bytes(padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load_words;
+    use proptest::prelude::*;
+
+    fn words_of(bytes: &[u8]) -> Vec<Word> {
+        let words: Vec<Word> = (0..bytes.len() / 8).map(|_| Word::new(0)).collect();
+        load_words(bytes, &words);
+        words
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
+
+        #[test]
+        fn reads_equal_those_of_a_slice(bytes in proptest::collection::vec(0u8..3, 64), at in 0usize..70, len in 0usize..70, other in proptest::collection::vec(0u8..3, 0..20)) {
+            let words = words_of(&bytes);
+            let view = View::new(&words);
+            let mut padded = bytes.clone();
+            padded.resize(200, 0);
+            prop_assert_eq!(&view.u16_at(at).to_le_bytes()[..], &padded[at..at + 2]);
+            prop_assert_eq!(&view.u32_at(at).to_le_bytes()[..], &padded[at..at + 4]);
+            prop_assert_eq!(&view.u64_at(at).to_le_bytes()[..], &padded[at..at + 8]);
+            let mut out = vec![7; len];
+            view.copy_to(at, &mut out);
+            let from = at.min(64);
+            prop_assert_eq!(&out[..], &padded[from..from + len]);
+            let piece = &bytes[from..(from + len).min(64)];
+            prop_assert_eq!(view.compare(at, len, &other), piece.cmp(&other[..]));
+            let mut appended = vec![9];
+            view.append_to(at, len, &mut appended);
+            prop_assert_eq!(&appended[1..], piece);
+        }
+    }
+
+    #[test]
+    fn hostile_offsets_give_zeros() {
+        let words = words_of(&[0xff; 16]);
+        let view = View::new(&words);
+        assert_eq!(view.u64_at(usize::MAX) | u64::from(view.u16_at(usize::MAX)), 0);
+        assert_eq!(view.compare(usize::MAX, usize::MAX, b""), Ordering::Equal);
+        let mut out = Vec::new();
+        view.append_to(usize::MAX, usize::MAX, &mut out);
+        assert!(out.is_empty());
+    }
+}

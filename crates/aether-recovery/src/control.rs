@@ -1,0 +1,310 @@
+//! The control file: where redo starts, and which log positions are void.
+//!
+//! Two slots of 32 KiB, written alternately, each in one durable write; the valid one with the higher number
+//! counts. A torn write therefore leaves the other slot.
+
+use aether_sync::Arc;
+use aether_types::{
+    Error, ErrorKind, FileId, Lsn, Lv, PageSize, Reader, Result, StoreId, StreamId, Timestamp,
+};
+use aether_types::{TxnId, Writer, checksum, limits::STREAMS_MAX};
+use aether_vfs::{AlignedBuf, Create, Env, File, Mode, OpenOptions};
+use aether_wal::Incarnation;
+use std::path::Path;
+
+/// The name of the control file inside a home.
+pub const CONTROL_NAME: &str = "control";
+pub(crate) const CONTROL_NEW_NAME: &str = "control.new";
+
+const SLOT_BYTES: usize = 32 << 10;
+const MAGIC: &[u8; 8] = b"AETHCTRL";
+const VERSION: u32 = 1;
+const KNOWN_REQUIRED: u32 = 0;
+/// Bytes before the body: magic, version, required and optional features, body length, checksum.
+const HEAD_BYTES: usize = 32;
+
+/// What the control file says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Control {
+    pub(crate) number: u64,
+    pub(crate) store: StoreId,
+    pub(crate) page_size: PageSize,
+    pub(crate) streams: u8,
+    /// Redo starts here.
+    pub(crate) redo_start: Lv,
+    /// The newest checkpoint record, if there is one.
+    pub(crate) checkpoint: Option<(StreamId, Lsn)>,
+    /// The end of every stream, if the store was closed cleanly.
+    pub(crate) clean_end: Option<Lv>,
+    /// Ids below these are reserved: no id at or above them was ever used.
+    pub(crate) txn_floor: TxnId,
+    pub(crate) timestamp_floor: Timestamp,
+    pub(crate) file_floor: FileId,
+    /// Every incarnation that the retained log touches, oldest first.
+    pub(crate) incarnations: Vec<IncarnationEntry>,
+}
+
+/// An incarnation as the control file keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct IncarnationEntry {
+    pub(crate) epoch: u64,
+    pub(crate) cut: Lv,
+    pub(crate) start: Lv,
+}
+
+impl IncarnationEntry {
+    pub(crate) fn from_wal(from: &Incarnation) -> Self {
+        Self { epoch: from.epoch, cut: from.cut, start: from.start }
+    }
+
+    pub(crate) fn to_wal(&self) -> Incarnation {
+        Incarnation { epoch: self.epoch, cut: self.cut, start: self.start }
+    }
+}
+
+fn put_lv(out: &mut Vec<u8>, lv: &Lv) {
+    lv.iter(STREAMS_MAX).for_each(|(_, lsn)| out.put_varint(lsn.get()));
+}
+
+fn read_lv(reader: &mut Reader<'_>) -> Result<Lv> {
+    let mut lv = Lv::ZERO;
+    for stream in 0..STREAMS_MAX as u8 {
+        lv.set(StreamId::new(stream), Lsn::new(reader.varint()?));
+    }
+    Ok(lv)
+}
+
+impl Control {
+    fn encode(&self) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        body.put_u64(self.number);
+        body.put_bytes(&self.store.bytes());
+        body.put_u32(self.page_size.bytes() as u32);
+        body.put_u8(self.streams);
+        put_lv(&mut body, &self.redo_start);
+        let (stream, lsn) = self.checkpoint.map_or((u8::MAX, 0), |(stream, lsn)| (stream.get(), lsn.get()));
+        body.put_u8(stream);
+        body.put_u64(lsn);
+        body.put_u8(u8::from(self.clean_end.is_some()));
+        put_lv(&mut body, &self.clean_end.unwrap_or(Lv::ZERO));
+        body.put_u64(self.txn_floor.get());
+        body.put_u64(self.timestamp_floor.get());
+        body.put_u32(self.file_floor.get());
+        body.put_varint(self.incarnations.len() as u64);
+        for each in &self.incarnations {
+            body.put_u64(each.epoch);
+            put_lv(&mut body, &each.cut);
+            put_lv(&mut body, &each.start);
+        }
+        if HEAD_BYTES + body.len() > SLOT_BYTES {
+            return Err(Error::new(
+                ErrorKind::OverLimit,
+                format!(
+                    "the retained log spans {} incarnations, more than the control file holds",
+                    self.incarnations.len()
+                ),
+            ));
+        }
+        Ok(body)
+    }
+
+    fn decode(body: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(body);
+        let number = reader.u64()?;
+        let mut store = [0; 16];
+        store.copy_from_slice(reader.bytes(16)?);
+        let page_size = PageSize::new(reader.u32()? as usize)?;
+        let streams = reader.u8()?;
+        let redo_start = read_lv(&mut reader)?;
+        let (stream, lsn) = (reader.u8()?, Lsn::new(reader.u64()?));
+        let checkpoint = ((stream as usize) < STREAMS_MAX).then(|| (StreamId::new(stream), lsn));
+        let clean = reader.u8()? == 1;
+        let ends = read_lv(&mut reader)?;
+        let txn_floor = TxnId::new(reader.u64()?);
+        let timestamp_floor = Timestamp::new(reader.u64()?);
+        let file_floor = FileId::new(reader.u32()?);
+        let count = reader.varint_below(SLOT_BYTES as u64)?;
+        let mut incarnations = Vec::new();
+        for _ in 0..count {
+            let epoch = reader.u64()?;
+            incarnations.push(IncarnationEntry {
+                epoch,
+                cut: read_lv(&mut reader)?,
+                start: read_lv(&mut reader)?,
+            });
+        }
+        reader.finish()?;
+        if !(1..=STREAMS_MAX).contains(&(streams as usize)) {
+            return Err(reader.bad(format!("{streams} log streams")));
+        }
+        Ok(Self {
+            number,
+            store: StoreId::new(store),
+            page_size,
+            streams,
+            redo_start,
+            checkpoint,
+            clean_end: clean.then_some(ends),
+            txn_floor,
+            timestamp_floor,
+            file_floor,
+            incarnations,
+        })
+    }
+}
+
+/// A slot with its head: magic, version, features, length, checksum.
+fn frame(body: &[u8]) -> AlignedBuf {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    head.put_bytes(MAGIC);
+    head.put_u32(VERSION);
+    head.put_u32(0);
+    head.put_u32(0);
+    head.put_u32(body.len() as u32);
+    let mut sum = head.clone();
+    sum.put_bytes(body);
+    head.put_u64(checksum(0, &sum));
+    let mut slot = AlignedBuf::new(SLOT_BYTES);
+    slot[..HEAD_BYTES].copy_from_slice(&head);
+    slot[HEAD_BYTES..HEAD_BYTES + body.len()].copy_from_slice(body);
+    slot
+}
+
+/// What a slot holds: a control block, or why it does not.
+fn parse(slot: &[u8]) -> Result<Control> {
+    let mut reader = Reader::new(slot);
+    if reader.bytes(8)? != MAGIC {
+        return Err(Error::corruption("not a control block of a store"));
+    }
+    let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let length = reader.u32()? as usize;
+    let sum = reader.u64()?;
+    let body = reader.bytes(length.min(SLOT_BYTES))?;
+    let mut summed = slot[..24].to_vec();
+    summed.put_bytes(body);
+    if sum != checksum(0, &summed) {
+        return Err(Error::corruption("the checksum of a control block differs"));
+    }
+    if version != VERSION || required & !KNOWN_REQUIRED != 0 {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the store has format version {version}, required features {required:#x}; this build knows version {VERSION}"
+            ),
+        ));
+    }
+    Control::decode(body)
+}
+
+/// The control file, open for writing, and what it says.
+pub(crate) struct ControlFile {
+    file: Option<Arc<dyn File>>,
+    current: Control,
+}
+
+impl ControlFile {
+    /// Writes the first control block under a name of its own; the creator renames it.
+    pub(crate) fn create(env: &Env, home: &Path, first: &Control) -> Result<()> {
+        let options = OpenOptions { write: true, create: Create::IfMissing, mode: Mode::Buffered };
+        let file = env.vfs.open(&home.join(CONTROL_NEW_NAME), options)?;
+        let slot = frame(&first.encode()?);
+        file.set_size(0)?;
+        file.write_at(0, &vec![0; 2 * SLOT_BYTES])?;
+        file.write_at((first.number % 2) * SLOT_BYTES as u64, &slot)?;
+        file.sync()
+    }
+
+    /// Reads the control file.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, `Corruption` if no slot is valid, `Unsupported` for another version.
+    pub(crate) fn open(env: &Env, home: &Path, write: bool) -> Result<Self> {
+        let path = home.join(CONTROL_NAME);
+        let options = OpenOptions { write, create: Create::No, mode: Mode::DirectDurable };
+        let file = env.vfs.open(&path, options)?;
+        let mut bytes = AlignedBuf::new(2 * SLOT_BYTES);
+        let read = file.read_at(0, &mut bytes)?;
+        bytes[read..].fill(0);
+        let slots = [parse(&bytes[..SLOT_BYTES]), parse(&bytes[SLOT_BYTES..])];
+        let current = choose(slots).map_err(|error| error.at_path(&path))?;
+        Ok(Self { file: write.then_some(file), current })
+    }
+
+    pub(crate) fn current(&self) -> &Control {
+        &self.current
+    }
+
+    /// Makes a changed control block durable; blocks. On failure the old one counts.
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Control)) -> Result<()> {
+        let mut next = self.current.clone();
+        change(&mut next);
+        next.number += 1;
+        let file = self
+            .file
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the store is open for reading"))?;
+        file.write_at((next.number % 2) * SLOT_BYTES as u64, &frame(&next.encode()?))?;
+        self.current = next;
+        Ok(())
+    }
+}
+
+fn choose(slots: [Result<Control>; 2]) -> Result<Control> {
+    match slots {
+        [Ok(a), Ok(b)] => Ok(if a.number > b.number { a } else { b }),
+        [Ok(only), Err(error)] | [Err(error), Ok(only)] => match error.kind() {
+            ErrorKind::Unsupported => Err(error),
+            _ => Ok(only),
+        },
+        [Err(a), Err(b)] => Err(if a.kind() == ErrorKind::Unsupported { a } else { b }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Control {
+        let lv = Lv::at(StreamId::new(0), Lsn::new(4096));
+        Control {
+            number: 7,
+            store: StoreId::new([3; 16]),
+            page_size: PageSize::MIN,
+            streams: 1,
+            redo_start: lv,
+            checkpoint: Some((StreamId::new(0), Lsn::new(99))),
+            clean_end: Some(lv),
+            txn_floor: TxnId::new(5),
+            timestamp_floor: Timestamp::new(6),
+            file_floor: FileId::new(2),
+            incarnations: vec![IncarnationEntry { epoch: 1, cut: Lv::ZERO, start: lv }],
+        }
+    }
+
+    #[test]
+    fn a_block_round_trips_and_any_flipped_bit_is_found() {
+        let slot = frame(&sample().encode().unwrap());
+        assert_eq!(parse(&slot).unwrap(), sample());
+        let used = HEAD_BYTES + sample().encode().unwrap().len();
+        for bit in 0..used * 8 {
+            let mut bad = slot.to_vec();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse(&bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_torn_slot_leaves_the_other() {
+        let env = Env::memory();
+        let home = Path::new("home");
+        env.vfs.create_dir(home).unwrap();
+        ControlFile::create(&env, home, &sample()).unwrap();
+        env.vfs.rename(&home.join(CONTROL_NEW_NAME), &home.join(CONTROL_NAME)).unwrap();
+        let mut control = ControlFile::open(&env, home, true).unwrap();
+        control.update(|control| control.clean_end = None).unwrap();
+        let options = OpenOptions { write: true, ..OpenOptions::default() };
+        let raw = env.vfs.open(&home.join(CONTROL_NAME), options).unwrap();
+        raw.write_at((8 % 2) * SLOT_BYTES as u64 + 100, &[0xee; 8]).unwrap();
+        assert_eq!(ControlFile::open(&env, home, false).unwrap().current().number, 7);
+    }
+}

@@ -1,0 +1,260 @@
+//! The mini-transaction: the only way to change a page.
+//!
+//! Order of steps, each with its reason (DESIGN, section 4; spec `Writeback`):
+//! 1. buy write-back and log credit, before any latch: both may block;
+//! 2. latch and fix the pages; name the changes; each is checked against the page;
+//! 3. on commit: mark the pages dirty from the current claim position on (P5), claim and fill the log (L2), apply
+//!    the changes, stamp sequence number and vector, move the transaction's undo head, release.
+//!
+//! Nothing between claim and release can fail; a panic there poisons the store.
+
+use crate::active::ActiveTxn;
+use crate::group;
+use crate::store::Store;
+use aether_page::{PageMut, PageOp, Swip, UndoPtr, View};
+use aether_sync::word::Word;
+use aether_types::{Error, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId};
+use aether_wal::buffer::Exclusive;
+use aether_wal::buffer::page as aether_page;
+use aether_wal::{Appended, Credit};
+use core::cell::RefCell;
+
+/// Which of a mini-transaction's pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageSlot(usize);
+
+struct Member<'s> {
+    guard: Exclusive<'s>,
+    psn: Psn,
+}
+
+/// A mini-transaction under way. Dropped without commit, it has changed nothing.
+pub struct Mtr<'s, 'o> {
+    store: &'s Store,
+    stream: StreamId,
+    credit: Option<Credit<'s>>,
+    members: Vec<Member<'s>>,
+    ops: Vec<(PageSlot, PageOp<'o>)>,
+    txn: Option<(&'o ActiveTxn, UndoPtr)>,
+    deps: Lv,
+}
+
+impl Store {
+    /// Begins a mini-transaction that will log at most `bytes_max`. Blocks for write-back and log room, hence the
+    /// caller holds no latch.
+    ///
+    /// # Errors
+    /// `Poisoned` after a failed write or sync, `Full`, `ReadOnly`.
+    pub fn mtr<'o>(&self, stream: StreamId, bytes_max: usize) -> Result<Mtr<'_, 'o>> {
+        self.check_healthy()?;
+        self.pay()?;
+        let credit = match self.log() {
+            Some(log) => {
+                log.start()?;
+                Some(log.reserve(stream, bytes_max)?)
+            }
+            None => None,
+        };
+        let (members, ops) = (Vec::with_capacity(4), Vec::with_capacity(4));
+        Ok(Mtr { store: self, stream, credit, members, ops, txn: None, deps: Lv::ZERO })
+    }
+}
+
+impl<'s, 'o> Mtr<'s, 'o> {
+    /// The store.
+    pub fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// The stream that the group goes to.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// Adds a latched page.
+    pub fn add(&mut self, guard: Exclusive<'s>) -> PageSlot {
+        let psn = guard.psn().next();
+        self.push(Member { guard, psn })
+    }
+
+    /// Adds a page that begins a new life above `floor`; its first operation must be an init operation.
+    pub fn add_fresh(&mut self, guard: Exclusive<'s>, floor: Psn) -> PageSlot {
+        let psn = guard.psn().max(floor).next();
+        self.push(Member { guard, psn })
+    }
+
+    fn push(&mut self, member: Member<'s>) -> PageSlot {
+        self.members.push(member);
+        PageSlot(self.members.len() - 1)
+    }
+
+    /// The slot of a page that was added before.
+    pub fn find(&self, file: FileId, page: PageNo) -> Option<PageSlot> {
+        let at = self
+            .members
+            .iter()
+            .position(|member| (member.guard.file(), member.guard.page_no()) == (file, page));
+        at.map(PageSlot)
+    }
+
+    /// The operations named so far for a page.
+    pub(crate) fn named(&self, slot: PageSlot) -> impl Iterator<Item = &PageOp<'o>> {
+        self.ops.iter().filter(move |(other, _)| *other == slot).map(|(_, op)| op)
+    }
+
+    /// The page as it stands, without the changes named so far.
+    pub fn view(&self, slot: PageSlot) -> View<'_> {
+        self.members[slot.0].guard.view()
+    }
+
+    /// The page's number.
+    pub fn page_no(&self, slot: PageSlot) -> PageNo {
+        self.members[slot.0].guard.page_no()
+    }
+
+    /// A reference to the page, with its frame as the hint.
+    pub fn swip(&self, slot: PageSlot) -> Swip {
+        self.members[slot.0].guard.swip()
+    }
+
+    /// The sequence number that the page will have after commit.
+    pub fn next_psn(&self, slot: PageSlot) -> Psn {
+        self.members[slot.0].psn
+    }
+
+    /// Names a change and checks that it applies.
+    ///
+    /// # Errors
+    /// `Corruption` if the page does not take the operation: what the caller read there was damaged, or the
+    /// caller is wrong.
+    pub fn op(&mut self, slot: PageSlot, op: PageOp<'o>) -> Result<()> {
+        let earlier = self.ops.iter().any(|(other, _)| *other == slot);
+        if earlier {
+            self.check_after_earlier(slot, &op)?;
+        } else {
+            op.check(self.view(slot)).map_err(|error| self.place(error, slot))?;
+        }
+        self.ops.push((slot, op));
+        Ok(())
+    }
+
+    fn place(&self, error: Error, slot: PageSlot) -> Error {
+        error.at_file(self.members[slot.0].guard.file()).at_page(self.page_no(slot))
+    }
+
+    /// Checks on a copy of the page that has the earlier operations applied.
+    fn check_after_earlier(&self, slot: PageSlot, op: &PageOp<'o>) -> Result<()> {
+        let guard = &self.members[slot.0].guard;
+        let copy: Vec<Word> =
+            (0..guard.view().len_bytes() / 8).map(|at| Word::new(guard.view().word(at))).collect();
+        let apply = |op: &PageOp<'_>| op.apply(PageMut::new(&copy), guard.file(), guard.page_no());
+        self.ops.iter().filter(|(other, _)| *other == slot).for_each(|(_, op)| apply(op));
+        op.check(View::new(&copy)).map_err(|error| self.place(error, slot))
+    }
+
+    /// Makes the group part of a transaction whose undo begins at `head` from then on.
+    pub fn in_txn(&mut self, txn: &'o ActiveTxn, head: UndoPtr) {
+        debug_assert_eq!(txn.stream(), self.stream, "a transaction belongs to one stream");
+        self.txn = Some((txn, head));
+    }
+
+    /// Gives the page a new latch version on release, though no operation changes it.
+    pub(crate) fn outdate(&mut self, slot: PageSlot) {
+        let _ = self.members[slot.0].guard.page_mut();
+    }
+
+    /// Adds what the group depends on besides its pages: the commit vector of a version it replaces (T4).
+    pub fn depend(&mut self, lv: &Lv) {
+        self.deps.join(lv);
+    }
+
+    /// True if no change was named.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Logs and applies the changes, then releases the latches. Never fails; returns the group's vector. A group
+    /// without changes is logged only if it moves a transaction's undo head.
+    pub fn commit(mut self) -> Lv {
+        if self.ops.is_empty() && self.txn.is_none() {
+            return Lv::ZERO;
+        }
+        let store = self.store;
+        let unwinding = PoisonOnUnwind(store);
+        let lv = self.log();
+        for (slot, op) in &self.ops {
+            let guard = &mut self.members[slot.0].guard;
+            let (file, page) = (guard.file(), guard.page_no());
+            op.apply(guard.page_mut(), file, page);
+        }
+        let ops = &self.ops;
+        for (at, member) in self.members.iter_mut().enumerate() {
+            if ops.iter().any(|(slot, _)| slot.0 == at) {
+                member.guard.stamp(member.psn, &lv);
+            }
+        }
+        if let Some((txn, head)) = self.txn {
+            txn.set_undo_head(head);
+        }
+        core::mem::forget(unwinding);
+        lv
+    }
+
+    /// Marks the pages dirty, then claims and fills the log.
+    fn log(&mut self) -> Lv {
+        let Some(log) = self.store.log() else {
+            self.mark_dirty(Lsn::new(0));
+            return Lv::ZERO;
+        };
+        self.mark_dirty(log.claim_position(self.stream));
+        let mut deps = self.deps;
+        if self.store.streams() > 1 {
+            self.members.iter().for_each(|member| deps.join(&member.guard.page_lv()));
+        }
+        let credit = self.credit.take().expect("a logged mini-transaction began with credit");
+        let appended: Appended = with_buffer(|body| {
+            self.encode(body);
+            log.append(credit, group::GROUP, &deps, body)
+        });
+        appended.lv
+    }
+
+    fn mark_dirty(&mut self, position: Lsn) {
+        let (stream, ops) = (self.stream, &self.ops);
+        for (at, member) in self.members.iter_mut().enumerate() {
+            if ops.iter().any(|(slot, _)| slot.0 == at) {
+                member.guard.mark_dirty(stream, position);
+            }
+        }
+    }
+
+    fn encode(&self, body: &mut Vec<u8>) {
+        let changed = |at: usize| self.ops.iter().filter(move |(slot, _)| slot.0 == at);
+        let pages = (0..self.members.len()).filter(|&at| changed(at).next().is_some());
+        group::put_head(body, self.txn.map(|(txn, head)| (txn.id(), head)), pages.clone().count());
+        for at in pages {
+            let Member { guard, psn } = &self.members[at];
+            group::put_page(body, guard.file(), guard.page_no(), *psn, changed(at).count());
+            changed(at).for_each(|(_, op)| op.encode(body));
+        }
+    }
+}
+
+fn with_buffer<T>(body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with(|buffer| {
+        let mut buffer = buffer.borrow_mut();
+        buffer.clear();
+        body(&mut buffer)
+    })
+}
+
+struct PoisonOnUnwind<'s>(&'s Store);
+
+impl Drop for PoisonOnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.poison("a mini-transaction panicked between claim and release");
+    }
+}

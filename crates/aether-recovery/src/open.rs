@@ -1,0 +1,343 @@
+//! Opening a store, in typed stages: each consumes the one before, so that no page is written before the log is
+//! cut and its new incarnation stands in the control file (L1).
+
+use crate::active::ActiveTable;
+use crate::control::{Control, ControlFile, IncarnationEntry};
+use crate::create::{self, pages_name, reserve_ids};
+use crate::redo::Redo;
+use crate::space::{Space, map_page_no};
+use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
+use crate::{group, rank};
+use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
+use aether_sync::{Arc, Mutex, OnceLock};
+use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
+use aether_vfs::{Create, Env, File, Mode, OpenOptions};
+use aether_wal::buffer::page as aether_page;
+use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts};
+use aether_wal::{Incarnation, Record, Scan, Wal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The name of the lock file inside a home.
+pub(crate) const LOCK_NAME: &str = "lock";
+
+/// A transaction that had not ended when the log was cut; its changes must be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loser {
+    /// The transaction.
+    pub id: TxnId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its newest change that is not undone.
+    pub undo_head: UndoPtr,
+}
+
+/// What an open found and did.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveryReport {
+    /// The store had been closed cleanly: nothing was read but its last state.
+    pub clean: bool,
+    /// Bytes of log read by redo.
+    pub log_bytes: u64,
+    /// Log groups applied, wholly or in part.
+    pub groups: u64,
+    /// Page changes applied.
+    pub pages_redone: u64,
+    /// Page changes that the file already had.
+    pub pages_skipped: u64,
+    /// Torn pages restored from the double-write area.
+    pub torn_pages_restored: usize,
+    /// Transactions to undo.
+    pub losers: usize,
+}
+
+/// Locked, control file read.
+pub struct Opening {
+    env: Env,
+    home: PathBuf,
+    config: StoreConfig,
+    lock: Arc<dyn File>,
+    control: ControlFile,
+}
+
+impl Opening {
+    /// Locks `home` and reads its control file. Creates the store first if there is none and `create` says so.
+    ///
+    /// # Errors
+    /// `Locked` naming the holder; `NotFound`; `Corruption`; `Unsupported`; `InvalidInput` for a directory that
+    /// holds something else.
+    pub fn begin(env: Env, home: &Path, config: StoreConfig, create: bool) -> Result<Self> {
+        if !create::exists(&env, home)? {
+            create::check_creatable(&env, home)?;
+            if !create {
+                return Err(Error::new(ErrorKind::NotFound, "there is no store").at_path(home));
+            }
+            match env.vfs.create_dir(home) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let lock = take_lock(&env, home)?;
+        if !create::exists(&env, home)? {
+            create::create(&env, home, &config)?;
+        }
+        let control = ControlFile::open(&env, home, true)?;
+        let config = adopt(config, control.current());
+        crate::store::check_config(&config)?;
+        Ok(Self { env, home: home.to_path_buf(), config, lock, control })
+    }
+
+    /// Reads the log and cuts it; writes nothing.
+    pub fn scan(self) -> Result<Scanned> {
+        let control = self.control.current();
+        let incarnations: Vec<Incarnation> =
+            control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
+        let scan = Scan::open(
+            &self.env,
+            &self.home,
+            control.store,
+            &self.config.wal,
+            &incarnations,
+            &control.redo_start,
+            control.clean_end.as_ref(),
+        )?;
+        Ok(Scanned { opening: self, scan })
+    }
+}
+
+fn take_lock(env: &Env, home: &Path) -> Result<Arc<dyn File>> {
+    let options = OpenOptions { write: true, create: Create::IfMissing, mode: Mode::Buffered };
+    let lock = env.vfs.open(&home.join(LOCK_NAME), options)?;
+    lock.lock("aether store")?;
+    Ok(lock)
+}
+
+/// What was fixed when the store was created counts, whatever the configuration says.
+fn adopt(mut config: StoreConfig, control: &Control) -> StoreConfig {
+    config.buffer.page_size = control.page_size;
+    config.wal.streams = control.streams as usize;
+    config.buffer.streams = control.streams as usize;
+    config
+}
+
+/// The log is read and cut.
+pub struct Scanned {
+    opening: Opening,
+    scan: Scan,
+}
+
+impl Scanned {
+    /// Brings the pages up to the cut. Writes nothing if the store was closed cleanly.
+    ///
+    /// # Errors
+    /// `Corruption` naming the page if a change is missing or a page cannot be repaired.
+    pub fn redo(self) -> Result<Redone> {
+        let Self { opening, scan } = self;
+        let Opening { env, home, config, lock, control } = opening;
+        let current = control.current().clone();
+        let clean = current.clean_end.is_some();
+        let control = Arc::new(Mutex::new(rank::CONTROL, control));
+        let budget = Budget::new(config.memory_bytes);
+        let found = Analysis::read(&scan, &current, clean)?;
+        let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
+        if !clean {
+            log.start()?;
+        }
+        let pages = env_open_pages(&env, &home, &current)?;
+        let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
+        let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
+        if !clean {
+            let find = |id| (id == PAGES_FILE).then(|| pages.clone());
+            report.torn_pages_restored = double_write.repair(&find)?;
+        }
+        let parts = PoolParts {
+            gate: log.clone(),
+            double_write: Some(double_write),
+            store: current.store,
+            budget: budget.clone(),
+        };
+        let pool = Pool::new(config.buffer.clone(), parts)?;
+        pool.add_file(pages);
+        let store = Arc::new(Store {
+            env,
+            id: current.store,
+            budget,
+            pool,
+            durable: Some(Durable { log, control, lock: Mutex::new(rank::LOCK, Some(lock)), home }),
+            active: ActiveTable::new(),
+            space: OnceLock::new(),
+            next_txn: AtomicU64::new(current.txn_floor.get()),
+            checkpointer: Store::empty_checkpointer(),
+            redo_start: Mutex::new(rank::REDO_START, current.redo_start),
+            config,
+        });
+        if !clean {
+            redo_all(&scan, &current, &store, &mut report)?;
+        }
+        report.log_bytes = found.bytes;
+        let losers = found.enter_losers(&store);
+        let _ = store.space.set(Space::new(count_maps(&store)?));
+        report.losers = losers.len();
+        Ok(Redone { store, losers, report, timestamp_floor: current.timestamp_floor })
+    }
+}
+
+fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageFile>> {
+    let path = home.join(pages_name(PAGES_FILE));
+    Ok(Arc::new(PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size)?))
+}
+
+/// What the log calls, once the tail is rewritten, before its first append: the control file learns of the
+/// incarnation, the ids it reserves, and that the store is not clean any more.
+fn begin_incarnation(
+    control: Arc<Mutex<ControlFile>>,
+) -> Box<dyn Fn(&Incarnation) -> Result<()> + Send + Sync> {
+    Box::new(move |incarnation| {
+        control.lock().update(|control| {
+            control.incarnations.push(IncarnationEntry::from_wal(incarnation));
+            control.clean_end = None;
+            reserve_ids(control);
+        })
+    })
+}
+
+/// The number of map pages: they lie at known places, one after the other.
+fn count_maps(store: &Store) -> Result<u64> {
+    let covered = space_map::entries_per_page(store.page_size()) as u64;
+    let pages = store.pool.file(PAGES_FILE)?.size_pages()?;
+    let mut maps = 1;
+    loop {
+        let page = map_page_no(maps, covered);
+        let resident = store.pool.residence(PAGES_FILE, page).is_some();
+        if !resident && page.get() >= pages {
+            return Ok(maps);
+        }
+        match store.pool.shared(PAGES_FILE, Swip::new(page)) {
+            Ok(guard) if header::is_type(guard.view(), PageType::SpaceMap) => maps += 1,
+            Ok(_) => return Ok(maps),
+            // Pages after the last map may have grown the file around a map page that was never written.
+            Err(error) if error.kind() == ErrorKind::Corruption && page.get() >= pages => return Ok(maps),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The pages stand as of the cut; losers are known and not undone yet.
+pub struct Redone {
+    store: Arc<Store>,
+    losers: Vec<Loser>,
+    report: RecoveryReport,
+    timestamp_floor: Timestamp,
+}
+
+impl Redone {
+    /// The store, the losers that the caller must undo, and what was done. Losers are active transactions again:
+    /// a checkpoint keeps them until [`Store::append_end`].
+    pub fn into_parts(self) -> (Arc<Store>, Vec<Loser>, RecoveryReport) {
+        (self.store, self.losers, self.report)
+    }
+
+    /// The first timestamp that no earlier open can have used.
+    pub fn timestamp_floor(&self) -> Timestamp {
+        self.timestamp_floor
+    }
+}
+
+/// What the log says of transactions.
+struct Analysis {
+    losers: BTreeMap<TxnId, (StreamId, UndoPtr)>,
+    ended: BTreeSet<TxnId>,
+    bytes: u64,
+}
+
+impl Analysis {
+    fn read(scan: &Scan, control: &Control, clean: bool) -> Result<Self> {
+        let mut this = Self { losers: BTreeMap::new(), ended: BTreeSet::new(), bytes: 0 };
+        if clean {
+            return Ok(this);
+        }
+        for_each(scan, control, &mut |record| {
+            let is_checkpoint = control.checkpoint == Some((record.stream, record.lsn));
+            this.note(&record, is_checkpoint)
+        })?;
+        let Self { losers, ended, .. } = &mut this;
+        losers.retain(|id, _| !ended.contains(id));
+        Ok(this)
+    }
+
+    fn note(&mut self, record: &Record<'_>, is_checkpoint: bool) -> Result<()> {
+        self.bytes += record.end.since(record.lsn);
+        let mut reader = Reader::new(record.body);
+        match record.kind {
+            group::GROUP => {
+                if let (Some((id, head)), _) = group::read_head(&mut reader)? {
+                    self.losers.insert(id, (record.stream, head));
+                }
+            }
+            group::COMMIT | group::END => {
+                self.ended.insert(TxnId::new(reader.varint()?));
+            }
+            group::CHECKPOINT if is_checkpoint => {
+                for (id, stream, head) in group::read_checkpoint(record.body)? {
+                    self.losers.entry(id).or_insert((stream, head));
+                }
+            }
+            group::CHECKPOINT => {}
+            other => return Err(Error::corruption(format!("a log record of unknown kind {other}"))),
+        }
+        Ok(())
+    }
+
+    /// Losers are active transactions again, until their rollback has ended.
+    fn enter_losers(self, store: &Store) -> Vec<Loser> {
+        let enter = |(id, (stream, head))| {
+            store.active.insert(crate::ActiveTxn::new(id, stream, head));
+            Loser { id, stream, undo_head: head }
+        };
+        self.losers.into_iter().map(enter).collect()
+    }
+}
+
+/// Every record from the redo start to the cut, stream by stream; an error names its position.
+fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()> {
+    for stream in scan.streams() {
+        scan.for_each(stream, control.redo_start.get(stream), &mut |record| {
+            let lsn = record.lsn.get();
+            each(record).map_err(|error| error.at_offset(lsn))
+        })?;
+    }
+    Ok(())
+}
+
+fn redo_all(scan: &Scan, control: &Control, store: &Store, report: &mut RecoveryReport) -> Result<()> {
+    let mut redo = Redo::new(store);
+    for_each(scan, control, &mut |record| match record.kind {
+        group::GROUP => redo.group(&record),
+        _ => Ok(()),
+    })?;
+    redo.finish(report)
+}
+
+impl Store {
+    /// The active transaction of a loser, for its undo.
+    pub fn resume_loser(&self, loser: &Loser) -> Arc<crate::ActiveTxn> {
+        self.active.remove(loser.id);
+        let active = crate::ActiveTxn::new(loser.id, loser.stream, loser.undo_head);
+        self.active.insert(active.clone());
+        active
+    }
+
+    /// Page of the well-known roots, see [`crate::ROOTS_PAGE`].
+    pub fn next_txn_is_above(&self, id: TxnId) -> bool {
+        self.next_txn.load(Relaxed) > id.get()
+    }
+
+    /// Refuses references outside the page file.
+    pub fn check_page(&self, page: PageNo) -> Result<()> {
+        if page.get() < 1 || page.get() >= PageNo::END {
+            return Err(Error::corruption(format!("a reference to {page}")).at_file(PAGES_FILE));
+        }
+        Ok(())
+    }
+}

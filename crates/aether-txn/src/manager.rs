@@ -1,0 +1,229 @@
+//! The transaction manager: clock, table, snapshots, and when versions may go.
+
+use crate::commit::Durability;
+use crate::rank;
+use crate::rollback::UndoHandler;
+use crate::segment::Segments;
+use crate::snapshot::{ReadView, Registry};
+use crate::state::{Outcome, TxnState, TxnTable};
+use crate::txn::Txn;
+use aether_recovery::{Loser, Store};
+use aether_sync::atomic::{AtomicU64, Ordering::*};
+use aether_sync::{Arc, Counter, Mutex};
+use aether_types::{Lv, Result, Timestamp, TxnId};
+use std::collections::VecDeque;
+
+/// How transactions behave.
+#[derive(Clone, Copy, Debug)]
+pub struct TxnConfig {
+    /// What a commit waits for unless it says otherwise.
+    pub durability: Durability,
+    /// Read-only work reads the newest commits, durable or not: for stores opened `Async` or `None`.
+    pub read_newest: bool,
+}
+
+impl TxnConfig {
+    /// The configuration that goes with a durability.
+    pub fn new(durability: Durability) -> Self {
+        let read_newest = matches!(durability, Durability::Async { .. } | Durability::None);
+        Self { durability, read_newest }
+    }
+}
+
+/// Transactions in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TxnStats {
+    /// Transactions committed that had changed something.
+    pub commits: u64,
+    /// Transactions rolled back.
+    pub aborts: u64,
+    /// Transactions that are not forgotten: running, or with versions that a snapshot may need.
+    pub known: usize,
+    /// The oldest registered snapshot.
+    pub oldest_snapshot: Option<Timestamp>,
+    /// The newest timestamp drawn.
+    pub clock: Timestamp,
+    /// Everything at or below is durable.
+    pub durable_ts: Timestamp,
+}
+
+/// Transactions of one store.
+pub struct TxnManager {
+    pub(crate) store: Arc<Store>,
+    pub(crate) config: TxnConfig,
+    /// The newest timestamp drawn.
+    pub(crate) clock: AtomicU64,
+    durable: AtomicU64,
+    pub(crate) table: TxnTable,
+    pub(crate) snapshots: Registry,
+    /// Committing, or committed and not known to be durable.
+    pub(crate) pending: Mutex<Vec<Arc<TxnState>>>,
+    /// Committed and not forgotten, in about the order of commit.
+    pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
+    pub(crate) segments: Segments,
+    retired: Mutex<VecDeque<(Timestamp, Vec<u8>)>>,
+    pub(crate) handler: Box<dyn UndoHandler>,
+    pub(crate) commits: Counter,
+    pub(crate) aborts: Counter,
+}
+
+impl TxnManager {
+    /// Takes over a store after redo; rolls the losers back. Blocks for that.
+    ///
+    /// # Errors
+    /// `Corruption` if an undo record is damaged.
+    pub fn resume(
+        store: Arc<Store>,
+        losers: Vec<Loser>,
+        timestamp_floor: Timestamp,
+        config: TxnConfig,
+        handler: Box<dyn UndoHandler>,
+    ) -> Result<Arc<Self>> {
+        let segments = Segments::read(&store)?;
+        let manager = Arc::new(Self {
+            store,
+            config,
+            clock: AtomicU64::new(timestamp_floor.get()),
+            durable: AtomicU64::new(timestamp_floor.get()),
+            table: TxnTable::new(),
+            snapshots: Registry::new(),
+            pending: Mutex::new(rank::PENDING, Vec::new()),
+            remembered: Mutex::new(rank::COLLECT, VecDeque::new()),
+            segments,
+            retired: Mutex::new(rank::RETIRED, VecDeque::new()),
+            handler,
+            commits: Counter::new(),
+            aborts: Counter::new(),
+        });
+        losers.iter().try_for_each(|loser| manager.roll_back_loser(loser))?;
+        Ok(manager)
+    }
+
+    /// Begins a transaction; it sees the newest commits and its own changes.
+    pub fn begin(self: &Arc<Self>) -> Txn {
+        Txn::new(ReadView::newest(self))
+    }
+
+    /// A read-only view: one committed state that no crash can undo.
+    pub fn view(self: &Arc<Self>) -> ReadView {
+        ReadView::durable(self)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// How transactions behave.
+    pub fn config(&self) -> &TxnConfig {
+        &self.config
+    }
+
+    /// What is known of a writer, or none if it is forgotten: committed, and visible to all.
+    pub fn outcome(&self, writer: TxnId) -> Option<Outcome> {
+        self.table.get(writer).map(|state| state.outcome())
+    }
+
+    /// As last computed; never blocks.
+    pub(crate) fn known_durable_ts(&self) -> Timestamp {
+        Timestamp::new(self.durable.load(Acquire))
+    }
+
+    /// True if a single read may show what `writer` wrote without a snapshot: it is forgotten, or committed at or
+    /// below `durable_ts` (or at all, on a store that reads the newest). Ask before the page is validated.
+    pub fn is_settled(&self, writer: TxnId) -> bool {
+        let Some(state) = self.table.get(writer) else { return true };
+        match state.outcome() {
+            Outcome::Committed(at) => self.config.read_newest || at <= self.durable_ts(),
+            _ => false,
+        }
+    }
+
+    /// The newest timestamp at or below which every commit is durable or aborted (T3).
+    pub fn durable_ts(&self) -> Timestamp {
+        self.advance_durable();
+        self.known_durable_ts()
+    }
+
+    /// Reads the clock first, then looks at each pending commit: one that begins afterwards draws a later
+    /// timestamp. Returns the vector of a commit that holds `durable_ts` back, if one does.
+    pub(crate) fn advance_durable(&self) -> Option<Lv> {
+        let mut bound = Timestamp::new(self.clock.load(Acquire));
+        let durable = self.store.log().map(|log| log.durable());
+        let is_durable = |lv: &Lv| durable.as_ref().is_none_or(|durable| durable.covers(lv));
+        let mut holder = None;
+        let mut pending = self.pending.lock();
+        pending.retain(|state| match state.outcome() {
+            Outcome::Committed(_) if is_durable(&state.lv()) => false,
+            Outcome::Committed(at) => {
+                bound = bound.min(Timestamp::new(at.get() - 1));
+                holder.get_or_insert(state.lv());
+                true
+            }
+            Outcome::Committing(lower) => {
+                bound = bound.min(lower);
+                true
+            }
+            Outcome::Active | Outcome::Aborted => false,
+        });
+        // Under the lock: a later, smaller bound must not be overtaken by an earlier, larger one.
+        self.durable.fetch_max(bound.get(), AcqRel);
+        holder
+    }
+
+    /// The newest timestamp that every snapshot, present and future, lies at or above, and that is durable:
+    /// versions replaced at or below it are needed by nobody (T4).
+    pub fn horizon(&self) -> Timestamp {
+        let durable = self.durable_ts();
+        self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable))
+    }
+
+    /// Forgets transactions whose versions nobody needs, and frees their undo pages. Blocks for page changes;
+    /// call without latches.
+    pub fn collect(self: &Arc<Self>) -> Result<()> {
+        let Some(mut remembered) = self.remembered.try_lock() else { return Ok(()) };
+        let horizon = self.horizon();
+        while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {
+            self.table.remove(id);
+            remembered.pop_front();
+        }
+        drop(remembered);
+        self.free_retired(horizon)?;
+        self.segments.trim(&self.store, horizon)
+    }
+
+    pub(crate) fn retire(&self, at: Timestamp, stubs: Vec<Vec<u8>>) {
+        if !stubs.is_empty() {
+            self.retired.lock().extend(stubs.into_iter().map(|stub| (at, stub)));
+        }
+    }
+
+    fn free_retired(self: &Arc<Self>, horizon: Timestamp) -> Result<()> {
+        let next = || {
+            let mut retired = self.retired.lock();
+            let due = retired.front().is_some_and(|(at, _)| *at <= horizon);
+            if due { retired.pop_front() } else { None }
+        };
+        while let Some((_, stub)) = next() {
+            self.handler.free_extents(self, &stub)?;
+        }
+        Ok(())
+    }
+
+    /// True if the writer's version may be stripped, or its ghost purged.
+    pub fn is_forgotten(&self, writer: TxnId) -> bool {
+        self.table.get(writer).is_none()
+    }
+
+    /// Transactions in numbers.
+    pub fn stats(&self) -> TxnStats {
+        TxnStats {
+            commits: self.commits.get(),
+            aborts: self.aborts.get(),
+            known: self.table.len(),
+            oldest_snapshot: self.snapshots.oldest(),
+            clock: Timestamp::new(self.clock.load(Acquire)),
+            durable_ts: self.durable_ts(),
+        }
+    }
+}

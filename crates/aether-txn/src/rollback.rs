@@ -1,0 +1,130 @@
+//! Rollback: newest change first, each undone by a mini-transaction of its own (a compensation) that moves the
+//! transaction's undo head to the change before. Interrupted anywhere, it goes on from the head; a compensation is
+//! never undone (T4).
+
+use crate::manager::TxnManager;
+use crate::state::TxnState;
+use crate::txn::{Savepoint, Txn};
+use crate::undo::UndoRecord;
+use aether_page::slotted::Slotted;
+use aether_page::{PageType, Swip, UndoPtr, header};
+use aether_recovery::wal::buffer::page as aether_page;
+use aether_recovery::{ActiveTxn, Loser, PAGES_FILE};
+use aether_sync::Arc;
+use aether_sync::atomic::Ordering::Acquire;
+use aether_types::{Error, ErrorKind, Result, Timestamp};
+
+/// Undoes changes in the structures above. Stateless: everything it needs is in the record.
+pub trait UndoHandler: Send + Sync + 'static {
+    /// Undoes the change that `record`, standing at `pointer`, describes, as one mini-transaction that is part of
+    /// `txn` with `record.previous` as its undo head; also if there is nothing left to undo.
+    fn undo(
+        &self,
+        manager: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()>;
+
+    /// Frees the extents behind a stub that no version refers to any more.
+    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()>;
+}
+
+impl TxnManager {
+    /// The bytes of an undo record, or none if the page does not hold it any more.
+    pub fn read_undo(&self, pointer: UndoPtr) -> Result<Option<Vec<u8>>> {
+        if pointer.is_none() {
+            return Ok(None);
+        }
+        self.store.check_page(pointer.page())?;
+        let guard = self.store.pool().shared(PAGES_FILE, Swip::new(pointer.page()))?;
+        if !header::is_type(guard.view(), PageType::Undo) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        Ok(Slotted::new(guard.view()).bytes_into(usize::from(pointer.slot()), &mut bytes).then_some(bytes))
+    }
+
+    /// Undoes changes of `txn` from its undo head back to `until`.
+    fn undo_until(self: &Arc<Self>, txn: &ActiveTxn, until: UndoPtr) -> Result<()> {
+        while txn.undo_head() != until {
+            let head = txn.undo_head();
+            let missing =
+                || Error::corruption("an undo record is missing").at_page(head.page()).at_txn(txn.id());
+            let bytes = self.read_undo(head)?.ok_or_else(missing)?;
+            let record =
+                UndoRecord::decode(&bytes).map_err(|error| error.at_page(head.page()).at_txn(txn.id()))?;
+            if record.txn != txn.id() {
+                return Err(missing());
+            }
+            self.handler.undo(self, txn, head, &record)?;
+            debug_assert_eq!(txn.undo_head(), record.previous, "a compensation moves the undo head");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn roll_back_loser(self: &Arc<Self>, loser: &Loser) -> Result<()> {
+        let active = self.store.resume_loser(loser);
+        let state = TxnState::new(loser.id);
+        state.publish_aborted();
+        self.table.insert(state);
+        self.undo_until(&active, UndoPtr::none())?;
+        let credit = self.store.last_credit(&active)?;
+        self.store.append_end(&active, credit);
+        self.table.remove(loser.id);
+        Ok(())
+    }
+}
+
+impl Txn {
+    /// Undoes everything; blocks for page changes.
+    ///
+    /// # Errors
+    /// `Poisoned` or `Io` if the store has failed: then the next open rolls back.
+    pub fn abort(mut self) -> Result<()> {
+        self.abort_in_place()
+    }
+
+    fn abort_in_place(&mut self) -> Result<()> {
+        self.over = true;
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let manager = self.view.manager().clone();
+        writer.state.publish_aborted();
+        manager.undo_until(&writer.active, UndoPtr::none())?;
+        let credit = manager.store.last_credit(&writer.active)?;
+        manager.store.append_end(&writer.active, credit);
+        manager.table.remove(writer.active.id());
+        let now = Timestamp::new(manager.clock.load(Acquire));
+        manager.segments.give_back(writer.segment, now);
+        manager.aborts.add(1);
+        Ok(())
+    }
+
+    /// Undoes what was done since the savepoint; the transaction goes on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a savepoint of another transaction.
+    pub fn rollback_to(&mut self, to: &Savepoint) -> Result<()> {
+        self.check_usable()?;
+        let Some(writer) = &self.writer else { return Ok(()) };
+        if !to.txn.is_none() && to.txn != writer.active.id() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the savepoint is of another transaction"));
+        }
+        let undone = self.view.manager().undo_until(&writer.active, to.head);
+        self.retired.truncate(to.retired);
+        self.over |= undone.is_err();
+        undone
+    }
+
+    /// Ends the transaction's usefulness after an error that left it half done; only abort remains.
+    pub fn fail(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        // A rollback that fails here is done by the next open; the store is poisoned by its cause.
+        let _ = self.abort_in_place();
+    }
+}

@@ -1,0 +1,225 @@
+//! Undo segments: chains of undo pages, one writer each, trimmed from the front.
+//!
+//! Successive transactions of one segment share its pages. The roots page holds each segment's first page in a
+//! 16-byte record: kind 1 (4), stream (4), page (8, 0 none). A page's link leads to the next. After a restart the
+//! chain serves only the losers' rollback; the first lease of a segment frees what is left of it.
+
+use crate::rank;
+use aether_page::fixed::Fixed;
+use aether_page::slotted::Slotted;
+use aether_page::{PageOp, Swip};
+use aether_recovery::wal::buffer::page as aether_page;
+use aether_recovery::{Mtr, PAGES_FILE, PageSlot, ROOTS_PAGE, Store};
+use aether_sync::Mutex;
+use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, Writer, limits};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+const KIND: u32 = 1;
+/// Bytes of log that freeing or linking one batch of pages takes at the most.
+const MTR_BYTES: usize = 8192;
+/// Pages freed in one group.
+const FREE_BATCH: usize = 16;
+
+/// A segment, owned by the transaction that leases it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u32,
+    stream: StreamId,
+    /// The last page, where records are added.
+    pub(crate) tail: Option<PageNo>,
+    /// The pages of this open, oldest first, each with the last timestamp that needs it.
+    pages: VecDeque<(PageNo, Timestamp)>,
+    /// The first page of an earlier open, still to be freed.
+    stale: Option<PageNo>,
+}
+
+const IN_USE: Timestamp = Timestamp::new(u64::MAX);
+
+/// All segments that nobody leases.
+pub(crate) struct Segments {
+    idle: Mutex<Idle>,
+}
+
+struct Idle {
+    segments: Vec<Segment>,
+    count: u32,
+}
+
+fn record(stream: StreamId, head: Option<PageNo>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    out.put_u32(KIND);
+    out.put_u32(u32::from(stream.get()));
+    out.put_u64(head.map_or(0, PageNo::get));
+    out
+}
+
+fn page_or_none(raw: u64) -> Option<PageNo> {
+    (raw != 0).then(|| PageNo::new(raw))
+}
+
+impl Segments {
+    /// Reads the segments of a store.
+    pub(crate) fn read(store: &Store) -> Result<Self> {
+        let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
+        let mut segments = Vec::new();
+        let records = Fixed::new(roots.view());
+        for index in 0..records.capacity() {
+            let mut bytes = Vec::with_capacity(16);
+            if !records.record_into(index, &mut bytes) {
+                continue;
+            }
+            let mut reader = Reader::new(&bytes);
+            if reader.u32()? != KIND {
+                continue;
+            }
+            let stream = StreamId::new(reader.u32()? as u8 % limits::STREAMS_MAX as u8);
+            let stale = page_or_none(reader.u64()?);
+            segments.push(Segment {
+                number: index as u32,
+                stream,
+                tail: None,
+                pages: VecDeque::new(),
+                stale,
+            });
+        }
+        let count = segments.iter().map(|segment| segment.number + 1).max().unwrap_or(0);
+        Ok(Self { idle: Mutex::new(rank::SEGMENTS, Idle { segments, count }) })
+    }
+
+    /// A segment for one writer. Blocks if an earlier open's pages must be freed first.
+    pub(crate) fn lease(&self, store: &Store, stream: StreamId) -> Result<Segment> {
+        let mut segment = self.take(store, stream)?;
+        if let Some(stale) = segment.stale
+            && let Err(error) = segment.free_stale(store, stale)
+        {
+            self.idle.lock().segments.push(segment);
+            return Err(error);
+        }
+        Ok(segment)
+    }
+
+    fn take(&self, store: &Store, stream: StreamId) -> Result<Segment> {
+        let mut idle = self.idle.lock();
+        if let Some(at) = idle.segments.iter().rposition(|segment| segment.stream == stream) {
+            let mut segment = idle.segments.remove(at);
+            segment.begin();
+            return Ok(segment);
+        }
+        let capacity = {
+            let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
+            Fixed::new(roots.view()).capacity() as u32
+        };
+        if idle.count >= capacity {
+            return Err(Error::new(
+                ErrorKind::OverLimit,
+                format!("{capacity} transactions are writing at once"),
+            ));
+        }
+        idle.count += 1;
+        Ok(Segment { number: idle.count - 1, stream, tail: None, pages: VecDeque::new(), stale: None })
+    }
+
+    /// Takes a segment back from a transaction that ended; its records are needed until `at` is forgotten.
+    pub(crate) fn give_back(&self, mut segment: Segment, at: Timestamp) {
+        for (_, until) in segment.pages.iter_mut().rev().take_while(|(_, until)| *until == IN_USE) {
+            *until = at;
+        }
+        self.idle.lock().segments.push(segment);
+    }
+
+    /// Frees pages whose records nobody needs.
+    pub(crate) fn trim(&self, store: &Store, horizon: Timestamp) -> Result<()> {
+        let trimmable = |segment: &Segment| segment.pages.len() > 1 && segment.pages[0].1 <= horizon;
+        loop {
+            let found = {
+                let mut idle = self.idle.lock();
+                let at = idle.segments.iter().position(trimmable);
+                at.map(|at| idle.segments.remove(at))
+            };
+            let Some(mut segment) = found else { return Ok(()) };
+            let freed = segment.free_front(store, horizon);
+            self.idle.lock().segments.insert(0, segment);
+            freed?;
+        }
+    }
+}
+
+impl Segment {
+    /// A new writer goes on in the last page: that page is needed as long as the writer's own.
+    fn begin(&mut self) {
+        if let Some((_, until)) = self.pages.back_mut() {
+            *until = IN_USE;
+        }
+    }
+
+    /// Notes a page added at the end.
+    pub(crate) fn added(&mut self, page: PageNo) {
+        self.tail = Some(page);
+        self.pages.push_back((page, IN_USE));
+    }
+
+    /// Latches what must point to a new last page: the present last page, or the segment's record.
+    pub(crate) fn latch_link<'s, 'o>(&self, mtr: &mut Mtr<'s, 'o>) -> Result<PageSlot> {
+        let page = self.tail.unwrap_or(ROOTS_PAGE);
+        if let Some(slot) = mtr.find(PAGES_FILE, page) {
+            return Ok(slot);
+        }
+        let guard = mtr.store().pool().exclusive(PAGES_FILE, Swip::new(page))?;
+        Ok(mtr.add(guard))
+    }
+
+    /// Makes it point to `page`.
+    pub(crate) fn link<'s, 'o>(&self, mtr: &mut Mtr<'s, 'o>, at: PageSlot, page: PageNo) -> Result<()> {
+        match self.tail {
+            Some(_) => mtr.op(at, PageOp::SlottedHeader { link: page.get(), aux: 0 }),
+            None => mtr.op(at, self.set_record(Some(page))),
+        }
+    }
+
+    fn set_record(&self, head: Option<PageNo>) -> PageOp<'static> {
+        PageOp::FixedSet { index: self.number as usize, bytes: Cow::Owned(record(self.stream, head)) }
+    }
+
+    /// Frees an earlier open's pages, batch by batch; the record follows, so that a crash loses none.
+    fn free_stale(&mut self, store: &Store, first: PageNo) -> Result<()> {
+        let mut next = Some(first);
+        while let Some(from) = next {
+            let mut batch = Vec::new();
+            let mut page = Some(from);
+            while let Some(current) = page.filter(|_| batch.len() < FREE_BATCH) {
+                let guard = store.pool().shared(PAGES_FILE, Swip::new(current))?;
+                batch.push(current);
+                page = page_or_none(Slotted::new(guard.view()).link());
+            }
+            self.free_pages(store, &batch, page)?;
+            next = page;
+            self.stale = page;
+        }
+        Ok(())
+    }
+
+    fn free_front(&mut self, store: &Store, horizon: Timestamp) -> Result<()> {
+        let last = self.pages.len() - 1;
+        let count =
+            self.pages.iter().take(last.min(FREE_BATCH)).take_while(|(_, until)| *until <= horizon).count();
+        let batch: Vec<PageNo> = self.pages.iter().take(count).map(|(page, _)| *page).collect();
+        let rest = self.pages.get(count).map(|(page, _)| *page);
+        self.free_pages(store, &batch, rest)?;
+        self.pages.drain(..count);
+        Ok(())
+    }
+
+    fn free_pages(&self, store: &Store, pages: &[PageNo], rest: Option<PageNo>) -> Result<()> {
+        let mut mtr = store.mtr(self.stream, MTR_BYTES)?;
+        let slots = pages
+            .iter()
+            .map(|page| Ok(mtr.add(store.pool().exclusive(PAGES_FILE, Swip::new(*page))?)))
+            .collect::<Result<Vec<_>>>()?;
+        let roots = mtr.add(store.pool().exclusive(PAGES_FILE, Swip::new(ROOTS_PAGE))?);
+        mtr.op(roots, self.set_record(rest))?;
+        slots.into_iter().try_for_each(|slot| mtr.free(slot))?;
+        mtr.commit();
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Snapshots: a registered timestamp, and what is visible there.
+
+use crate::manager::TxnManager;
+use crate::rank;
+use crate::state::Outcome;
+use aether_recovery::ActiveTxn;
+use aether_sync::atomic::Ordering::Acquire;
+use aether_sync::{Arc, Backoff, Mutex};
+use aether_types::{Lv, Timestamp, TxnId};
+use std::collections::BTreeMap;
+
+/// The bounds of all snapshots in use.
+pub(crate) struct Registry(Mutex<BTreeMap<Timestamp, usize>>);
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(rank::SNAPSHOTS, BTreeMap::new()))
+    }
+
+    fn enter(&self, bound: Timestamp) {
+        *self.0.lock().entry(bound).or_insert(0) += 1;
+    }
+
+    fn leave(&self, bound: Timestamp) {
+        let mut bounds = self.0.lock();
+        if let Some(count) = bounds.get_mut(&bound) {
+            *count -= 1;
+            if *count == 0 {
+                bounds.remove(&bound);
+            }
+        }
+    }
+
+    fn raise(&self, from: Timestamp, to: Timestamp) {
+        let mut bounds = self.0.lock();
+        *bounds.entry(to).or_insert(0) += 1;
+        if let Some(count) = bounds.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                bounds.remove(&from);
+            }
+        }
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.0.lock().first_key_value().map(|(bound, _)| *bound)
+    }
+}
+
+/// One committed state of the store, kept readable while this lives.
+pub struct ReadView {
+    manager: Arc<TxnManager>,
+    at: Timestamp,
+    own: TxnId,
+    active: Option<Arc<ActiveTxn>>,
+    /// The vectors of commits read that were not durable at the time.
+    deps: Mutex<Lv>,
+}
+
+impl ReadView {
+    /// A view of the newest commits, for a transaction that writes.
+    pub(crate) fn newest(manager: &Arc<TxnManager>) -> Self {
+        Self::register(manager, |manager| Timestamp::new(manager.clock.load(Acquire)))
+    }
+
+    /// A view at `durable_ts`: what it shows no crash can undo (T3). On a store that does not promise
+    /// durability, of the newest commits.
+    pub(crate) fn durable(manager: &Arc<TxnManager>) -> Self {
+        if manager.config.read_newest {
+            return Self::newest(manager);
+        }
+        Self::register(manager, |manager| manager.durable_ts())
+    }
+
+    /// Registers a lower bound, draws the snapshot, raises the bound: in this order nobody strips a version
+    /// between the draw and the registration.
+    fn register(manager: &Arc<TxnManager>, draw: impl FnOnce(&TxnManager) -> Timestamp) -> Self {
+        let bound = manager.durable_ts();
+        manager.snapshots.enter(bound);
+        let at = draw(manager);
+        manager.snapshots.raise(bound, at);
+        Self {
+            manager: manager.clone(),
+            at,
+            own: TxnId::NONE,
+            active: None,
+            deps: Mutex::new(rank::DEPS, Lv::ZERO),
+        }
+    }
+
+    pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {
+        self.own = own.id();
+        self.active = Some(own.clone());
+    }
+
+    /// A number that changes whenever the own transaction changes something; 0 without one.
+    pub fn own_changes(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.undo_head().word())
+    }
+
+    /// The snapshot's timestamp.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The manager.
+    pub fn manager(&self) -> &Arc<TxnManager> {
+        &self.manager
+    }
+
+    /// The transaction whose own changes are visible.
+    pub fn own(&self) -> TxnId {
+        self.own
+    }
+
+    /// True if the view shows what `writer` wrote. Ask after the row was read and before its page is validated:
+    /// a writer that is gone from the table by then has committed, or its rollback has changed the page. Blocks
+    /// for the moment in which a commit is being published.
+    pub fn sees(&self, writer: TxnId) -> bool {
+        if writer == self.own {
+            return true;
+        }
+        let Some(state) = self.manager.table.get(writer) else { return true };
+        let mut backoff = Backoff::new();
+        loop {
+            match state.outcome() {
+                Outcome::Active | Outcome::Aborted => return false,
+                Outcome::Committing(bound) if self.at <= bound => return false,
+                Outcome::Committing(_) => backoff.wait(),
+                Outcome::Committed(at) => {
+                    let visible = at <= self.at;
+                    if visible && at > self.manager.known_durable_ts() {
+                        self.depend(&state.lv());
+                    }
+                    return visible;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn depend(&self, lv: &Lv) {
+        self.deps.lock().join(lv);
+    }
+
+    pub(crate) fn deps(&self) -> Lv {
+        *self.deps.lock()
+    }
+}
+
+impl Drop for ReadView {
+    fn drop(&mut self) {
+        self.manager.snapshots.leave(self.at);
+    }
+}

@@ -1,0 +1,107 @@
+//! What others can see of a transaction, and the table in which they look it up.
+
+use crate::rank;
+use aether_sync::atomic::{AtomicU64, Ordering::*};
+use aether_sync::{Arc, OnceLock, RwLock};
+use aether_types::{Lv, Timestamp, TxnId};
+use std::collections::HashMap;
+
+/// A transaction as others see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Running.
+    Active,
+    /// Its commit is being published; its timestamp will be above this bound.
+    Committing(Timestamp),
+    /// Committed at this timestamp.
+    Committed(Timestamp),
+    /// Rolling back, or rolled back.
+    Aborted,
+}
+
+const TAG_SHIFT: u32 = 62;
+const ACTIVE: u64 = 0;
+const COMMITTING: u64 = 1;
+const COMMITTED: u64 = 2;
+const ABORTED: u64 = 3;
+
+/// The state word of a transaction: tag in the upper two bits, timestamp or bound below.
+#[derive(Debug)]
+pub(crate) struct TxnState {
+    pub(crate) id: TxnId,
+    word: AtomicU64,
+    /// Set before `Committed` is published.
+    lv: OnceLock<Lv>,
+}
+
+impl TxnState {
+    pub(crate) fn new(id: TxnId) -> Arc<Self> {
+        Arc::new(Self { id, word: AtomicU64::new(ACTIVE << TAG_SHIFT), lv: OnceLock::new() })
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        let word = self.word.load(Acquire);
+        let low = Timestamp::new(word & ((1 << TAG_SHIFT) - 1));
+        match word >> TAG_SHIFT {
+            ACTIVE => Outcome::Active,
+            COMMITTING => Outcome::Committing(low),
+            COMMITTED => Outcome::Committed(low),
+            _ => Outcome::Aborted,
+        }
+    }
+
+    fn publish(&self, tag: u64, low: u64) {
+        self.word.store(tag << TAG_SHIFT | low, Release);
+    }
+
+    pub(crate) fn publish_committing(&self, bound: Timestamp) {
+        self.publish(COMMITTING, bound.get());
+    }
+
+    pub(crate) fn publish_committed(&self, at: Timestamp, lv: Lv) {
+        let _ = self.lv.set(lv);
+        self.publish(COMMITTED, at.get());
+    }
+
+    pub(crate) fn publish_aborted(&self) {
+        self.publish(ABORTED, 0);
+    }
+
+    /// The commit vector, once committed.
+    pub(crate) fn lv(&self) -> Lv {
+        self.lv.get().copied().unwrap_or(Lv::ZERO)
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// Who has changed rows and is not yet forgotten.
+pub(crate) struct TxnTable {
+    shards: [RwLock<HashMap<TxnId, Arc<TxnState>>>; SHARDS],
+}
+
+impl TxnTable {
+    pub(crate) fn new() -> Self {
+        Self { shards: core::array::from_fn(|_| RwLock::new(rank::TABLE, HashMap::new())) }
+    }
+
+    fn shard(&self, id: TxnId) -> &RwLock<HashMap<TxnId, Arc<TxnState>>> {
+        &self.shards[id.get() as usize % SHARDS]
+    }
+
+    pub(crate) fn insert(&self, state: Arc<TxnState>) {
+        self.shard(state.id).write().insert(state.id, state);
+    }
+
+    pub(crate) fn remove(&self, id: TxnId) {
+        self.shard(id).write().remove(&id);
+    }
+
+    pub(crate) fn get(&self, id: TxnId) -> Option<Arc<TxnState>> {
+        self.shard(id).read().get(&id).cloned()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len()).sum()
+    }
+}

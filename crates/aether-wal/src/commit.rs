@@ -1,0 +1,187 @@
+//! Waiting for durability: leaders, followers, wakers (group commit).
+//!
+//! A stream has no thread of its own. Whoever waits and finds no leader leads: it closes the group, writes it,
+//! publishes, and steps down. Meanwhile the others sleep and the next group fills, so that a flush serves
+//! everyone who came during the one before.
+
+use crate::rank;
+use crate::stream::Stream;
+use crate::trace;
+use crate::wal::Wal;
+use aether_buffer::FlushGate;
+use aether_sync::Mutex;
+use aether_sync::atomic::{AtomicUsize, Ordering::*, fence};
+use aether_types::{Error, Lv, Result};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Those who wait without a thread.
+pub(crate) struct Commits {
+    wakers: Mutex<Vec<(Lv, Waker)>>,
+    /// How many there are, so that a flush without any takes no lock.
+    count: AtomicUsize,
+}
+
+impl Commits {
+    pub(crate) fn new() -> Self {
+        Self { wakers: Mutex::new(rank::WAKERS, Vec::new()), count: AtomicUsize::new(0) }
+    }
+
+    fn add(&self, lv: &Lv, waker: Waker) {
+        let mut wakers = self.wakers.lock();
+        wakers.push((*lv, waker));
+        self.count.store(wakers.len(), SeqCst);
+        drop(wakers);
+        // The caller looks at the durable vector after this, a flusher at the count after it has published: one of
+        // them sees the other.
+        fence(SeqCst);
+    }
+
+    fn wake(&self, ready: impl Fn(&Lv) -> bool) {
+        fence(SeqCst);
+        if self.count.load(SeqCst) == 0 {
+            return;
+        }
+        let mut wakers = self.wakers.lock();
+        let (woken, kept) = wakers.drain(..).partition(|(lv, _)| ready(lv));
+        *wakers = kept;
+        self.count.store(wakers.len(), SeqCst);
+        drop(wakers);
+        let woken: Vec<(Lv, Waker)> = woken;
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.wake(|_| true);
+    }
+}
+
+impl Wal {
+    /// True if everything up to `lv` is durable.
+    #[inline]
+    pub fn is_durable(&self, lv: &Lv) -> bool {
+        self.durable().covers(lv)
+    }
+
+    /// Blocks until everything up to `lv` is durable (L4). Leads the flush if nobody else does.
+    ///
+    /// # Errors
+    /// `InDoubt` if a write or sync failed and `lv` was not durable before; `InvalidInput` if `lv` is beyond what was
+    /// claimed.
+    pub fn wait_durable(&self, lv: &Lv) -> Result<()> {
+        self.wait(lv, Duration::ZERO)
+    }
+
+    /// As [`Wal::wait_durable`], but a leader first waits up to `max_wait` for others to join. It
+    /// waits no longer once someone calls [`Wal::wait_durable`] or the ring runs full.
+    ///
+    /// # Errors
+    /// As [`Wal::wait_durable`].
+    pub fn wait_durable_within(&self, lv: &Lv, max_wait: Duration) -> Result<()> {
+        self.wait(lv, max_wait)
+    }
+
+    fn wait(&self, lv: &Lv, mut gather: Duration) -> Result<()> {
+        if !self.is_durable(lv) {
+            self.start().map_err(|error| self.poison.doubt().unwrap_or(error))?;
+            self.waited.add(1);
+        }
+        while !self.is_durable(lv) {
+            if let Some(doubt) = self.poison.doubt() {
+                // A flush may have been published between the two looks.
+                return if self.is_durable(lv) { Ok(()) } else { Err(doubt) };
+            }
+            if !self.positions().covers(lv) {
+                return Err(Error::invalid(format!("{lv:?} is beyond the log, {:?}", self.positions())));
+            }
+            if self.advance(lv, gather) {
+                gather = Duration::ZERO;
+            }
+        }
+        trace::ack(lv);
+        Ok(())
+    }
+
+    /// Flushes a stream that lags behind `lv`, or waits for one that is being flushed; true if it led.
+    fn advance(&self, lv: &Lv, gather: Duration) -> bool {
+        let mut behind = None;
+        for stream in &self.streams {
+            let target = lv.get(stream.id).get();
+            if stream.ring.durable() >= target {
+                continue;
+            }
+            if self.lead(stream, target, gather) {
+                return true;
+            }
+            behind = behind.or(Some((stream, target)));
+        }
+        if let Some((stream, target)) = behind {
+            stream.follow(target, gather.is_zero(), || self.poison.is_set());
+        }
+        false
+    }
+
+    /// Leads a flush of `stream`, unless someone else does or `target` is durable; blocks.
+    fn lead(&self, stream: &Stream, target: u64, gather: Duration) -> bool {
+        let Some(mut leader) = stream.try_lead(target) else { return false };
+        if !gather.is_zero() {
+            leader.gather(gather);
+        }
+        // Checked by the leader itself: after a failure nothing is tried again (R2).
+        let flushed = if self.poison.is_set() { Ok(()) } else { leader.flush(&self.durable()) };
+        if let Err(error) = flushed {
+            self.fail(error);
+        }
+        drop(leader);
+        self.commits.wake(|lv| self.is_durable(lv));
+        self.wake_sleepers();
+        self.flusher.notice(stream);
+        true
+    }
+
+    /// Whether `lv` is durable: `None` while that is open. Never sleeps; without a background flusher it makes up for
+    /// an overdue flush (see [`Wal::flush_after`]).
+    pub fn poll_durable(&self, lv: &Lv) -> Option<Result<()>> {
+        if self.is_durable(lv) {
+            trace::ack(lv);
+            return Some(Ok(()));
+        }
+        let overdue = self.flush_if_due();
+        match self.poison.doubt() {
+            _ if self.is_durable(lv) => Some(Ok(())),
+            Some(doubt) => Some(Err(doubt)),
+            None => overdue.err().map(Err),
+        }
+    }
+
+    /// Has `waker` woken once `lv` is durable or writing has ended; then [`Wal::poll_durable`] answers. Asks the
+    /// background flusher for a flush; without one it flushes itself, which blocks.
+    pub fn subscribe(&self, lv: &Lv, waker: Waker) {
+        self.commits.add(lv, waker);
+        if !self.is_durable(lv) && !self.poison.is_set() && !self.flusher.ask_now() {
+            // The outcome reaches the waker either way.
+            let _ = self.wait_durable(lv);
+        }
+        self.commits.wake(|lv| self.is_durable(lv) || self.poison.is_set());
+    }
+
+    /// Flushes everything claimed so far; blocks. Returns the durable vector then.
+    ///
+    /// # Errors
+    /// As [`Wal::wait_durable`].
+    pub fn flush_all(&self) -> Result<Lv> {
+        self.start().map_err(|error| self.poison.doubt().unwrap_or(error))?;
+        self.wait_durable(&self.positions())?;
+        Ok(self.durable())
+    }
+}
+
+impl FlushGate for Wal {
+    fn durable(&self) -> Lv {
+        Wal::durable(self)
+    }
+
+    fn wait_durable(&self, lv: &Lv) -> Result<()> {
+        Wal::wait_durable(self, lv)
+    }
+}

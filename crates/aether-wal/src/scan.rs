@@ -1,0 +1,272 @@
+//! What an earlier open left: a read-only look at the log, cut back to its largest consistent cut.
+
+use crate::config::{Incarnation, WalConfig};
+use crate::cut;
+use crate::home::Home;
+use crate::pieces::{Pieces, Tail};
+use crate::record::FIRST_KIND;
+use crate::segment::Name;
+use crate::segments::Found;
+use crate::walk::{Walked, walk};
+use aether_sync::Arc;
+use aether_types::limits::STREAMS_MAX;
+use aether_types::{Error, Lsn, Lv, Result, StoreId, StreamId};
+use aether_vfs::Env;
+use std::path::Path;
+
+/// A record of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Where it starts.
+    pub lsn: Lsn,
+    /// Where it ends.
+    pub end: Lsn,
+    /// The kind that it was appended with.
+    pub kind: u8,
+    /// The stream's accumulated vector at its end, as far as it grew since the position that reading began at;
+    /// what is missing was durable when that position was chosen.
+    pub lv: Lv,
+    /// The body that it was appended with.
+    pub body: &'a [u8],
+}
+
+/// A look at the log of an earlier open. Writes nothing.
+pub struct Scan {
+    home: Arc<Home>,
+    incarnations: Vec<Incarnation>,
+    streams: Vec<Pieces>,
+    walked: Vec<Option<Walked>>,
+    clean_end: Option<Lv>,
+    cut: Lv,
+}
+
+/// The end of a stream that must be written anew before anything else (L1).
+pub(crate) struct Rewrite {
+    pub(crate) stream: StreamId,
+    pub(crate) epoch: u64,
+    pub(crate) tail: Tail,
+    pub(crate) cut: u64,
+}
+
+impl Scan {
+    /// Looks at the log in `home`; blocks.
+    ///
+    /// `incarnations` are all that the retained log touches, oldest first, as the control file has them; redo
+    /// starts at `from`, which was durable when it was chosen; `clean_end` is the end of every stream if
+    /// the store was closed cleanly.
+    ///
+    /// # Errors
+    /// `Corruption` if bytes that were durable are missing or damaged; of the files if they cannot be read.
+    pub fn open(
+        env: &Env,
+        home: &Path,
+        store: StoreId,
+        config: &WalConfig,
+        incarnations: &[Incarnation],
+        from: &Lv,
+        clean_end: Option<&Lv>,
+    ) -> Result<Self> {
+        config.check()?;
+        let home = Home::new(env, home, store);
+        let names = home.list()?;
+        let ids = (0..STREAMS_MAX as u8).map(StreamId::new);
+        let streams: Vec<_> =
+            ids.map(|id| Pieces::read(&home, id, &names, incarnations)).collect::<Result<_>>()?;
+        let clean_end = clean_end.copied();
+        let incarnations = incarnations.to_vec();
+        let mut scan = Self { home, incarnations, streams, walked: Vec::new(), clean_end, cut: Lv::ZERO };
+        scan.walk_newest(from)?;
+        scan.check_proofs()?;
+        scan.find_cut();
+        Ok(scan)
+    }
+
+    fn newest(&self) -> Option<&Incarnation> {
+        self.incarnations.last()
+    }
+
+    fn walk_newest(&mut self, from: &Lv) -> Result<()> {
+        let Some(newest) = self.incarnations.last() else { return Ok(()) };
+        for (pieces, (id, start)) in self.streams.iter().zip(newest.start.iter(STREAMS_MAX)) {
+            let known = start > Lsn::new(0);
+            let walked = if known { Some(walk(pieces, id, newest, from.get(id))?) } else { None };
+            if let Some(walked) = walked.as_ref().filter(|walked| walked.end < from.get(id).get()) {
+                let what =
+                    format!("a bad log record below position {}, which was durable", from.get(id).get());
+                return Err(pieces.damage(walked.end, what));
+            }
+            self.walked.push(walked);
+        }
+        Ok(())
+    }
+
+    /// Every end that was found must be at or beyond what was proved durable elsewhere.
+    fn check_proofs(&self) -> Result<()> {
+        let mut durable = Lv::ZERO;
+        self.walked.iter().flatten().for_each(|walked| durable.join(&walked.durable));
+        let found = self.walked.iter().zip(&self.streams).zip(durable.iter(STREAMS_MAX));
+        for ((walked, pieces), (id, proved)) in found {
+            let Some(walked) = walked else { continue };
+            if walked.end < proved.get() {
+                let what = format!(
+                    "a bad log record, yet another stream shows that {id} was durable up to {}",
+                    proved.get()
+                );
+                return Err(pieces.damage(walked.end, what));
+            }
+            if let Some(clean) =
+                self.clean_end.map(|clean| clean.get(id).get()).filter(|clean| *clean != walked.end)
+            {
+                let what = format!("the log ends here, but it was closed cleanly at position {clean}");
+                return Err(pieces.damage(walked.end, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn find_cut(&mut self) {
+        let mut ends = self.newest().map_or(Lv::ZERO, |newest| newest.start);
+        let mut durable = Lv::ZERO;
+        let mut needs = Vec::new();
+        for (walked, id) in self.walked.iter_mut().zip((0..).map(StreamId::new)) {
+            let Some(walked) = walked else { continue };
+            ends.set(id, Lsn::new(walked.end));
+            durable.join(&walked.durable);
+            needs.push((id, std::mem::take(&mut walked.needs)));
+        }
+        self.cut = cut::largest(ends, &needs);
+        for (walked, pieces) in self.walked.iter_mut().zip(&mut self.streams) {
+            let Some(walked) = walked else { continue };
+            walked.durable = durable;
+            pieces.tail = Some(walked.tail.clone());
+        }
+    }
+
+    /// The largest consistent cut (L5): everything below it is kept, everything above is void.
+    pub fn cut(&self) -> Lv {
+        self.cut
+    }
+
+    /// The streams that records may be in.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> + use<> {
+        let known = self.newest().map_or(Lv::ZERO, |newest| newest.start);
+        (0..STREAMS_MAX as u8).map(StreamId::new).filter(move |id| known.get(*id).get() > 0)
+    }
+
+    /// Calls `visit` for every record of `stream` from `from`, a record boundary, up to the cut, in order; skips
+    /// void ranges. Blocks; holds one record and a few hundred KiB at a time.
+    ///
+    /// # Errors
+    /// `Corruption` if a record is bad; of the files; of `visit`.
+    pub fn for_each(
+        &self,
+        stream: StreamId,
+        from: Lsn,
+        visit: &mut dyn FnMut(Record<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let ends = self.incarnations.iter().skip(1).map(|next| next.cut).chain([self.cut]);
+        if let Some(oldest) = self.incarnations.first().filter(|oldest| from < oldest.cut.get(stream)) {
+            let what =
+                format!("position {} is below the oldest incarnation known, {}", from.get(), oldest.epoch);
+            return Err(Error::corruption(what).at_path(&self.home.path));
+        }
+        for (incarnation, end) in self.incarnations.iter().zip(ends) {
+            let start = incarnation.start.get(stream);
+            let (first, end) = (from.max(start).get(), end.get(stream).get());
+            if start.get() > 0 && first < end {
+                self.replay(stream, incarnation, first, end, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &self,
+        stream: StreamId,
+        incarnation: &Incarnation,
+        first: u64,
+        end: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let pieces = &self.streams[usize::from(stream.get())];
+        let mut window = pieces.window(incarnation.epoch, end);
+        let mut slv = incarnation.start;
+        let mut at = first;
+        while at < end {
+            let Some((frame, _)) = window.record(at)? else {
+                return Err(pieces.damage(at, "a bad log record where a durable one must be"));
+            };
+            let next = at + frame.bytes();
+            let (lv, body) = frame.split().map_err(|error| pieces.damage(at, error.what()))?;
+            slv.join(&lv);
+            slv.set(stream, Lsn::new(next));
+            if frame.kind >= FIRST_KIND {
+                visit(Record {
+                    stream,
+                    lsn: Lsn::new(at),
+                    end: Lsn::new(next),
+                    kind: frame.kind,
+                    lv: slv,
+                    body,
+                })?;
+            }
+            at = next;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    pub(crate) fn found(&self, stream: StreamId) -> Found {
+        self.streams[usize::from(stream.get())].found.clone()
+    }
+
+    /// The files that no incarnation needs.
+    pub(crate) fn strays(&self) -> Vec<Name> {
+        self.streams.iter().flat_map(|pieces| pieces.found.strays.iter().copied()).collect()
+    }
+
+    pub(crate) fn clean_end(&self) -> Option<Lv> {
+        self.clean_end.or(self.incarnations.is_empty().then_some(Lv::ZERO))
+    }
+
+    pub(crate) fn epoch_max(&self) -> u64 {
+        let known = self.newest().map_or(0, |newest| newest.epoch);
+        self.streams.iter().map(|pieces| pieces.epoch_max).fold(known, u64::max)
+    }
+
+    /// Above every byte that can be readable in any stream; 0 where there never was one.
+    pub(crate) fn ends_ever(&self) -> Lv {
+        let mut ends = self.newest().map_or(Lv::ZERO, |newest| newest.start);
+        for (pieces, id) in self.streams.iter().zip((0..).map(StreamId::new)) {
+            ends.raise(id, Lsn::new(pieces.end_ever));
+        }
+        ends
+    }
+
+    /// What must be written anew: of each stream, what lies below the cut and is not proved durable.
+    pub(crate) fn rewrites(&self) -> Vec<Rewrite> {
+        let Some(newest) = self.newest().filter(|_| self.clean_end.is_none()) else { return Vec::new() };
+        let walked = self.walked.iter().zip((0..).map(StreamId::new));
+        let unproved = walked.filter_map(|(walked, id)| {
+            let (walked, cut) = (walked.as_ref()?, self.cut.get(id).get());
+            let proved = walked.durable.get(id).get().max(walked.tail.first);
+            let tail = walked.tail.clone();
+            (cut > proved).then_some(Rewrite { stream: id, epoch: newest.epoch, tail, cut })
+        });
+        unproved.collect()
+    }
+}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan")
+            .field("incarnations", &self.incarnations)
+            .field("cut", &self.cut)
+            .finish_non_exhaustive()
+    }
+}

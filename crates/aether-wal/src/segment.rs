@@ -1,0 +1,168 @@
+//! Names and headers of segment files; the layout is in `docs/formats.md`.
+
+use crate::record::BLOCK_BYTES;
+use aether_types::limits::STREAMS_MAX;
+use aether_types::{Error, ErrorKind, Reader, Result, StoreId, StreamId, Writer, checksum};
+
+const MAGIC: &[u8; 8] = b"AETHRLOG";
+const VERSION: u32 = 1;
+const SUMMED_BYTES: usize = 72;
+/// No position comes near this, so that sums of positions and sizes do not overflow.
+pub(crate) const POSITION_END: u64 = 1 << 60;
+
+/// What a name in the home means to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Name {
+    /// A segment of a stream and its sequence number.
+    Segment(StreamId, u64),
+    /// A segment kept for reuse, or one in the making.
+    Free(StreamId, u64),
+}
+
+impl Name {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (stream, rest) = name.strip_prefix("log-")?.split_once('-')?;
+        let stream = u8::from_str_radix(stream, 16).ok().filter(|s| usize::from(*s) < STREAMS_MAX)?;
+        let stream = StreamId::new(stream);
+        let parsed = match rest.strip_prefix("free-") {
+            Some(number) => Self::Free(stream, number.parse().ok()?),
+            None => Self::Segment(stream, u64::from_str_radix(rest, 16).ok()?),
+        };
+        (parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Segment(stream, sequence) => write!(f, "log-{:02x}-{sequence:016x}", stream.get()),
+            Self::Free(stream, number) => write!(f, "log-{:02x}-free-{number}", stream.get()),
+        }
+    }
+}
+
+/// The first block of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    pub(crate) stream: StreamId,
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    /// The position of the first byte after the header block.
+    pub(crate) first: u64,
+    /// Bytes after the header block.
+    pub(crate) capacity: u64,
+}
+
+impl Header {
+    /// The position after the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.capacity
+    }
+
+    /// The header block.
+    pub(crate) fn encode(&self, store: StoreId) -> Vec<u8> {
+        let mut block = Vec::with_capacity(BLOCK_BYTES as usize);
+        block.put_bytes(MAGIC);
+        block.put_u32(VERSION);
+        block.put_u32(0);
+        block.put_u32(0);
+        block.put_u32(u32::from(self.stream.get()));
+        block.put_bytes(&store.bytes());
+        block.put_u64(self.epoch);
+        block.put_u64(self.sequence);
+        block.put_u64(self.first);
+        block.put_u64(self.capacity);
+        let sum = checksum(store.seed(), &block[..SUMMED_BYTES]);
+        block.put_u64(sum);
+        block.resize(BLOCK_BYTES as usize, 0);
+        block
+    }
+
+    /// Reads the header of the file that is called `stream` and `sequence`.
+    ///
+    /// # Errors
+    /// `Corruption` if it is damaged, of another store or of another name; `Unsupported` if it is of a later version.
+    pub(crate) fn decode(store: StoreId, stream: StreamId, sequence: u64, block: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(block);
+        let magic = reader.bytes(8)?;
+        let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
+        let number = reader.u32()?;
+        let owner = reader.bytes(16)?;
+        let header = Self {
+            stream,
+            epoch: reader.u64()?,
+            sequence: reader.u64()?,
+            first: reader.u64()?,
+            capacity: reader.u64()?,
+        };
+        if magic != MAGIC {
+            return Err(Error::corruption("a log segment without its magic").at_offset(0));
+        }
+        if owner != store.bytes() {
+            return Err(Error::corruption("a log segment of another store").at_offset(24));
+        }
+        if reader.u64()? != checksum(store.seed(), &block[..SUMMED_BYTES]) {
+            return Err(Error::corruption("the checksum of a log segment's header differs").at_offset(72));
+        }
+        if version != VERSION || required != 0 {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("log format {version}, features {required:#x}"),
+            ));
+        }
+        if number != u32::from(stream.get()) || header.sequence != sequence {
+            return Err(Error::corruption("a log segment under another's name").at_offset(20));
+        }
+        header.check()
+    }
+
+    fn check(self) -> Result<Self> {
+        let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
+        let small = self.first < POSITION_END && self.capacity < POSITION_END && self.capacity > 0;
+        if aligned && small {
+            Ok(self)
+        } else {
+            Err(Error::corruption("impossible positions in a log segment's header").at_offset(56))
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header { stream: StreamId::new(3), epoch: 2, sequence: 0x1f, first: 8192, capacity: 65536 }
+    }
+
+    #[test]
+    fn names_are_read_as_written_and_no_others() {
+        let stream = StreamId::new(10);
+        for name in [Name::Segment(stream, 0xabc), Name::Free(stream, 12)] {
+            assert_eq!(Name::parse(&name.to_string()), Some(name));
+        }
+        let name = Name::Segment(header().stream, header().sequence);
+        assert_eq!(name.to_string(), "log-03-000000000000001f");
+        for other in
+            ["log-", "log-0a-", "log-0a-1", "log-10-0000000000000001", "log-0A-000000000000001f", "pages-1"]
+        {
+            assert_eq!(Name::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_as_written_and_every_flip_is_seen() {
+        let store = StoreId::new([9; 16]);
+        let mut block = header().encode(store);
+        assert_eq!(block.len(), 4096);
+        let decode = |block: &[u8]| Header::decode(store, StreamId::new(3), 0x1f, block);
+        assert_eq!(decode(&block).unwrap(), header());
+        assert!(Header::decode(store, StreamId::new(3), 0x20, &block).is_err());
+        assert!(Header::decode(StoreId::new([8; 16]), StreamId::new(3), 0x1f, &block).is_err());
+        for bit in 0..80 * 8 {
+            block[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&block).is_err(), "bit {bit}");
+            block[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}

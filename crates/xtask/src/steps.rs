@@ -1,0 +1,220 @@
+//! The table of the gate: every step that CI runs after `cargo test --workspace`, cheap ones first.
+
+use std::path::Path;
+
+use crate::floors::metadata::has_tests_for;
+
+/// One command and the doubt it removes.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// A variable that the command wants in its environment.
+    pub(crate) variable: Option<(&'static str, &'static str)>,
+    /// Words separated by blanks.
+    pub(crate) command: &'static str,
+    pub(crate) shows: &'static str,
+    pub(crate) when: When,
+    pub(crate) tool: Option<&'static Tool>,
+}
+
+/// Whether there is anything for a step to do yet.
+pub(crate) enum When {
+    Always,
+    /// This path exists.
+    Path(&'static str),
+    /// A crate has `tests/<prefix>_*.rs`.
+    Tests(&'static str),
+}
+
+/// A program that a Rust toolchain does not bring along.
+pub(crate) struct Tool {
+    pub(crate) probe: &'static str,
+    pub(crate) install: &'static str,
+    /// Without it the step is skipped, loudly, instead of failing.
+    pub(crate) optional: bool,
+}
+
+const DENY: Tool =
+    Tool { probe: "cargo deny --version", install: "cargo install --locked cargo-deny", optional: false };
+
+const HAKARI: Tool =
+    Tool { probe: "cargo hakari --version", install: "cargo install --locked cargo-hakari", optional: false };
+
+/// Miri comes with nightly toolchains only, which not every machine may have.
+pub(crate) const MIRI: Tool = Tool {
+    probe: "cargo +nightly miri --version",
+    install: "rustup toolchain install nightly --profile minimal --component miri,rust-src",
+    optional: true,
+};
+
+/// A step that is always there and needs nothing but the toolchain.
+const PLAIN: Step = Step { name: "", variable: None, command: "", shows: "", when: When::Always, tool: None };
+
+pub(crate) const GATE: &[Step] = &[
+    Step { name: "fmt", command: "cargo fmt --all --check", shows: "the code is formatted", ..PLAIN },
+    Step {
+        name: "deny",
+        command: "cargo deny --log-level error check bans licenses sources",
+        shows: "every outside crate comes from crates.io under a licence we accept",
+        tool: Some(&DENY),
+        ..PLAIN
+    },
+    Step {
+        name: "hakari-verify",
+        command: "cargo hakari verify",
+        shows: "one set of features for every build of the programs",
+        tool: Some(&HAKARI),
+        ..PLAIN
+    },
+    Step {
+        name: "hakari-diff",
+        command: "cargo hakari generate --diff",
+        shows: "workspace-hack is up to date",
+        tool: Some(&HAKARI),
+        ..PLAIN
+    },
+    Step {
+        name: "clippy",
+        command: "cargo clippy --workspace --all-targets -- -D warnings",
+        shows: "no lint fires; benches and examples compile",
+        ..PLAIN
+    },
+    Step {
+        name: "doc",
+        variable: Some(("RUSTDOCFLAGS", "-D warnings")),
+        command: "cargo doc --workspace --no-deps",
+        shows: "the documents build and their links lead somewhere",
+        ..PLAIN
+    },
+    Step {
+        name: "benches",
+        command: "cargo test -p engine-benches --benches",
+        shows: "every benchmark runs once",
+        when: When::Path("benches/engine/benches"),
+        ..PLAIN
+    },
+    Step {
+        name: "loom",
+        command: "cargo xtask loom",
+        shows: "no ordering of the atomics, in small models, breaks an invariant",
+        when: When::Tests("loom"),
+        ..PLAIN
+    },
+    Step {
+        name: "shuttle",
+        command: "cargo xtask shuttle",
+        shows: "random interleavings of whole protocols keep their invariants",
+        when: When::Tests("shuttle"),
+        ..PLAIN
+    },
+    Step {
+        name: "miri",
+        command: "cargo xtask miri",
+        shows: "page bytes and latches have no undefined behaviour, under several schedules",
+        tool: Some(&MIRI),
+        ..PLAIN
+    },
+    Step {
+        name: "torture",
+        command: "cargo test --release -p aether-torture",
+        shows: "the engine survives simulated crashes, with fixed seeds",
+        when: When::Path("crates/aether-torture/tests"),
+        ..PLAIN
+    },
+    Step {
+        name: "fuzz",
+        command: "cargo check --manifest-path crates/aether-torture/fuzz/Cargo.toml --target-dir target/fuzz",
+        shows: "the fuzz targets, a workspace of their own, compile",
+        when: When::Path("crates/aether-torture/fuzz/Cargo.toml"),
+        ..PLAIN
+    },
+];
+
+/// What takes too long for every change.
+pub(crate) const DEEP: &[Step] = &[
+    Step {
+        name: "miri-seeds",
+        command: "cargo xtask miri --seeds 64",
+        shows: "no undefined behaviour, under many schedules",
+        tool: Some(&MIRI),
+        ..PLAIN
+    },
+    Step {
+        name: "torture-hour",
+        command: "cargo xtask torture --minutes 60",
+        shows: "the engine survives simulated crashes, with fresh seeds",
+        when: When::Path("crates/aether-torture/src/main.rs"),
+        ..PLAIN
+    },
+];
+
+impl Step {
+    /// The command as one types it.
+    pub(crate) fn line(&self) -> String {
+        match self.variable {
+            Some((name, value)) => format!("{name}=\"{value}\" {}", self.command),
+            None => self.command.to_string(),
+        }
+    }
+}
+
+impl When {
+    /// Why there is nothing to do in the repository at `root`, if so.
+    pub(crate) fn nothing_to_do(&self, root: &Path) -> Option<String> {
+        match self {
+            When::Always => None,
+            When::Path(path) => (!root.join(path).exists()).then(|| format!("there is no {path}")),
+            When::Tests(prefix) => crates_with_tests(root, prefix)
+                .is_empty()
+                .then(|| format!("no crate has tests/{prefix}_*.rs")),
+        }
+    }
+}
+
+/// The crates below `crates/` that have `tests/<prefix>_*.rs`, sorted.
+pub(crate) fn crates_with_tests(root: &Path, prefix: &str) -> Vec<String> {
+    let Ok(entries) = root.join("crates").read_dir() else { return Vec::new() };
+    let with_tests =
+        entries.flatten().filter(|entry| has_tests_for(&entry.path().join("tests"), prefix).unwrap_or(false));
+    let mut names: Vec<_> =
+        with_tests.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+    use crate::repository;
+
+    #[test]
+    fn names_are_unique() {
+        for table in [GATE, DEEP] {
+            let names: BTreeSet<_> = table.iter().map(|step| step.name).collect();
+            assert_eq!(names.len(), table.len());
+        }
+    }
+
+    #[test]
+    fn the_document_shows_the_tables_as_they_are() {
+        let document = fs::read_to_string(repository::root().join("docs/testing.md")).unwrap();
+        for step in GATE.iter().chain(DEEP) {
+            let row = format!("| `{}` | `{}` | {} |", step.name, step.line(), step.shows);
+            assert!(document.contains(&row), "docs/testing.md wants this row:\n{row}");
+        }
+    }
+
+    #[test]
+    fn a_step_with_nothing_to_do_says_why() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(When::Path("x").nothing_to_do(root.path()).unwrap().contains("no x"));
+        assert!(When::Tests("loom").nothing_to_do(root.path()).unwrap().contains("tests/loom_*.rs"));
+        let tests = root.path().join("crates/a/tests");
+        fs::create_dir_all(&tests).unwrap();
+        fs::write(tests.join("loom_a.rs"), "").unwrap();
+        assert_eq!(When::Tests("loom").nothing_to_do(root.path()), None);
+        assert_eq!(When::Always.nothing_to_do(root.path()), None);
+    }
+}
