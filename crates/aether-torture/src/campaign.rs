@@ -135,7 +135,9 @@ impl Worker {
 }
 
 fn work(board: &Board, pulse: &Pulse) {
-    let beat = || drop(pulse.beats.fetch_add(1, SeqCst));
+    let beat = || {
+        pulse.beats.fetch_add(1, SeqCst);
+    };
     while let Some(op) = board.draw() {
         pulse.op.store(op, SeqCst);
         beat();
