@@ -13,6 +13,8 @@ use aether_sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex};
 use aether_types::{Error, ErrorKind, Result};
 
+/// Fewer clean victims than this in a step call for write-back.
+const CLEAN_MIN: usize = 8;
 /// Frames looked at in one step.
 pub(crate) const STEP: usize = 64;
 
@@ -117,7 +119,8 @@ impl Pool {
                 return Ok(index);
             }
             let step = self.clock_step();
-            if step.evicted == 0 && step.cooled == 0 && step.dirty > 0 {
+            if step.evicted < CLEAN_MIN && step.dirty > 0 {
+                // With nearly every frame dirty, whoever goes down a tree would evict the parent for the child.
                 self.write_back_cool()?;
             }
         }
@@ -176,10 +179,10 @@ impl Pool {
         true
     }
 
-    /// The oldest frame of a full scan ring, if it still holds the page that the scan loaded there.
+    /// The oldest frame of a full scan ring, if nothing has happened there since.
     fn reuse_from_ring(&self, ring: &Arc<ScanRing>) -> Option<u32> {
-        let (index, resident) = ring.pop_if_full()?;
-        (self.frame(index).resident() == resident && self.evict(index)).then_some(index)
+        let (index, version) = ring.pop_if_full()?;
+        (self.frame(index).latch.validate(version) && self.evict(index)).then_some(index)
     }
 
     /// Evicts a page now if it is COOL or HOT and clean; for tests and benches.

@@ -22,7 +22,7 @@ use crate::write_back::WriteBack;
 use aether_page::{PageFile, Swip, header, load_words, verify};
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::word::{self, Word};
-use aether_sync::{Arc, Mutex, OnceLock, RwLock};
+use aether_sync::{Arc, Mutex, OnceLock, RwLock, Version};
 use aether_types::{Error, ErrorKind, FileId, PageNo, PageSize, Result, StoreId, limits};
 use aether_vfs::AlignedBuf;
 use core::cell::{Cell, RefCell};
@@ -88,7 +88,7 @@ pub enum Access<'r> {
 
 /// The frames a scan has loaded, oldest first: it reuses them instead of pushing out what others need.
 pub struct ScanRing {
-    pub(crate) frames: Mutex<std::collections::VecDeque<(u32, Resident)>>,
+    pub(crate) frames: Mutex<std::collections::VecDeque<(u32, Version)>>,
 }
 
 /// The buffer pool. Shared by reference; used by any number of threads.
@@ -342,7 +342,10 @@ impl Pool {
             Access::Normal => frame.set_state(FrameState::Hot),
             Access::Scan(ring) => {
                 frame.set_state(FrameState::Cool);
-                ring.remember(index, wanted);
+                frame.latch.release_exclusive();
+                ring.remember(index, frame.latch.held_version());
+                self.stats.loads.add(1);
+                return Ok(());
             }
         }
         frame.latch.release_exclusive();

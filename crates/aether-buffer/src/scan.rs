@@ -8,7 +8,7 @@ use crate::frame::Resident;
 use crate::pool::{Access, Pool, ScanRing};
 use crate::rank;
 use aether_page::Swip;
-use aether_sync::{Arc, Condvar, Mutex, Weak, thread};
+use aether_sync::{Arc, Condvar, Mutex, Version, Weak, thread};
 use aether_types::{FileId, PageNo};
 use std::collections::VecDeque;
 
@@ -82,11 +82,12 @@ impl ScanRing {
         Arc::new(Self { frames: Mutex::new(rank::RING, VecDeque::new()) })
     }
 
-    pub(crate) fn remember(&self, index: u32, resident: Resident) {
-        self.frames.lock().push_back((index, resident));
+    /// Remembers a frame that was just loaded; `version` is what its latch has from then on.
+    pub(crate) fn remember(&self, index: u32, version: Version) {
+        self.frames.lock().push_back((index, version));
     }
 
-    pub(crate) fn pop_if_full(&self) -> Option<(u32, Resident)> {
+    pub(crate) fn pop_if_full(&self) -> Option<(u32, Version)> {
         let mut frames = self.frames.lock();
         if frames.len() < Self::FRAMES_MAX { None } else { frames.pop_front() }
     }

@@ -69,10 +69,25 @@ fn first_control(id: StoreId, config: &StoreConfig) -> Control {
     }
 }
 
+/// True if a crash has cut the creation short after the control file had its name: the names of a directory reach
+/// the disk one by one, so the page file may be missing, or be that of an even earlier attempt. Nothing was ever written
+/// to such a store: no incarnation has begun, and no log is there.
+pub(crate) fn is_unfinished(env: &Env, home: &Path, control: &Control) -> Result<bool> {
+    let written = |entry: &Entry| entry.name.starts_with("log-") || entry.name == DOUBLE_WRITE_NAME;
+    if !control.incarnations.is_empty() || env.vfs.list(home)?.iter().any(written) {
+        return Ok(false);
+    }
+    let path = home.join(pages_name(PAGES_FILE));
+    match PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size) {
+        Err(error) => Ok(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corruption)),
+        Ok(_) => Ok(false),
+    }
+}
+
 /// Removes what an unfinished creation left; refuses a directory that holds anything else, before it touches any
 /// of it: without its control file a store looks like the rest of a creation, but for its log.
 fn clear_leftovers(env: &Env, home: &Path) -> Result<()> {
-    let ours = [CONTROL_NEW_NAME, &pages_name(PAGES_FILE), LOCK_NAME];
+    let ours = [CONTROL_NAME, CONTROL_NEW_NAME, &pages_name(PAGES_FILE), LOCK_NAME];
     let entries = env.vfs.list(home)?;
     check_is_ours(&entries, &ours, home)?;
     let leftovers = entries.iter().filter(|entry| entry.name != LOCK_NAME);

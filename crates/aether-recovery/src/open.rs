@@ -82,7 +82,11 @@ impl Opening {
         if !create::exists(&env, home)? {
             create::create(&env, home, &config)?;
         }
-        let control = ControlFile::open(&env, home, true)?;
+        let mut control = ControlFile::open(&env, home, true)?;
+        if create && create::is_unfinished(&env, home, control.current())? {
+            create::create(&env, home, &config)?;
+            control = ControlFile::open(&env, home, true)?;
+        }
         let config = adopt(config, control.current());
         crate::store::check_config(&config)?;
         Ok(Self { env, home: home.to_path_buf(), config, lock, control })

@@ -70,6 +70,9 @@ impl<'s> Redo<'s> {
             waiting.insert(psn, change.into_owned());
             return Ok(());
         };
+        // Also if the file has the change already: that may be in the system's cache alone, unsynced when the process
+        // died, or after a failed sync. What the log still tells of is written again.
+        guard.mark_dirty(change.stream, change.lsn);
         // Nearly always the change is the next one, or there already, and nothing waits.
         match psn {
             psn if psn <= guard.psn() => self.skipped += 1,

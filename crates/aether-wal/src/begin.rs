@@ -21,7 +21,8 @@ use aether_sync::{Condvar, Mutex};
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StoreId, StreamId};
 
-/// Writes the control file: the incarnation is durable in it when this returns. Called without any lock.
+/// Writes the control file: when this returns, the incarnation is durable in it, and a clean end is in it no more.
+/// Called without any lock.
 pub type Control = Box<dyn Fn(&Incarnation) -> Result<()> + Send + Sync>;
 
 /// How far the incarnation has begun.
@@ -30,7 +31,7 @@ pub(crate) struct Begin {
     stage: Mutex<Stage>,
     changed: Condvar,
     control: Control,
-    rewrites: Vec<Rewrite>,
+    rewrites: Mutex<Vec<Rewrite>>,
     strays: Vec<Name>,
     clean_end: Option<Lv>,
     store: StoreId,
@@ -54,7 +55,7 @@ impl Begin {
             stage: Mutex::new(rank::BEGIN, Stage::Before),
             changed: Condvar::new(),
             control,
-            rewrites: scan.rewrites(),
+            rewrites: Mutex::new(rank::REWRITES, scan.rewrites()),
             strays: scan.strays(),
             clean_end: scan.clean_end(),
             store: scan.home().store,
@@ -143,7 +144,8 @@ impl Wal {
     }
 
     fn begin_incarnation(&self) -> Result<()> {
-        for rewrite in &self.begin.rewrites {
+        let rewrites = std::mem::take(&mut *self.begin.rewrites.lock());
+        for rewrite in rewrites {
             let bytes = &rewrite.tail.bytes[..(rewrite.cut - rewrite.tail.first) as usize];
             self.files(rewrite.stream).rewrite(rewrite.epoch, rewrite.tail.first, bytes)?;
         }
@@ -163,6 +165,8 @@ impl Wal {
         if self.config.flusher {
             self.flusher.start(&self.me);
         }
+        self.streams.iter().for_each(|stream| stream.segments.remove_dead());
+        self.retired.iter().for_each(Segments::remove_dead);
         for stray in &self.begin.strays {
             // The next open finds again what could not be removed.
             let _ = self.home.remove(*stray);

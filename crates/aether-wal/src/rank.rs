@@ -18,3 +18,5 @@ pub(crate) const WAKERS: Rank = Rank::new(750, "log wakers");
 pub(crate) const BELL: Rank = Rank::new(760, "log bell");
 /// The error that ended writing.
 pub(crate) const POISON: Rank = Rank::new(770, "log poison");
+/// What has to be written anew.
+pub(crate) const REWRITES: Rank = Rank::new(780, "log rewrites");

@@ -281,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_valid_in_its_store_epoch_stream_and_place_only() {
+        let bytes = frame(8, 20, &[], b"body");
+        let others = [([8; 16], 3, 1, 8), ([7; 16], 4, 1, 8), ([7; 16], 3, 2, 8), ([7; 16], 3, 1, 16)];
+        for (store, epoch, stream, lsn) in others {
+            let seed = Seed::new(StoreId::new(store), epoch, StreamId::new(stream));
+            assert!(matches!(parse(seed, lsn, &bytes), Parsed::Bad));
+        }
+        assert!(matches!(parse(seed(), 8, &bytes), Parsed::Record(_)));
+    }
+
+    #[test]
     fn zeros_are_no_record() {
         assert!(matches!(parse(seed(), 0, &[0; 64]), Parsed::Bad));
     }

@@ -7,8 +7,8 @@ use aether_types::{Error, ErrorKind, Reader, Result, StoreId, StreamId, Writer, 
 const MAGIC: &[u8; 8] = b"AETHRLOG";
 const VERSION: u32 = 1;
 const SUMMED_BYTES: usize = 72;
-/// No position comes near this, so that sums of positions and sizes do not overflow.
-pub(crate) const POSITION_END: u64 = 1 << 60;
+/// No position, size or count comes near this, so that sums do not overflow.
+const NUMBER_END: u64 = 1 << 60;
 
 /// What a name in the home means to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ impl Name {
         let stream = u8::from_str_radix(stream, 16).ok().filter(|s| usize::from(*s) < STREAMS_MAX)?;
         let stream = StreamId::new(stream);
         let parsed = match rest.strip_prefix("free-") {
-            Some(number) => Self::Free(stream, number.parse().ok()?),
+            Some(number) => Self::Free(stream, number.parse().ok().filter(|number| *number < NUMBER_END)?),
             None => Self::Segment(stream, u64::from_str_radix(rest, 16).ok()?),
         };
         (parsed.to_string() == name).then_some(parsed)
@@ -118,7 +118,8 @@ impl Header {
 
     fn check(self) -> Result<Self> {
         let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
-        let small = self.first < POSITION_END && self.capacity < POSITION_END && self.capacity > 0;
+        let numbers = [self.first, self.capacity, self.epoch, self.sequence];
+        let small = numbers.iter().all(|number| *number < NUMBER_END) && self.capacity > 0;
         if aligned && small {
             Ok(self)
         } else {

@@ -78,6 +78,8 @@ struct Segment {
 
 struct State {
     list: VecDeque<Segment>,
+    /// Overridden by the rewrite.
+    dead: Vec<Name>,
     free: Vec<Free>,
     reserve: Option<Free>,
     sequence: u64,
@@ -86,6 +88,8 @@ struct State {
     prepared: Prepared,
     plan: u64,
     making: bool,
+    /// The last attempt to make a segment found the disk full: only those in need try again.
+    full: bool,
 }
 
 impl Segments {
@@ -101,6 +105,7 @@ impl Segments {
         let plan = config.first_segment_bytes();
         let state = State {
             list,
+            dead: Vec::new(),
             free: found.free,
             reserve: None,
             sequence: found.sequence,
@@ -108,6 +113,7 @@ impl Segments {
             prepared: Prepared { ordinary: start, urgent: start },
             plan,
             making: false,
+            full: false,
         };
         let state = Mutex::new(rank::SEGMENTS, state);
         Self { home, stream, epoch, config: config.clone(), state, made: Condvar::new() }
@@ -125,9 +131,17 @@ impl Segments {
         self.home.make(name, capacity, bytes)?;
         self.home.adopt(name, &header)?;
         let mut state = self.state.lock();
-        state.list.retain(|segment| segment.header.first < first);
+        let kept = state.list.partition_point(|segment| segment.header.first < first);
+        let dead: Vec<_> = state.list.drain(kept..).collect();
+        state.dead.extend(dead.iter().map(|segment| Name::Segment(self.stream, segment.header.sequence)));
         state.list.push_back(Segment { header, file: None });
         Ok(())
+    }
+
+    /// Removes what the rewrite overrode whole. The next open finds again what could not be removed.
+    pub(crate) fn remove_dead(&self) {
+        let dead = std::mem::take(&mut self.state.lock().dead);
+        dead.into_iter().for_each(|name| drop(self.home.remove(name)));
     }
 
     /// Makes the first segment of the incarnation, and the reserve if the stream is appended to.
@@ -158,6 +172,7 @@ impl Segments {
             let made = self.make_next(urgent);
             let mut state = self.state.lock();
             state.making = false;
+            state.full = matches!(made, Err(Refused::Full(_)));
             self.made.notify_all();
             let (segment, reserve) = made?;
             state.push(segment, reserve, self.config.segment_capacity());
@@ -189,10 +204,7 @@ impl Segments {
         if let Some(free) = self.state.lock().free.pop() {
             return Ok((free, false));
         }
-        let plan = self.state.lock().plan;
-        let refill = plan > BLOCK_BYTES && !urgent;
-        let made = if refill { self.ensure_reserve() } else { Ok(()) }.and_then(|()| self.make_free(plan));
-        match made {
+        match self.make_planned(urgent) {
             Ok(free) => Ok((free, false)),
             Err(error) if error.kind() != ErrorKind::Full => Err(Refused::Failed(error)),
             Err(error) if urgent => {
@@ -200,6 +212,23 @@ impl Segments {
                 reserve.map(|free| (free, true)).ok_or(Refused::Full(error))
             }
             Err(error) => Err(Refused::Full(error)),
+        }
+    }
+
+    /// Makes a file of the size that is due, or, as the disk fills, of what still fits.
+    fn make_planned(&self, urgent: bool) -> Result<Free> {
+        let smallest = self.config.first_segment_bytes();
+        let plan = self.state.lock().plan;
+        if plan > BLOCK_BYTES && !urgent {
+            self.ensure_reserve()?;
+        }
+        match self.make_free(plan) {
+            Err(error) if error.kind() == ErrorKind::Full && plan > smallest => {
+                // Trying the full size again and again would fill the disk each time.
+                self.state.lock().plan = smallest;
+                self.make_free(smallest)
+            }
+            made => made,
         }
     }
 
@@ -224,11 +253,14 @@ impl Segments {
         Ok(Free { name, capacity })
     }
 
-    /// The file of this incarnation that holds `position`.
+    /// The file of this incarnation that holds `position`. Positions are asked for in rising order: the files before
+    /// are closed.
     pub(crate) fn locate(&self, position: u64) -> Option<Located> {
-        let state = self.state.lock();
-        let holds = |segment: &&Segment| (segment.header.first..segment.header.end()).contains(&position);
-        let segment = state.list.iter().rev().find(holds)?;
+        let mut state = self.state.lock();
+        let holds = |segment: &Segment| (segment.header.first..segment.header.end()).contains(&position);
+        let index = state.list.iter().rposition(holds)?;
+        state.list.iter_mut().take(index).for_each(|segment| segment.file = None);
+        let segment = state.list.get(index)?;
         Some(Located { file: segment.file.clone()?, header: segment.header })
     }
 
@@ -236,7 +268,7 @@ impl Segments {
     pub(crate) fn wants_next(&self, position: u64) -> Option<u64> {
         let state = self.state.lock();
         let last = state.list.back()?.header;
-        (!state.making && position >= last.first + last.capacity / 2).then_some(last.end() + 1)
+        (!state.making && !state.full && position >= last.first + last.capacity / 2).then_some(last.end() + 1)
     }
 
     /// Recycles or removes the segments that lie wholly below `bound`; of this incarnation's own, so many

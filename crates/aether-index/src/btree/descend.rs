@@ -69,7 +69,7 @@ impl BTree {
         level: u8,
         access: &Access<'_>,
     ) -> Result<Found<'_>, Stop> {
-        let mut found = Found { node: self.root_guard(access)?, parent: None };
+        let mut found = Found { node: self.root_guard(&Access::Normal)?, parent: None };
         loop {
             let node = Node::new(found.node.view());
             let here = node.level();
@@ -79,6 +79,8 @@ impl BTree {
             }
             let index = towards.child_index(&node);
             let swip = node.child(index);
+            // Inner pages are everybody's: only the leaf is the scan's own.
+            let access = if here == level + 1 { access } else { &Access::Normal };
             let child = self.child(&found.node, &node, index, swip, access)?;
             let below = Node::new(child.view());
             if below.level() + 1 != here {

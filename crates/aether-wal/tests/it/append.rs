@@ -335,3 +335,29 @@ fn wrong_configurations_are_refused() {
     }
     assert_eq!(FIRST_KIND, 16);
 }
+
+#[test]
+fn the_log_runs_on_real_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = WalConfig { flusher: true, ..small(2) };
+    let control = || -> aether_wal::Control { Box::new(|_| Ok(())) };
+    let wal = Wal::fresh(&Env::real(), dir.path(), crate::store::STORE, config.clone(), control()).unwrap();
+    for number in 0..30 {
+        let credit = wal.reserve(stream(number as u8 % 2), 9000).unwrap();
+        let appended = wal.append(credit, 16, &wal.slv_join(), &body(number, 9000));
+        wal.wait_durable(&appended.lv).unwrap();
+    }
+    let incarnations = [wal.incarnation()];
+    let ends = wal.close().unwrap();
+    let scan = aether_wal::Scan::open(
+        &Env::real(),
+        dir.path(),
+        crate::store::STORE,
+        &config,
+        &incarnations,
+        &Lv::ZERO,
+        Some(&ends),
+    );
+    let found = crate::store::read_all(&scan.unwrap(), &Lv::ZERO).unwrap();
+    assert_eq!(found.len(), 30);
+}

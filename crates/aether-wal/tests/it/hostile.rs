@@ -1,11 +1,10 @@
 //! Damage: flipped bits, missing and cut files, failed writes. The log answers with what was there or with an error that
 //! names the place, never with something else.
 
-use crate::store::{Found, HOME, Store, create, read_state, small};
-use aether_sync::Arc;
-use aether_sync::atomic::{AtomicU64, Ordering::SeqCst};
-use aether_types::{Error, ErrorKind, Lv, Result};
-use aether_vfs::{Create, Entry, Env, File, MemoryVfs, Mode, OpenOptions, Vfs};
+use crate::store::{Found, HOME, Store, create, read_state, small, stream};
+use aether_sim::{Errno, Fault, OpKind, Sim};
+use aether_types::{ErrorKind, Lv};
+use aether_vfs::{Create, Env, OpenOptions};
 use std::path::{Path, PathBuf};
 
 fn segments(env: &Env) -> Vec<(PathBuf, u64)> {
@@ -91,6 +90,27 @@ fn a_flipped_bit_before_the_last_flush_is_never_taken_for_the_end() {
     }
 }
 
+/// Nothing follows in stream 0 itself, but a flush start of stream 1 says how far stream 0 was durable.
+#[test]
+fn damage_in_one_stream_is_told_by_another() {
+    let env = Env::memory();
+    create(&env);
+    let store = Store::open(&env, &small(2)).unwrap();
+    let needed = store.append(0, &Lv::ZERO, b"needed").unwrap();
+    store.wal.flush_all().unwrap();
+    for _ in 0..2 {
+        store.append(1, &Lv::ZERO, b"other").unwrap();
+        store.wal.flush_all().unwrap();
+    }
+    drop(store);
+    assert_eq!(Store::open(&env, &small(2)).unwrap().found.len(), 3);
+    let (path, _) = segments(&env).remove(0);
+    flip(&env, &path, needed.lsn.get(), 1);
+    let error = Store::open(&env, &small(2)).err().unwrap();
+    assert!(error.kind() == ErrorKind::Corruption && error.to_string().contains("another stream"), "{error}");
+    assert_eq!(error.place().offset, Some(needed.lsn.get()));
+}
+
 #[test]
 fn a_missing_or_cut_segment_is_corruption() {
     for clean in [true, false] {
@@ -109,18 +129,14 @@ fn a_missing_or_cut_segment_is_corruption() {
             let error = Store::open(&env, &small(2)).err().expect("a segment is cut");
             assert_eq!(error.kind(), ErrorKind::Corruption);
             assert_eq!(error.place().path.as_ref(), Some(&path));
-            return_to(&*file, size);
+            // The bytes that were cut off had never been used: they were zeros.
+            file.set_size(size).unwrap();
         }
     }
 }
 
-/// The cut bytes were never used: zeros.
-fn return_to(file: &dyn File, size: u64) {
-    file.set_size(size).unwrap();
-}
-
 #[test]
-fn bytes_after_a_clean_end_are_reported() {
+fn an_older_control_file_still_finds_its_log() {
     let (env, _) = written(true);
     let state = read_state(&env).unwrap();
     let stale = state.clean_end.unwrap();
@@ -151,91 +167,18 @@ fn a_store_of_another_id_is_refused() {
     assert!(opened.unwrap_err().to_string().contains("another store"));
 }
 
-/// Fails the nth write or sync, and every one after it, with a given error.
-struct Failing {
-    inner: MemoryVfs,
-    left: Arc<AtomicU64>,
-    kind: ErrorKind,
-    /// Only the making of new files fails.
-    only_new: bool,
-}
-
-struct FailingFile {
-    inner: Arc<dyn File>,
-    left: Arc<AtomicU64>,
-    kind: ErrorKind,
-    counted: bool,
-}
-
-fn pass(left: &AtomicU64, kind: ErrorKind) -> Result<()> {
-    let passed = left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
-    passed.map(drop).map_err(|_| Error::new(kind, "made to fail"))
-}
-
-impl Vfs for Failing {
-    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>> {
-        let log = path.to_string_lossy().contains("log-") && options.write;
-        let counted = log && (!self.only_new || options.create == Create::New);
-        let inner = self.inner.open(path, options)?;
-        Ok(Arc::new(FailingFile { inner, left: self.left.clone(), kind: self.kind, counted }))
-    }
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.inner.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn create_dir(&self, path: &Path) -> Result<()> {
-        self.inner.create_dir(path)
-    }
-    fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
-        self.inner.list(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        self.inner.sync_dir(dir)
-    }
-}
-
-impl File for FailingFile {
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        self.inner.read_at(offset, into)
-    }
-    fn write_at(&self, offset: u64, from: &[u8]) -> Result<()> {
-        if self.counted {
-            pass(&self.left, self.kind)?;
-        }
-        self.inner.write_at(offset, from)
-    }
-    fn sync(&self) -> Result<()> {
-        if self.counted {
-            pass(&self.left, self.kind)?;
-        }
-        self.inner.sync()
-    }
-    fn size(&self) -> Result<u64> {
-        self.inner.size()
-    }
-    fn set_size(&self, size: u64) -> Result<()> {
-        self.inner.set_size(size)
-    }
-    fn lock(&self, holder: &str) -> Result<()> {
-        self.inner.lock(holder)
-    }
-}
-
-fn failing(kind: ErrorKind, only_new: bool) -> (Env, Arc<AtomicU64>) {
-    let left = Arc::new(AtomicU64::new(u64::MAX));
-    let vfs = Failing { inner: MemoryVfs::new(), left: left.clone(), kind, only_new };
-    let env = Env { vfs: Arc::new(vfs), ..Env::memory() };
-    create(&env);
-    (env, left)
+fn machine() -> Sim {
+    let sim = Sim::new(2);
+    create(&sim.env());
+    sim
 }
 
 #[test]
 fn the_first_failed_write_or_sync_ends_all_writing() {
-    for fail_at in 0..40 {
-        let (env, left) = failing(ErrorKind::Io, false);
-        left.store(fail_at, SeqCst);
+    for nth in 0..60 {
+        let sim = machine();
+        let env = sim.env();
+        sim.inject(Fault::FailOp { nth, kind: OpKind::Any, error: Errno::Eio, sticky: nth % 2 == 0 });
         let store = Store::open(&env, &small(1)).unwrap();
         let mut acknowledged = Vec::new();
         let failed = loop {
@@ -246,7 +189,7 @@ fn the_first_failed_write_or_sync_ends_all_writing() {
             }
         };
         assert!(matches!(failed.kind(), ErrorKind::InDoubt | ErrorKind::Poisoned), "{failed}");
-        left.store(u64::MAX, SeqCst);
+        sim.heal();
         assert_eq!(store.wal.poisoned().unwrap().kind(), ErrorKind::Io);
         assert_eq!(store.commit(b"later").unwrap_err().kind(), ErrorKind::Poisoned);
         assert_eq!(store.wal.flush_all().is_ok(), store.wal.is_durable(&store.wal.positions()));
@@ -263,10 +206,11 @@ fn the_first_failed_write_or_sync_ends_all_writing() {
 /// the reserve, nothing is lost, and the log goes on once there is space.
 #[test]
 fn a_full_disk_refuses_ordinary_records_and_lets_urgent_ones_through() {
-    let (env, left) = failing(ErrorKind::Full, true);
+    let sim = machine();
+    let env = sim.env();
     let store = Store::open(&env, &small(1)).unwrap();
     store.commit(b"first").unwrap();
-    left.store(0, SeqCst);
+    sim.inject(Fault::FailOp { nth: 0, kind: OpKind::Create, error: Errno::Enospc, sticky: true });
     let body = vec![7; 9000];
     let mut count = 1;
     let error = loop {
@@ -278,70 +222,17 @@ fn a_full_disk_refuses_ordinary_records_and_lets_urgent_ones_through() {
     assert_eq!(error.kind(), ErrorKind::Full);
     assert!(store.wal.poisoned().is_none());
     for _ in 0..3 {
-        let credit = store.wal.reserve_urgent(crate::store::stream(0), body.len()).unwrap();
+        let credit = store.wal.reserve_urgent(stream(0), body.len()).unwrap();
         let appended = store.wal.append(credit, 17, &Lv::ZERO, &body);
         store.wal.wait_durable(&appended.lv).unwrap();
         count += 1;
     }
     assert_eq!(store.commit(&body).unwrap_err().kind(), ErrorKind::Full, "the reserve is not for everyone");
-    left.store(u64::MAX, SeqCst);
+    sim.heal();
     for _ in 0..20 {
         store.commit(&body).unwrap();
         count += 1;
     }
     store.close().unwrap();
     assert_eq!(Store::open(&env, &small(1)).unwrap().found.len(), count);
-}
-
-#[test]
-fn a_log_that_cannot_be_read_is_an_error_and_not_its_end() {
-    let (env, _) = written(false);
-    struct Unreadable(Arc<dyn Vfs>);
-    struct UnreadableFile(Arc<dyn File>);
-    impl Vfs for Unreadable {
-        fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>> {
-            Ok(Arc::new(UnreadableFile(self.0.open(path, options)?)))
-        }
-        fn remove(&self, path: &Path) -> Result<()> {
-            self.0.remove(path)
-        }
-        fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-            self.0.rename(from, to)
-        }
-        fn create_dir(&self, path: &Path) -> Result<()> {
-            self.0.create_dir(path)
-        }
-        fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
-            self.0.list(dir)
-        }
-        fn sync_dir(&self, dir: &Path) -> Result<()> {
-            self.0.sync_dir(dir)
-        }
-    }
-    impl File for UnreadableFile {
-        fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-            if offset + into.len() as u64 > 20_000 {
-                return Err(Error::new(ErrorKind::Io, "made to fail"));
-            }
-            self.0.read_at(offset, into)
-        }
-        fn write_at(&self, offset: u64, from: &[u8]) -> Result<()> {
-            self.0.write_at(offset, from)
-        }
-        fn sync(&self) -> Result<()> {
-            self.0.sync()
-        }
-        fn size(&self) -> Result<u64> {
-            self.0.size()
-        }
-        fn set_size(&self, size: u64) -> Result<()> {
-            self.0.set_size(size)
-        }
-        fn lock(&self, holder: &str) -> Result<()> {
-            self.0.lock(holder)
-        }
-    }
-    let env = Env { vfs: Arc::new(Unreadable(env.vfs.clone())), ..env };
-    assert_eq!(Store::open(&env, &small(2)).err().unwrap().kind(), ErrorKind::Io);
-    assert_eq!(OpenOptions::read().mode, Mode::Buffered);
 }

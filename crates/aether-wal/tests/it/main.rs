@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod append;
+mod crash;
+mod history;
 mod hostile;
 mod store;
