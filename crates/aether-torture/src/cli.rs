@@ -10,7 +10,7 @@ const USAGE: &str = "\
 usage: aether-torture crash   [--seed S] [--states N]   cut the power at every operation; with N, seeds S, S+1, ..
        aether-torture crash   --ci                      the fixed seeds of the gate
        aether-torture crash   --seed S --at OP:POLICY.. repeat one state
-       aether-torture faults  [--seed S]                let every operation fail
+       aether-torture faults  [--seed S] [--nth N]      let every operation fail, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
 options: --transactions N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Ci,
     Replay,
     Faults,
+    FaultAt(u64),
     Torture(f64),
 }
 
@@ -76,6 +77,7 @@ impl Request {
             "--threads" => self.limits.threads = number(option, &value)?,
             "--failures" => self.limits.failures = number(option, &value)?,
             "--minutes" => self.command = Command::Torture(number(option, &value)?),
+            "--nth" => self.command = Command::FaultAt(number(option, &value)?),
             "--mutant" => self.settings.mutant = Some(mutant(&value)?),
             "--format" => self.format = format(&value)?,
             "--at" => {

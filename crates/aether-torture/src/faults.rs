@@ -35,7 +35,7 @@ pub fn visit(study: &Study, nth: u64, beat: &dyn Fn()) -> Result<Tally, Failure>
     for fault in faults(nth) {
         beat();
         let outcome = guarded(|| endure(study, &fault, &mut tally));
-        outcome.map_err(|what| study.failure(&[], format!("under {fault:?}: {what}")))?;
+        outcome.map_err(|what| failure(study, &fault, Some(nth), &what))?;
     }
     Ok(tally)
 }
@@ -48,8 +48,12 @@ pub fn visit_full_disk(study: &Study, bytes_left: u64) -> Result<Tally, Failure>
     let mut tally = Tally::default();
     let fault = Fault::DiskFull { bytes_left };
     let outcome = guarded(|| endure(study, &fault, &mut tally));
-    outcome.map_err(|what| study.failure(&[], format!("under {fault:?}: {what}")))?;
+    outcome.map_err(|what| failure(study, &fault, None, &what))?;
     Ok(tally)
+}
+
+fn failure(study: &Study, fault: &Fault, nth: Option<u64>, what: &str) -> Failure {
+    Failure { fault: nth, ..study.failure(&[], format!("under {fault:?}: {what}")) }
 }
 
 fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
@@ -57,10 +61,10 @@ fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
     world.sim.inject(fault.clone());
     let run = player::play(&world, study.script(), AfterError::GoOn, |_, _| {});
     tally.faults += 1;
-    if let Some(what) = run.broken {
-        return Err(what);
+    if let Some(what) = &run.broken {
+        return Err(format!("{what} ({})", run.story()));
     }
-    if run.errors == 0 {
+    if run.errors.is_empty() {
         return Ok(());
     }
     for fate in [Fate::Kill, Fate::Power(0)] {
@@ -72,8 +76,10 @@ fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
 
 fn restart(world: &World, fate: Fate, run: &Run) -> Verdict<()> {
     let image = world.after(Cut { op: 0, fate });
+    // Whether the store opens while the cause lasts is its own affair; it must not do damage.
+    let _ = open(&image);
+    image.sim.heal();
     let history: &History = &run.history;
-    let first = run.first_error.as_deref().unwrap_or_default();
     let judged = open(&image).and_then(|env| oracle::judge(&env, history));
-    judged.map(drop).map_err(|what| format!("{what} (the first error had been: {first})"))
+    judged.map(drop).map_err(|what| format!("{what} ({})", run.story()))
 }

@@ -59,6 +59,13 @@ impl History {
         }
     }
 
+    /// A restart has shown state `k`: it is durable, and what came after it has not happened.
+    pub fn settle(&mut self, k: usize) {
+        self.states.truncate(k + 1);
+        self.acknowledge();
+        self.in_doubt = false;
+    }
+
     /// The number of the newest acknowledged state.
     pub fn acknowledged(&self) -> usize {
         self.acknowledged

@@ -5,7 +5,7 @@ mod cli;
 use aether_sync::Arc;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::faults;
-use aether_torture::report::{Failure, Report};
+use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
 use aether_torture::study::{Settings, Study};
 use cli::{Command, Format, Request};
@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         Command::Ci => ci(&request),
         Command::Crash => crash(&request),
         Command::Faults => sweep(&request),
+        Command::FaultAt(nth) => {
+            outcome(Study::new(request.settings.clone()).and_then(|study| faults::visit(&study, nth, &|| ())))
+        }
         Command::Torture(minutes) => torture(&request, minutes),
     };
     print(&report, request.format);
@@ -52,8 +55,11 @@ fn say(text: &str) {
 }
 
 fn replay(request: &Request) -> Report {
-    let study = Study::new(request.settings.clone());
-    match study.and_then(|study| study.replay(&request.trail)) {
+    outcome(Study::new(request.settings.clone()).and_then(|study| study.replay(&request.trail)))
+}
+
+fn outcome(outcome: Result<Tally, Failure>) -> Report {
+    match outcome {
         Ok(tally) => Report { tally, seeds: 1, ..Report::default() },
         Err(failure) => failed(failure),
     }

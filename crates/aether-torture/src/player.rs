@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use crate::model::{Draft, Op, State};
-use crate::oracle::{Verdict, failed};
+use crate::oracle::{self, Verdict, failed};
 use crate::script::{End, Script, Step, TxnScript};
 use crate::shape;
 use crate::world::World;
@@ -27,12 +27,23 @@ pub enum AfterError {
 pub struct Run {
     /// What a restart may show.
     pub history: History,
-    /// The first call that failed, in words.
-    pub first_error: Option<String>,
-    /// Calls that failed.
-    pub errors: usize,
+    /// Calls that failed, in words.
+    pub errors: Vec<String>,
     /// A promise that the running store broke.
     pub broken: Option<String>,
+}
+
+impl Run {
+    /// The first call that failed, in words.
+    pub fn first_error(&self) -> Option<&str> {
+        self.errors.first().map(String::as_str)
+    }
+
+    /// The first failed calls, for a report.
+    pub fn story(&self) -> String {
+        let first: Vec<_> = self.errors.iter().take(3).cloned().collect();
+        format!("{} calls had failed, first {}", self.errors.len(), first.join("; "))
+    }
 }
 
 /// Opens the store of `world` and plays `script` on it; `watch` sees the store after every step.
@@ -42,11 +53,12 @@ pub fn play(
     after_error: AfterError,
     mut watch: impl FnMut(&Step, &DbEnv),
 ) -> Run {
-    let mut player = Player { world, run: Run::default(), off_script: false };
+    let mut player = Player { world, run: Run::default(), step: 0, off_script: false };
     let mut env = player.open();
     for step in &script.steps {
         let Some(open) = env.take() else { break };
         env = player.step(open, step);
+        player.step += 1;
         if let Some(open) = &env {
             watch(step, open);
         }
@@ -54,7 +66,7 @@ pub fn play(
             break;
         }
     }
-    if let (Some(open), None) = (env, &player.run.first_error) {
+    if let (Some(open), None) = (env, player.run.first_error()) {
         player.close(open);
     }
     player.run
@@ -80,13 +92,15 @@ fn make_calls(env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<Txn> {
 struct Player<'w> {
     world: &'w World,
     run: Run,
+    /// The number of the step.
+    step: usize,
     /// A transaction of the script did not happen, so the states in the script hold no longer.
     off_script: bool,
 }
 
 impl Player<'_> {
     fn must_stop(&self, after_error: AfterError) -> bool {
-        self.run.broken.is_some() || (after_error == AfterError::Stop && self.run.errors > 0)
+        self.run.broken.is_some() || (after_error == AfterError::Stop && !self.run.errors.is_empty())
     }
 
     fn open(&mut self) -> Option<DbEnv> {
@@ -107,8 +121,7 @@ impl Player<'_> {
                 if what.starts_with(WRONG_ANSWER) {
                     self.run.broken.get_or_insert_with(|| what.clone());
                 }
-                self.run.errors += 1;
-                self.run.first_error.get_or_insert(what);
+                self.run.errors.push(format!("step {}: {what}", self.step));
                 None
             }
         }
@@ -123,10 +136,25 @@ impl Player<'_> {
             }
             Step::Reopen => {
                 self.close(env);
-                return self.open();
+                let reopened = self.open()?;
+                return self.resolve(&reopened).then_some(reopened);
             }
         }
         Some(env)
+    }
+
+    /// After errors, a restart decides which commits have happened: the run goes on from there.
+    fn resolve(&mut self, env: &DbEnv) -> bool {
+        if self.run.errors.is_empty() {
+            return true;
+        }
+        self.off_script = true;
+        let judged = oracle::judge(env, &self.run.history);
+        match judged {
+            Ok(k) => self.run.history.settle(k),
+            Err(what) => self.run.broken = Some(format!("after a restart in mid-run: {what}")),
+        }
+        self.run.broken.is_none()
     }
 
     fn transaction(&mut self, env: &DbEnv, script: &TxnScript) {

@@ -53,6 +53,8 @@ pub struct Failure {
     pub settings: Settings,
     /// The interruptions that lead to the state; empty if the script fails without any.
     pub trail: Vec<Cut>,
+    /// The number of the call that failed, where one was made to.
+    pub fault: Option<u64>,
     /// What is wrong.
     pub what: String,
 }
@@ -61,7 +63,11 @@ impl Failure {
     /// The command that repeats it.
     pub fn replay(&self) -> String {
         let Settings { seed, transactions, mutant, .. } = &self.settings;
-        let mut command = format!("aether-torture crash --seed {seed} --transactions {transactions}");
+        let test = if self.fault.is_some() { "faults" } else { "crash" };
+        let mut command = format!("aether-torture {test} --seed {seed} --transactions {transactions}");
+        if let Some(nth) = self.fault {
+            command += &format!(" --nth {nth}");
+        }
         if let Some(mutant) = mutant {
             command += &format!(" --mutant {}", mutant.name());
         }

@@ -76,7 +76,7 @@ impl Study {
     fn rehearse(&self) -> Verdict<u64> {
         let world = World::new(self.settings.seed, self.settings.mutant);
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
-        if let Some(what) = run.broken.or(run.first_error) {
+        if let Some(what) = run.broken.as_deref().or(run.first_error()) {
             return Err(format!("without any fault: {what}"));
         }
         let operations = world.sim.op_count();
@@ -98,7 +98,7 @@ impl Study {
             let trail = [Cut { op, fate }];
             let depth = if fate == Fate::Power(chosen) { 0 } else { DEPTH_MAX };
             let image = world.after(trail[0]);
-            self.restart(&image, &run.history, &trail, depth, &mut tally, beat)?;
+            self.restart(&image, &run, &trail, depth, &mut tally, beat)?;
         }
         Ok(tally)
     }
@@ -117,7 +117,7 @@ impl Study {
             interrupt(&image, cut.op).map_err(|what| self.failure(trail, what))?;
             image = image.after(*cut);
         }
-        self.restart(&image, &run.history, trail, DEPTH_MAX, &mut tally, &|| ())?;
+        self.restart(&image, &run, trail, DEPTH_MAX, &mut tally, &|| ())?;
         Ok(tally)
     }
 
@@ -128,7 +128,7 @@ impl Study {
         if let Some(what) = &run.broken {
             return Err(what.clone());
         }
-        match &run.first_error {
+        match run.first_error() {
             Some(what) if !world.sim.is_off() => Err(format!("failed with the power on: {what}")),
             _ => Ok((world, run)),
         }
@@ -137,7 +137,7 @@ impl Study {
     fn restart(
         &self,
         image: &World,
-        history: &History,
+        run: &Run,
         trail: &[Cut],
         depth: usize,
         tally: &mut Tally,
@@ -145,10 +145,11 @@ impl Study {
     ) -> Result<(), Failure> {
         beat();
         let spare = (depth < DEPTH_MAX).then(|| image.fork());
-        let seen = guarded(|| examine(image, history, trail)).map_err(|what| self.failure(trail, what))?;
+        let seen = guarded(|| examine(image, &run.history, trail));
+        let seen = seen.map_err(|what| self.failure(trail, format!("{what} ({})", run.story())))?;
         tally.count(trail, seen.acknowledged_only);
         match spare {
-            Some(spare) => self.cut_recovery(&spare, history, trail, seen.recovery_operations, tally, beat),
+            Some(spare) => self.cut_recovery(&spare, run, trail, seen.recovery_operations, tally, beat),
             None => Ok(()),
         }
     }
@@ -156,7 +157,7 @@ impl Study {
     fn cut_recovery(
         &self,
         image: &World,
-        history: &History,
+        run: &Run,
         trail: &[Cut],
         operations: u64,
         tally: &mut Tally,
@@ -171,7 +172,7 @@ impl Study {
             interrupt(&interrupted, op).map_err(|what| self.failure(trail, what))?;
             let fate = Fate::Power((chance >> 32) as usize % policies());
             let longer: Vec<Cut> = trail.iter().copied().chain([Cut { op, fate }]).collect();
-            self.restart(&interrupted.after(longer[depth]), history, &longer, depth, tally, beat)?;
+            self.restart(&interrupted.after(longer[depth]), run, &longer, depth, tally, beat)?;
         }
         Ok(())
     }
@@ -181,7 +182,7 @@ impl Study {
     }
 
     pub(crate) fn failure(&self, trail: &[Cut], what: String) -> Failure {
-        Failure { settings: self.settings.clone(), trail: trail.to_vec(), what }
+        Failure { settings: self.settings.clone(), trail: trail.to_vec(), fault: None, what }
     }
 }
 

@@ -53,7 +53,7 @@ fn deeds(seed: u64) -> (Run, Deeds) {
 fn a_script_is_wild_enough() {
     for seed in [1, 2] {
         let (run, deeds) = deeds(seed);
-        assert_eq!(run.first_error, None);
+        assert_eq!(run.first_error(), None);
         assert!(deeds.splits >= 20 && deeds.merges >= 5, "seed {seed}: {deeds:?}");
         assert!(deeds.evictions >= 20 && deeds.checkpoints >= 2, "seed {seed}: {deeds:?}");
         assert!(deeds.height >= 2, "seed {seed}: {deeds:?}");
@@ -83,7 +83,7 @@ fn two_runs_of_a_script_make_the_same_calls() {
     let calls = || {
         let world = World::traced(7);
         let run = player::play(&world, &Script::new(7, 60), AfterError::Stop, |_, _| {});
-        assert_eq!(run.first_error, None);
+        assert_eq!(run.first_error(), None);
         (world.calls(), world.sim.log())
     };
     let ((first, log), (second, other_log)) = (calls(), calls());
