@@ -33,6 +33,7 @@ mod swip;
 mod transfer;
 mod undo_ptr;
 
+pub mod file_header;
 pub mod fixed;
 pub mod node;
 pub mod overflow;
