@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn the_header_comes_back() {
         for size in [4096u32, 65536] {
-            let header = FileHeader { store: STORE, file: FILE, page_size: PageSize::new(size as usize).unwrap() };
+            let header =
+                FileHeader { store: STORE, file: FILE, page_size: PageSize::new(size as usize).unwrap() };
             let page = header.to_page();
             assert_eq!((&page[32..40], &page[40..56]), (&b"AETHPAGE"[..], &layout(size)[..]));
             assert_eq!((page[16], &page[56..72]), (1, &STORE.bytes()[..]));

@@ -43,9 +43,12 @@ pub mod space_map;
 mod check;
 mod op;
 
+mod page_file;
+
 pub use check::check_page;
 pub use header::PageType;
 pub use op::{Clean, PageOp};
+pub use page_file::PageFile;
 pub use page_mut::PageMut;
 pub use seal::{seal, verify};
 pub use swip::Swip;
