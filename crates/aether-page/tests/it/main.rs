@@ -8,4 +8,5 @@ mod inner;
 mod layout;
 mod leaf;
 mod ops;
+mod page_file;
 mod support;
