@@ -34,7 +34,6 @@ mod swip;
 mod transfer;
 mod undo_ptr;
 
-pub mod file_header;
 pub mod fixed;
 pub mod node;
 pub mod overflow;
@@ -44,13 +43,10 @@ pub mod space_map;
 mod check;
 mod op;
 
-mod page_file;
-
 pub use check::check_page;
 pub use file::PageFile;
 pub use header::PageType;
 pub use op::{Clean, PageOp};
-pub use page_file::PageFile;
 pub use page_mut::PageMut;
 pub use seal::{seal, verify};
 pub use swip::Swip;

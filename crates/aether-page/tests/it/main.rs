@@ -8,5 +8,4 @@ mod inner;
 mod layout;
 mod leaf;
 mod ops;
-mod page_file;
 mod support;
