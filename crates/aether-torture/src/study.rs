@@ -261,7 +261,10 @@ fn expect(image: &World, state: &Arc<State>) -> Verdict<()> {
 /// Lets a recovery run into a cut at its operation `op`.
 fn interrupt(image: &World, op: u64) -> Verdict<()> {
     image.sim.cut_power_at(image.sim.op_count() + op);
-    guarded(|| Ok(drop(open(image))))
+    guarded(|| {
+        drop(open(image));
+        Ok(())
+    })
 }
 
 pub(crate) fn open(world: &World) -> Verdict<DbEnv> {
