@@ -136,8 +136,8 @@ impl Pool {
             self.open_file(run.file)?.pages.write(run.page, run.bytes)?;
         }
         let files = self.files();
-        let touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.pages.id()));
-        touched.map(|file| file.pages.sync()).collect()
+        let mut touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.pages.id()));
+        touched.try_for_each(|file| file.pages.sync())
     }
 
     fn finish_writing(&self, index: u32) {

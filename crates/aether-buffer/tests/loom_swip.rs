@@ -1,5 +1,6 @@
 //! loom: a swip's resolution against the reuse of its frame. Run by `cargo xtask loom -p aether-buffer`.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use aether_buffer::{Frame, Resident};
 use aether_sync::word::{self, Word};

@@ -1,5 +1,7 @@
 //! The B+tree against a `BTreeMap`, with its checker after every transaction.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
 use aether_index::txn::{Durability, Txn, TxnConfig, TxnManager};

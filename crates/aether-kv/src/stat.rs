@@ -114,7 +114,7 @@ impl DbEnv {
             appended_bytes: log.appended_bytes,
             flushes: log.flushes,
             flushed_bytes: log.flushed_bytes,
-            segments: log.segments as u64,
+            segments: log.segments,
         });
         let budget = store.budget();
         let all = self.0.catalog.list(&self.0.txns.view())?;

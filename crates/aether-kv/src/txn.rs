@@ -144,7 +144,8 @@ impl Txn {
         let handle = inner.commit_with(durability)?;
         let at = handle.timestamp();
         handle.wait_as(durability)?;
-        self.after_commit(at)
+        self.after_commit(at);
+        Ok(())
     }
 
     /// Commits: visible to others on return. The handle tells when the commit is durable; with `Durability::None` that
@@ -153,16 +154,18 @@ impl Txn {
         let inner =
             self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))?;
         let handle = inner.commit_with(durability)?;
-        self.after_commit(handle.timestamp())?;
+        self.after_commit(handle.timestamp());
         Ok(CommitHandle::new(handle))
     }
 
-    fn after_commit(&mut self, at: Option<aether_types::Timestamp>) -> Result<()> {
+    /// Housekeeping that must not fail a commit that has happened: pages that are not freed now are freed after the
+    /// next open, and if the store has failed, the next call says so.
+    fn after_commit(&mut self, at: Option<aether_types::Timestamp>) {
         if let (Some(at), false) = (at, self.dropped.is_empty()) {
             let entries = self.dropped.drain(..).map(|(entry, _)| entry).collect();
             self.env.0.throw_away(at, entries);
         }
-        self.env.0.free_garbage()
+        let _ = self.env.0.free_garbage();
     }
 
     /// Undoes everything.

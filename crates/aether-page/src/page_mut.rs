@@ -143,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn writes_equal_those_to_a_slice(at in 0usize..70, bytes in proptest::collection::vec(any::<u8>(), 0..40), number in any::<u64>(), from in 0usize..70) {

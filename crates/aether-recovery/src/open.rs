@@ -194,9 +194,7 @@ fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageF
 
 /// What the log calls, once the tail is rewritten, before its first append: the control file learns of the
 /// incarnation, the ids it reserves, and that the store is not clean any more.
-fn begin_incarnation(
-    control: Arc<Mutex<ControlFile>>,
-) -> Box<dyn Fn(&Incarnation) -> Result<()> + Send + Sync> {
+fn begin_incarnation(control: Arc<Mutex<ControlFile>>) -> aether_wal::Control {
     Box::new(move |incarnation| {
         control.lock().update(|control| {
             control.incarnations.push(IncarnationEntry::from_wal(incarnation));

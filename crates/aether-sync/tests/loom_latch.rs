@@ -1,5 +1,6 @@
 //! loom: the latch's fences. Run by `cargo xtask loom -p aether-sync`.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use aether_sync::word::{self, Word};
 use aether_sync::{Arc, HybridLatch};

@@ -291,7 +291,10 @@ fn expect(image: &World, state: &Arc<State>) -> Verdict<()> {
 /// Lets a recovery run into a cut at its operation `op`.
 fn interrupt(image: &World, op: u64) -> Verdict<()> {
     image.sim.cut_power_at(image.sim.op_count() + op);
-    guarded(|| Ok(drop(image.open())))
+    guarded(|| {
+        drop(image.open());
+        Ok(())
+    })
 }
 
 /// Runs `body` and takes a panic for what it is: a failure.

@@ -155,7 +155,7 @@ impl Txn {
         if let (Durability::Async { interval }, Some(log)) = (durability, manager.store.log()) {
             log.flush_after(interval);
         }
-        manager.collect_now_and_then(&handle)?;
+        manager.collect_now_and_then(&handle);
         Ok(handle)
     }
 
@@ -193,10 +193,10 @@ impl TxnManager {
         (at, lv)
     }
 
-    fn collect_now_and_then(self: &Arc<Self>, handle: &CommitHandle) -> Result<()> {
-        match handle.at {
-            Some(at) if at.get() % COLLECT_EVERY == 0 => self.collect(),
-            _ => Ok(()),
+    /// Housekeeping that must not fail a commit that has happened: if the store has failed, the next call says so.
+    fn collect_now_and_then(self: &Arc<Self>, handle: &CommitHandle) {
+        if handle.at.is_some_and(|at| at.get() % COLLECT_EVERY == 0) {
+            let _ = self.collect();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The facade as its users meet it: homes, keyspaces, transactions, reopening, damage.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether::{Db, DbEnv, Durability, ErrorKind, KeyspaceOptions, KvStore, Options};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The pool as its users see it.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use aether_buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
 use aether_buffer::{

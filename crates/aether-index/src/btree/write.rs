@@ -99,12 +99,21 @@ impl BTree {
         self.check_key(key)?;
         let existed = self.change(txn, key, Change::Delete)?;
         if existed {
-            self.merge_if_sparse(key)?;
+            self.merge_if_sparse(key).inspect_err(|_| txn.fail())?;
         }
         Ok(existed)
     }
 
+    /// After an error that is not the caller's, the transaction is not whole any more: it can only be aborted.
     fn change(&self, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
+        let changed = self.change_row(txn, key, change);
+        if changed.is_err() {
+            txn.fail();
+        }
+        changed
+    }
+
+    fn change_row(&self, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
         let mut backoff = Backoff::new();
         loop {
             txn.begin_write()?;

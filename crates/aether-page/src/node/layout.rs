@@ -163,14 +163,13 @@ pub(crate) fn heap_offset(slot_word: u64) -> usize {
 /// The first four bytes of a key as a number that sorts like the key; padded with 0.
 #[inline(always)]
 pub fn head_of(key: &[u8]) -> u32 {
-    if let Some(head) = key.first_chunk::<4>() {
-        return u32::from_be_bytes(*head);
+    match *key {
+        [a, b, c, d, ..] => u32::from_be_bytes([a, b, c, d]),
+        [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+        [a, b] => u32::from_be_bytes([a, b, 0, 0]),
+        [a] => u32::from_be_bytes([a, 0, 0, 0]),
+        [] => 0,
     }
-    let mut head = [0; 4];
-    for (to, from) in head.iter_mut().zip(key) {
-        *to = *from;
-    }
-    u32::from_be_bytes(head)
 }
 
 /// Rounded up to whole words.

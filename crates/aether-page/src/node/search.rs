@@ -4,7 +4,7 @@
 //! words finds the first that is not smaller; only if that head is equal is the heap touched.
 
 use super::Node;
-use super::layout::{HINTS, HINTS_AT, Slot, head_of, hint_position};
+use super::layout::{HINTS, HINTS_AT, Slot, head_of};
 use aether_sync::word::{Word, load};
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
@@ -48,10 +48,10 @@ impl Node<'_> {
         if !self.has_hints() {
             return lower_bound(self.slots, head);
         }
-        let count = self.count();
-        let below = self.hints_below(head);
-        let low = if below == 0 { 0 } else { hint_position(below - 1, count) + 1 };
-        let high = if below == HINTS { count } else { hint_position(below, count) };
+        let (count, below) = (self.count(), self.hints_below(head));
+        // After the last hint below, no further than to the next: the window's size does not depend on the key.
+        let low = (below * count / (HINTS + 1) + usize::from(below > 0)).min(count);
+        let high = (low + count / (HINTS + 1) + 1).min(count);
         low + self.slots.get(low..high).map_or(0, |slots| lower_bound(slots, head))
     }
 
@@ -66,21 +66,40 @@ impl Node<'_> {
         below
     }
 
-    /// Several keys share the head: the slots before `from` are smaller than the key.
+    /// Several keys share the head: the slots before `from` are smaller than the key. The next 16 bytes decide
+    /// nearly always; they are compared as one number, without branches.
     fn search_same_head(&self, from: usize, head: u32, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (from, self.count());
-        if low < high && self.slot(low).head() != head {
+        let (mut low, mut size) = (from, self.count() - from.min(self.count()));
+        if size == 0 || self.slot(low).head() != head {
             return Err(low);
         }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.compare_slot(self.slot(middle), head, key) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Ok(middle),
-                Ordering::Greater => high = middle,
-            }
+        let tail = padded_tail(key);
+        while size > 0 {
+            let half = size / 2;
+            let less = self.is_slot_below(self.slot(low + half), head, tail, key);
+            low = select_unpredictable(less, low + half + 1, low);
+            size = select_unpredictable(less, size - half - 1, half);
         }
-        Err(low)
+        let found = low < self.count() && self.compare_slot(self.slot(low), head, key).is_eq();
+        if found { Ok(low) } else { Err(low) }
+    }
+
+    #[inline]
+    fn is_slot_below(&self, slot: Slot, head: u32, tail: u128, key: &[u8]) -> bool {
+        let stored = self.stored_tail(slot);
+        if slot.head() == head && stored == tail {
+            return self.compare_tail(slot, key).is_lt();
+        }
+        slot.head() < head || slot.head() == head && stored < tail
+    }
+
+    /// The 16 bytes after the head, padded with 0.
+    #[inline]
+    fn stored_tail(&self, slot: Slot) -> u128 {
+        let (offset, len) = (self.key_offset(slot) + 4, slot.key_len().saturating_sub(4).min(16) as u32);
+        let high = u128::from(self.view.u64_at(offset).swap_bytes());
+        let low = u128::from(self.view.u64_at(offset + 8).swap_bytes());
+        (high << 64 | low) & u128::MAX.checked_shl(128 - 8 * len).unwrap_or(0)
     }
 
     /// Compares the stored key of a slot with `key`, whose head is `head`.
@@ -99,6 +118,15 @@ impl Node<'_> {
             _ => len.cmp(&key.len()),
         }
     }
+}
+
+/// The 16 bytes of a key after its head, padded with 0.
+fn padded_tail(key: &[u8]) -> u128 {
+    let mut padded = [0; 16];
+    let tail = key.get(4..).unwrap_or_default();
+    let len = tail.len().min(16);
+    padded[..len].copy_from_slice(&tail[..len]);
+    u128::from_be_bytes(padded)
 }
 
 /// The first slot whose head is not below `head`, without branches that depend on the keys.

@@ -25,6 +25,9 @@ fn read_node(page: &TestPage, key: &[u8]) {
     }
     let _ = (node.in_fences(key), node.lower(), node.upper(), node.tree(), node.fill_percent());
     let _ = (node.fits_insert(10, 10, true), node.live_count(), node.free_bytes());
+    if cfg!(miri) {
+        return; // long copies, and the tests of sound nodes walk the same code
+    }
     for ascending in [false, true] {
         if let Some(plan) = node.split_point(key, ascending) {
             let _ = node.right_half(&plan).size_bytes();
