@@ -208,11 +208,16 @@ impl Player<'_> {
             let begun = Calls::begin(env, &no_rows());
             side = self.note(begun).map(|calls| SideTxn { calls, ops: Vec::new() });
         }
-        let Some(mut side) = side else { return };
+        let Some(mut side) = side else {
+            self.off_script = true;
+            return;
+        };
         let made = ops.iter().try_for_each(|op| side.calls.make(op));
         if self.note(made).is_some() {
             side.ops.extend(ops.iter().cloned());
             self.side = Some(side);
+        } else {
+            self.off_script = true;
         }
     }
 
