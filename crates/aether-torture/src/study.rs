@@ -31,6 +31,8 @@ pub struct Settings {
     pub shape: u64,
     /// A bug to plant.
     pub mutant: Option<Mutant>,
+    /// The first operation to cut.
+    pub first: u64,
     /// Every so many operations one is cut; 1: each.
     pub stride: u64,
     /// Cuts inside the recovery that follows one policy of each cut.
@@ -40,7 +42,7 @@ pub struct Settings {
 impl Settings {
     /// Every operation of the script of 60 transactions.
     pub fn full(seed: u64) -> Self {
-        Self { seed, transactions: 60, shape: 0, mutant: None, stride: 1, recovery_cuts: 3 }
+        Self { seed, transactions: 60, shape: 0, mutant: None, first: 0, stride: 1, recovery_cuts: 3 }
     }
 }
 
