@@ -87,6 +87,7 @@ impl BTree {
         let stream = txn.begin_write()?.stream();
         let (root, plan) = {
             let mut mtr = manager.store().mtr(stream, mtr_bytes(manager.store()))?;
+            txn.latch_undo(&mut mtr)?;
             let page = mtr.allocate()?;
             let root = mtr.page_no(page);
             mtr.op(page, PageOp::NodeInit(NodeImage::leaf(id, None, None)))?;

@@ -226,15 +226,22 @@ fn a_large_value_streams_in_and_out() {
 #[test]
 fn the_first_updater_wins_and_the_second_is_told() {
     let tree = tree(64, PageSize::MIN);
-    let (mut first, mut second) = (tree.manager().begin(), tree.manager().begin());
+    let conflict = |txn: &mut Txn| {
+        let error = tree.put(txn, b"key", b"2").unwrap_err();
+        assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
+        assert_eq!(error.place().key.as_deref(), Some(&b"key"[..]));
+        let error = tree.put(txn, b"other", b"2").unwrap_err();
+        assert_eq!(error.kind(), aether_types::ErrorKind::TxnOver, "it can only be aborted");
+    };
+    let mut first = tree.manager().begin();
+    let (mut second, mut third) = (tree.manager().begin(), tree.manager().begin());
     tree.put(&mut first, b"key", b"1").unwrap();
-    let error = tree.put(&mut second, b"key", b"2").unwrap_err();
-    assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
+    conflict(&mut second);
     first.commit().unwrap();
-    let error = tree.put(&mut second, b"key", b"2").unwrap_err();
-    assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
-    tree.put(&mut second, b"other", b"2").unwrap();
-    second.commit().unwrap();
+    conflict(&mut third);
+    let mut fourth = tree.manager().begin();
+    tree.put(&mut fourth, b"key", b"3").unwrap();
+    fourth.commit().unwrap();
 }
 
 #[test]

@@ -158,6 +158,14 @@ impl<'s, 'o> Mtr<'s, 'o> {
         self.txn = Some((txn, head));
     }
 
+    /// Lets the page latched last go, if nothing was named for it.
+    pub(crate) fn forget_last(&mut self, slot: PageSlot) {
+        let is_last = slot.0 + 1 == self.members.len();
+        if is_last && self.named(slot).next().is_none() {
+            self.members.pop();
+        }
+    }
+
     /// Gives the page a new latch version on release, though no operation changes it.
     pub(crate) fn outdate(&mut self, slot: PageSlot) {
         let _ = self.members[slot.0].guard.page_mut();

@@ -86,7 +86,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
         } else {
             space_map::find_free(view, taken, count as usize)
         };
-        let Some(index) = index else { return Ok(None) };
+        let Some(index) = index else {
+            // Map pages are waited for in rising order only; one that is full is let go.
+            self.forget_last(slot);
+            return Ok(None);
+        };
         let state = if count == 1 { PageState::Used } else { PageState::ExtentFirst };
         let set = |first, count, state| PageOp::MapSet { first, count, state, psn_floor: Psn::new(0) };
         self.op(slot, set(index, 1, state))?;
@@ -147,7 +151,8 @@ impl<'s, 'o> Mtr<'s, 'o> {
         self.free_run(page, 1, psn)
     }
 
-    /// Frees `count` consecutive pages, none of which has a sequence number above `psn`.
+    /// Frees `count` consecutive pages, none of which has a sequence number above `psn`. A group that frees several runs
+    /// does so in rising order of pages: map pages are latched in that order.
     pub fn free_run(&mut self, first: PageNo, count: u64, psn: Psn) -> Result<()> {
         let store = self.store();
         let covered = space_map::entries_per_page(store.page_size()) as u64;

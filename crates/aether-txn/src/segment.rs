@@ -211,6 +211,9 @@ impl Segment {
     }
 
     fn free_pages(&self, store: &Store, pages: &[PageNo], rest: Option<PageNo>) -> Result<()> {
+        // The pages are this segment's alone; their map pages are latched in rising order.
+        let mut pages = pages.to_vec();
+        pages.sort_unstable();
         let mut mtr = store.mtr(self.stream, MTR_BYTES)?;
         let slots = pages
             .iter()

@@ -155,6 +155,12 @@ impl Txn {
         backoff.wait();
     }
 
+    /// Latches the page that the next undo record goes to, or that will lead to it. For a group that allocates pages
+    /// before it knows what to log: map pages are latched last.
+    pub fn latch_undo<'s>(&self, mtr: &mut Mtr<'s, '_>) -> Result<()> {
+        self.writer().segment.latch_link(mtr).map(|_| ())
+    }
+
     /// Adds the undo record of a change to the change's own mini-transaction, and makes that part of this
     /// transaction. Latches the segment's last page; call after the tree's pages are latched.
     pub fn log_undo<'s, 'o>(&'o self, mtr: &mut Mtr<'s, 'o>, record: &UndoRecord<'_>) -> Result<UndoPlan> {
@@ -196,14 +202,18 @@ impl Txn {
 
 /// Plans a record at the end of an undo page, if it fits there.
 fn append<'s, 'o>(mtr: &mut Mtr<'s, 'o>, page: PageNo, bytes: &[u8]) -> Result<Option<UndoPlan>> {
-    let store = mtr.store();
-    let guard = store.pool().exclusive(PAGES_FILE, aether_page::Swip::new(page))?;
-    let records = Slotted::new(guard.view());
+    let slot = match mtr.find(PAGES_FILE, page) {
+        Some(slot) => slot,
+        None => {
+            let store = mtr.store();
+            mtr.add(store.pool().exclusive(PAGES_FILE, aether_page::Swip::new(page))?)
+        }
+    };
+    let records = Slotted::new(mtr.view(slot));
     let at = records.count();
     if !records.fits_insert(at, bytes.len()) {
         return Ok(None);
     }
-    let slot = mtr.add(guard);
     mtr.op(slot, PageOp::SlotInsert { slot: at, bytes: Cow::Owned(bytes.to_vec()) })?;
     Ok(Some(UndoPlan { pointer: UndoPtr::new(page, at as u16), page, is_new_page: false }))
 }

@@ -1,12 +1,12 @@
 //! The events of `work`: one JSON line each, by one write to standard output.
 
 use crate::exit::{Failure, Outcome};
+use aether_sync::{Mutex, Rank};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
 
 /// A put, or a delete where the value is none.
 pub(super) type KeyWrite = (String, Option<String>);
@@ -22,6 +22,9 @@ pub(super) enum End {
     Unknown,
 }
 
+/// Taken last of all.
+const OUTPUT: Rank = Rank::new(990, "the output of torture work");
+
 /// Standard output, unbuffered, shared by the clients.
 pub(super) struct Events(Mutex<File>);
 
@@ -29,7 +32,7 @@ impl Events {
     /// Events to standard output.
     pub(super) fn new() -> Outcome<Self> {
         let out = io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
-        Ok(Self(Mutex::new(File::from(out))))
+        Ok(Self(Mutex::new(OUTPUT, File::from(out))))
     }
 
     /// Tells that `client` is about to commit transaction `number`. Blocks on the reader.
@@ -54,7 +57,7 @@ impl Events {
     }
 
     fn write(&self, line: &str) -> Outcome<()> {
-        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.0.lock();
         // A write to a pipe or file takes the whole line unless a signal cuts it; then the rest follows.
         out.write_all(line.as_bytes()).map_err(|error| Failure::output(&error))
     }

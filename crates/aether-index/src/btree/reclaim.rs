@@ -58,7 +58,9 @@ pub(crate) fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
 fn free_stub(store: &Store, mtr: &mut Mtr<'_, '_>, stub: &[u8]) -> Result<()> {
     let stub = Stub::decode(stub)?;
     let floor = highest_psn(store, &stub, Psn::new(0))?;
-    stub.extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))
+    let mut extents = stub.extents;
+    extents.sort_unstable();
+    extents.into_iter().try_for_each(|(first, pages)| mtr.free_run(first, pages, floor))
 }
 
 impl BTree {
@@ -93,7 +95,9 @@ impl BTree {
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let node = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(node, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        children.iter().zip(psns).try_for_each(|(child, psn)| mtr.free_run(*child, 1, psn))?;
+        let mut freed: Vec<_> = children.into_iter().zip(psns).collect();
+        freed.sort_unstable();
+        freed.into_iter().try_for_each(|(child, psn)| mtr.free_run(child, 1, psn))?;
         mtr.commit();
         Ok(())
     }
@@ -112,7 +116,14 @@ impl BTree {
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let leaf = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(leaf, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        stubs.iter().try_for_each(|stub| free_stub(self.store(), &mut mtr, stub))?;
+        let mut extents = Vec::new();
+        for stub in &stubs {
+            let stub = Stub::decode(stub)?;
+            let floor = highest_psn(self.store(), &stub, Psn::new(0))?;
+            extents.extend(stub.extents.iter().map(|(first, pages)| (*first, *pages, floor)));
+        }
+        extents.sort_unstable();
+        extents.into_iter().try_for_each(|(first, pages, floor)| mtr.free_run(first, pages, floor))?;
         mtr.commit();
         Ok(())
     }

@@ -68,6 +68,7 @@ impl BTree {
         let stream = txn.begin_write()?.stream();
         let (place, plan) = {
             let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
+            txn.latch_undo(&mut mtr)?;
             let (first, floor) = mtr.allocate_run(pages)?;
             let mut stub = Vec::new();
             Stub { len: 0, checksum: floor.get(), extents: vec![(first, pages)] }.encode(&mut stub);

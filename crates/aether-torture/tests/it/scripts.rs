@@ -23,7 +23,7 @@ impl Deeds {
     /// Leaves come by splits and go by merges; what happens within one step may cancel out, so these are bounds
     /// from below.
     fn see(&mut self, env: &DbEnv) {
-        let stat: Stat = env.stat().expect("the power is on");
+        let stat: Stat = env.stat().expect("a sound store has numbers");
         let leaf_pages: Vec<u64> = SPACES.into_iter().map(|name| leaves(&stat, name)).collect();
         for (before, now) in self.leaf_pages.iter().zip(&leaf_pages) {
             self.splits += now.saturating_sub(*before);
