@@ -76,7 +76,8 @@ impl Board {
         if late || self.is_enough() {
             return None;
         }
-        let op = self.next.fetch_add(1, SeqCst) * self.study.settings().stride;
+        let settings = self.study.settings();
+        let op = settings.first + self.next.fetch_add(1, SeqCst) * settings.stride;
         (op < self.study.operations()).then_some(op)
     }
 

@@ -12,7 +12,7 @@ usage: aether-torture crash   [--seed S] [--states N]   cut the power at every o
        aether-torture crash   --seed S --at OP:POLICY.. repeat one state
        aether-torture faults  [--seed S] [--nth N]      let every operation fail, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
-options: --transactions N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
+options: --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +72,8 @@ impl Request {
         match option {
             "--seed" => self.settings.seed = number(option, &value)?,
             "--transactions" => self.settings.transactions = number(option, &value)?,
+            "--shape" => self.settings.shape = number(option, &value)?,
+            "--first" => self.settings.first = number(option, &value)?,
             "--stride" => self.settings.stride = number::<u64>(option, &value)?.max(1),
             "--states" => self.limits.states = number(option, &value)?,
             "--threads" => self.limits.threads = number(option, &value)?,

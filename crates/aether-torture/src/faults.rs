@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::oracle::{self, Verdict};
 use crate::player::{self, AfterError, Run};
 use crate::report::{Failure, Tally};
-use crate::study::{Study, guarded, open};
+use crate::study::{Study, guarded};
 use crate::world::{Cut, Fate, World};
 use aether_sim::{Errno, Fault, OpKind};
 
@@ -57,7 +57,7 @@ fn failure(study: &Study, fault: &Fault, nth: Option<u64>, what: &str) -> Failur
 }
 
 fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
-    let world = World::new(study.settings().seed, study.settings().mutant);
+    let world = study.world();
     world.sim.inject(fault.clone());
     let run = player::play(&world, study.script(), AfterError::GoOn, |_, _| {});
     tally.faults += 1;
@@ -67,8 +67,9 @@ fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
     if run.errors.is_empty() {
         return Ok(());
     }
-    for fate in [Fate::Kill, Fate::Power(0)] {
-        restart(&world, fate, &run).map_err(|what| format!("then {fate:?}: {what}"))?;
+    let abandoned = run.abandoned.as_ref().unwrap_or(&world);
+    for (left, fate) in [(&world, Fate::Kill), (&world, Fate::Power(0)), (abandoned, Fate::Power(0))] {
+        restart(left, fate, &run).map_err(|what| format!("then {fate:?}: {what}"))?;
         tally.count(&[Cut { op: 0, fate }], false);
     }
     Ok(())
@@ -77,9 +78,9 @@ fn endure(study: &Study, fault: &Fault, tally: &mut Tally) -> Verdict<()> {
 fn restart(world: &World, fate: Fate, run: &Run) -> Verdict<()> {
     let image = world.after(Cut { op: 0, fate });
     // Whether the store opens while the cause lasts is its own affair; it must not do damage.
-    let _ = open(&image);
+    let _ = image.open();
     image.sim.heal();
     let history: &History = &run.history;
-    let judged = open(&image).and_then(|env| oracle::judge(&env, history));
+    let judged = image.open().and_then(|env| oracle::judge(&env, history));
     judged.map(drop).map_err(|what| format!("{what} ({})", run.story()))
 }

@@ -42,6 +42,11 @@ impl History {
         self.acknowledged = self.states.len() - 1;
     }
 
+    /// A reader has seen state `k` without a reservation: no crash may undo it (T3).
+    pub fn witness(&mut self, k: usize) {
+        self.acknowledged = self.acknowledged.max(k);
+    }
+
     /// The newest commit has an unknown outcome.
     pub fn doubt(&mut self) {
         self.in_doubt = true;

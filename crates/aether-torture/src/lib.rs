@@ -11,8 +11,10 @@
 
 #![forbid(unsafe_code)]
 
+mod calls;
 pub mod campaign;
 pub mod faults;
+mod held;
 pub mod history;
 pub mod model;
 pub mod mutant;

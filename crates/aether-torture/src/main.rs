@@ -115,7 +115,7 @@ fn torture(request: &Request, minutes: f64) -> Report {
 /// Another size of script with every seed.
 fn varied(seed: u64) -> Settings {
     let transactions = Rng::new(seed).between(20, 120);
-    Settings { transactions, ..Settings::full(seed) }
+    Settings { transactions, shape: seed, ..Settings::full(seed) }
 }
 
 fn crash_visit() -> Arc<Visit> {

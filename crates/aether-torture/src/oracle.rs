@@ -13,17 +13,32 @@ pub type Verdict<T> = Result<T, String>;
 /// If the ways of reading differ, an error is reported, or `verify` finds a problem.
 pub fn read(env: &DbEnv) -> Verdict<State> {
     let snapshot = env.snapshot().map_err(failed("snapshot"))?;
-    let mut state = State::default();
-    for name in env.keyspaces().map_err(failed("keyspaces"))? {
-        let space = env.keyspace(&name).map_err(failed("keyspace"))?;
-        let rows = read_rows(&snapshot, &space).map_err(|what| format!("keyspace {name}: {what}"))?;
-        if name != "default" || !rows.is_empty() {
-            state.spaces.insert(name, rows);
-        }
-    }
+    let state = read_spaces(&snapshot, &spaces(env)?)?;
     drop(snapshot);
     verify(env)?;
     Ok(state)
+}
+
+/// Reads keyspaces as `snapshot` shows them.
+///
+/// # Errors
+/// If the ways of reading differ, or an error is reported.
+pub fn read_spaces(snapshot: &Snapshot, spaces: &[(String, Keyspace)]) -> Verdict<State> {
+    let mut state = State::default();
+    for (name, space) in spaces {
+        let rows = read_rows(snapshot, space).map_err(|what| format!("keyspace {name}: {what}"))?;
+        if name != "default" || !rows.is_empty() {
+            state.spaces.insert(name.clone(), rows);
+        }
+    }
+    Ok(state)
+}
+
+/// Every keyspace that exists now.
+pub(crate) fn spaces(env: &DbEnv) -> Verdict<Vec<(String, Keyspace)>> {
+    let names = env.keyspaces().map_err(failed("keyspaces"))?.into_iter();
+    let open = |name: String| env.keyspace(&name).map(|space| (name, space));
+    names.map(open).collect::<Result<_, _>>().map_err(failed("keyspace"))
 }
 
 /// The number of the permitted state that the store is in.

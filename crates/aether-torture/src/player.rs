@@ -1,17 +1,15 @@
 //! Plays a script on a store and keeps the history of what was requested and what was acknowledged.
 
+use crate::calls::{Calls, WRONG_ANSWER};
+use crate::held::Held;
 use crate::history::History;
-use crate::model::{Draft, Op, State};
+use crate::model::{Op, Rows, State};
 use crate::oracle::{self, Verdict, failed};
-use crate::script::{End, Script, Step, TxnScript};
-use crate::shape;
+use crate::script::{End, SPACES, Script, Side, Step, TxnScript};
 use crate::world::World;
-use aether_kv::{DbEnv, Durability, ErrorKind, Keyspace, KeyspaceOptions, Savepoint, Txn};
+use aether_kv::{DbEnv, Durability, ErrorKind, Txn};
 use aether_sync::Arc;
-use std::collections::BTreeMap;
-
-/// How a broken promise begins, against an error that a call may return.
-const WRONG_ANSWER: &str = "wrong answer";
+use std::time::Duration;
 
 /// What to do after a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub struct Run {
     pub errors: Vec<String>,
     /// A promise that the running store broke.
     pub broken: Option<String>,
+    /// The machine as the process left it at the end of a run with errors, before it let go of the store.
+    pub abandoned: Option<World>,
 }
 
 impl Run {
@@ -53,7 +53,8 @@ pub fn play(
     after_error: AfterError,
     mut watch: impl FnMut(&Step, &DbEnv),
 ) -> Run {
-    let mut player = Player { world, run: Run::default(), step: 0, off_script: false };
+    let mut player =
+        Player { world, run: Run::default(), step: 0, off_script: false, side: None, held: None };
     let mut env = player.open();
     for step in &script.steps {
         let Some(open) = env.take() else { break };
@@ -66,27 +67,21 @@ pub fn play(
             break;
         }
     }
-    if let (Some(open), None) = (env, player.run.first_error()) {
-        player.close(open);
+    match env {
+        Some(open) if player.run.errors.is_empty() => player.close(open),
+        Some(open) if after_error == AfterError::GoOn => player.farewell(&open),
+        _ => {}
     }
     player.run
 }
 
 /// Commits one transaction of these calls on a store that is in `state`.
 pub(crate) fn commit(world: &World, env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<()> {
-    let txn = make_calls(env, state, ops)?;
+    let txn = Calls::all(env, state, ops)?;
     world.set_committing(true);
     let outcome = txn.commit().map_err(failed("commit"));
     world.set_committing(false);
     outcome
-}
-
-fn make_calls(env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<Txn> {
-    let txn = env.begin().map_err(failed("begin"))?;
-    let draft = Draft::new(state.clone());
-    let mut calls = Calls { env, txn, draft, spaces: BTreeMap::new(), savepoints: Vec::new() };
-    ops.iter().try_for_each(|op| calls.make(op))?;
-    Ok(calls.txn)
 }
 
 struct Player<'w> {
@@ -96,6 +91,14 @@ struct Player<'w> {
     step: usize,
     /// A transaction of the script did not happen, so the states in the script hold no longer.
     off_script: bool,
+    side: Option<SideTxn>,
+    held: Option<Held>,
+}
+
+/// The transaction that is open beside the others.
+struct SideTxn {
+    calls: Calls,
+    ops: Vec<Op>,
 }
 
 impl Player<'_> {
@@ -104,12 +107,22 @@ impl Player<'_> {
     }
 
     fn open(&mut self) -> Option<DbEnv> {
-        let opened =
-            DbEnv::open_in(self.world.env(), shape::home(), shape::options()).map_err(failed("open"));
+        let opened = self.world.open();
         self.note(opened)
     }
 
+    /// A store that has failed may refuse to be read, but what it shows must be true (R2).
+    fn farewell(&mut self, env: &DbEnv) {
+        self.run.abandoned = Some(self.world.fork());
+        let taken = Held::take(env, &self.run.history);
+        if let Some((_, k)) = self.note(taken) {
+            self.run.history.witness(k);
+        }
+    }
+
     fn close(&mut self, env: DbEnv) {
+        self.side = None;
+        self.release();
         let closed = env.close().map_err(failed("close"));
         self.note(closed);
     }
@@ -130,6 +143,11 @@ impl Player<'_> {
     fn step(&mut self, env: DbEnv, step: &Step) -> Option<DbEnv> {
         match step {
             Step::Txn(txn) => self.transaction(&env, txn),
+            Step::Side(Side::Calls(ops)) => self.side_calls(&env, ops),
+            Step::Side(Side::Commit(after)) => self.side_commit(after),
+            Step::Side(Side::Abort) => self.side_abort(),
+            Step::Hold => self.hold(&env),
+            Step::Release => self.release(),
             Step::Checkpoint => {
                 let done = env.checkpoint().map_err(failed("checkpoint"));
                 self.note(done);
@@ -158,7 +176,7 @@ impl Player<'_> {
     }
 
     fn transaction(&mut self, env: &DbEnv, script: &TxnScript) {
-        let made = make_calls(env, self.run.history.newest(), &script.ops);
+        let made = Calls::all(env, self.run.history.newest(), &script.ops);
         match self.note(made) {
             Some(txn) => self.end(txn, script),
             None => self.off_script |= script.end != End::Abort,
@@ -171,16 +189,70 @@ impl Player<'_> {
             self.note(aborted);
             return;
         }
-        let before = self.run.history.newest();
-        let after = if self.off_script { Arc::new(before.after(&script.ops)) } else { script.after.clone() };
-        self.run.history.request(after);
+        self.request(&script.ops, &script.after);
         self.world.set_committing(true);
-        let outcome = match script.end {
-            End::Weak => txn.commit_with(Durability::None).map(drop),
-            End::Commit | End::Abort => txn.commit(),
-        };
+        let outcome = commit_as(txn, script.end);
         self.world.set_committing(false);
         self.settle(script.end, outcome);
+    }
+
+    fn request(&mut self, ops: &[Op], after: &Arc<State>) {
+        let before = self.run.history.newest();
+        let after = if self.off_script { Arc::new(before.after(ops)) } else { after.clone() };
+        self.run.history.request(after);
+    }
+
+    fn side_calls(&mut self, env: &DbEnv, ops: &[Op]) {
+        let mut side = self.side.take();
+        if side.is_none() {
+            let begun = Calls::begin(env, &no_rows());
+            side = self.note(begun).map(|calls| SideTxn { calls, ops: Vec::new() });
+        }
+        let Some(mut side) = side else {
+            self.off_script = true;
+            return;
+        };
+        let made = ops.iter().try_for_each(|op| side.calls.make(op));
+        if self.note(made).is_some() {
+            side.ops.extend(ops.iter().cloned());
+            self.side = Some(side);
+        } else {
+            self.off_script = true;
+        }
+    }
+
+    fn side_commit(&mut self, after: &Arc<State>) {
+        let Some(side) = self.side.take() else {
+            self.off_script = true;
+            return;
+        };
+        self.request(&side.ops, after);
+        self.world.set_committing(true);
+        let outcome = side.calls.into_txn().commit();
+        self.world.set_committing(false);
+        self.settle(End::Commit, outcome);
+    }
+
+    fn side_abort(&mut self) {
+        let Some(side) = self.side.take() else { return };
+        let aborted = side.calls.into_txn().abort().map_err(failed("abort"));
+        self.note(aborted);
+    }
+
+    /// What a snapshot shows, no crash may undo (T3).
+    fn hold(&mut self, env: &DbEnv) {
+        let taken = Held::take(env, &self.run.history);
+        if let Some((held, k)) = self.note(taken) {
+            self.run.history.witness(k);
+            self.held = Some(held);
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            let read = held.read_again();
+            self.note(read);
+        }
     }
 
     fn settle(&mut self, end: End, outcome: aether_kv::Result<()>) {
@@ -188,7 +260,7 @@ impl Player<'_> {
             Ok(()) if self.run.history.is_in_doubt() => {
                 self.run.broken = Some("a commit succeeded after another one's outcome was in doubt".into());
             }
-            Ok(()) if end == End::Commit => self.run.history.acknowledge(),
+            Ok(()) if matches!(end, End::Commit | End::Group) => self.run.history.acknowledge(),
             Ok(()) => {}
             Err(error) => {
                 self.refused(error.kind());
@@ -207,67 +279,16 @@ impl Player<'_> {
     }
 }
 
-struct Calls<'e> {
-    env: &'e DbEnv,
-    txn: Txn,
-    draft: Draft,
-    spaces: BTreeMap<&'static str, Keyspace>,
-    savepoints: Vec<Savepoint>,
+fn commit_as(txn: Txn, end: End) -> aether_kv::Result<()> {
+    match end {
+        End::Weak => txn.commit_with(Durability::None).map(drop),
+        End::Async => txn.commit_with(Durability::Async { interval: Duration::from_secs(1) }).map(drop),
+        End::Group => txn.commit_with(Durability::Group { max_wait: Duration::ZERO })?.wait(),
+        End::Commit | End::Abort => txn.commit(),
+    }
 }
 
-impl Calls<'_> {
-    fn make(&mut self, op: &Op) -> Verdict<()> {
-        match op {
-            Op::Create(name) => self.create(name)?,
-            Op::Drop(name) => self.env.drop_keyspace(&mut self.txn, name).map_err(failed("drop_keyspace"))?,
-            Op::Put(name, key, value) => {
-                let space = self.space(name)?;
-                self.txn.put(&space, key, value).map_err(failed("put"))?;
-                self.read_own_write(&space, key, Some(value))?;
-            }
-            Op::Delete(name, key) => self.delete(name, key)?,
-            Op::Savepoint => self.savepoints.push(self.txn.savepoint()),
-            Op::Rollback => self.roll_back()?,
-        }
-        self.draft.apply(op);
-        Ok(())
-    }
-
-    fn create(&mut self, name: &'static str) -> Verdict<()> {
-        let created = self.env.create_keyspace(&mut self.txn, name, KeyspaceOptions::default());
-        self.spaces.insert(name, created.map_err(failed("create_keyspace"))?);
-        Ok(())
-    }
-
-    fn space(&mut self, name: &'static str) -> Verdict<Keyspace> {
-        if let Some(space) = self.spaces.get(name) {
-            return Ok(space.clone());
-        }
-        let space = self.env.keyspace(name).map_err(failed("keyspace"))?;
-        self.spaces.insert(name, space.clone());
-        Ok(space)
-    }
-
-    fn delete(&mut self, name: &'static str, key: &[u8]) -> Verdict<()> {
-        let space = self.space(name)?;
-        let expected = self.draft.state.get(name, key).is_some();
-        let existed = self.txn.delete(&space, key).map_err(failed("delete"))?;
-        if existed != expected {
-            return Err(format!("{WRONG_ANSWER}: delete returned {existed}, expected {expected}"));
-        }
-        self.read_own_write(&space, key, None)
-    }
-
-    fn roll_back(&mut self) -> Verdict<()> {
-        let Some(savepoint) = self.savepoints.pop() else { return Ok(()) };
-        self.txn.rollback_to(&savepoint).map_err(failed("rollback_to"))
-    }
-
-    fn read_own_write(&self, space: &Keyspace, key: &[u8], value: Option<&[u8]>) -> Verdict<()> {
-        let got = self.txn.get(space, key).map_err(failed("get"))?;
-        if got.as_deref() == value {
-            return Ok(());
-        }
-        Err(format!("{WRONG_ANSWER}: a transaction does not read its own write"))
-    }
+/// The side transaction has keys of its own: of those there are none before it begins.
+fn no_rows() -> State {
+    State { spaces: SPACES.into_iter().map(|name| (name.to_owned(), Rows::new())).collect() }
 }

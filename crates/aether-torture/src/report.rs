@@ -10,8 +10,10 @@ use std::fmt;
 pub struct Tally {
     /// Operations of scripts at which the power was cut or the process killed.
     pub cuts: u64,
-    /// States restarted and judged, all kinds together.
+    /// Distinct states restarted and judged, all kinds together.
     pub states: u64,
+    /// States met again and not judged again.
+    pub repeated: u64,
     /// Of those: after the death of the process alone.
     pub kills: u64,
     /// Of those: after a cut during recovery.
@@ -38,6 +40,7 @@ impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.cuts += other.cuts;
         self.states += other.states;
+        self.repeated += other.repeated;
         self.kills += other.kills;
         self.in_recovery += other.in_recovery;
         self.two_deep += other.two_deep;
@@ -62,11 +65,14 @@ pub struct Failure {
 impl Failure {
     /// The command that repeats it.
     pub fn replay(&self) -> String {
-        let Settings { seed, transactions, mutant, .. } = &self.settings;
+        let Settings { seed, transactions, shape, mutant, .. } = &self.settings;
         let test = if self.fault.is_some() { "faults" } else { "crash" };
         let mut command = format!("aether-torture {test} --seed {seed} --transactions {transactions}");
         if let Some(nth) = self.fault {
             command += &format!(" --nth {nth}");
+        }
+        if *shape != 0 {
+            command += &format!(" --shape {shape}");
         }
         if let Some(mutant) = mutant {
             command += &format!(" --mutant {}", mutant.name());
@@ -132,6 +138,7 @@ impl Report {
             "seeds": self.seeds,
             "cuts": tally.cuts,
             "states": tally.states,
+            "repeated": tally.repeated,
             "kills": tally.kills,
             "in_recovery": tally.in_recovery,
             "two_deep": tally.two_deep,
@@ -145,11 +152,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { cuts, states, kills, in_recovery, two_deep, faults, .. } = self.tally;
+        let Tally { cuts, states, repeated, kills, in_recovery, two_deep, faults, .. } = self.tally;
         self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         write!(
             f,
-            "{states} states of {} scripts in {:.1} s: {cuts} cuts, {kills} kills, {in_recovery} cut in recovery, \
+            "{states} distinct states of {} scripts in {:.1} s: {cuts} cuts, {repeated} states met again, {kills} kills, {in_recovery} cut in recovery, \
              {two_deep} of them twice; {faults} runs with faults; {} failures",
             self.seeds,
             self.seconds,

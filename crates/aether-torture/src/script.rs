@@ -20,6 +20,10 @@ pub const PASSING: &str = "passing";
 pub enum End {
     /// Commits, and is durable when that returns.
     Commit,
+    /// Commits with `Durability::Group` and waits for its handle.
+    Group,
+    /// Commits with `Durability::Async` and does not wait.
+    Async,
     /// Commits with `Durability::None`.
     Weak,
     /// Aborts.
@@ -37,11 +41,28 @@ pub struct TxnScript {
     pub after: Arc<State>,
 }
 
+/// A part of the transaction that is open beside all others.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// It makes calls, on keys of its own; the first ones begin it.
+    Calls(Vec<Op>),
+    /// It commits; the state after it, if everything before went as the script has it.
+    Commit(Arc<State>),
+    /// It aborts.
+    Abort,
+}
+
 /// One step of a script.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A transaction.
     Txn(TxnScript),
+    /// A part of the side transaction.
+    Side(Side),
+    /// A snapshot is taken and held.
+    Hold,
+    /// The held snapshot is read once more and let go.
+    Release,
     /// A checkpoint by request.
     Checkpoint,
     /// The store is closed and opened again.
@@ -70,7 +91,7 @@ impl Script {
     pub fn transactions(&self) -> impl Iterator<Item = &TxnScript> {
         self.steps.iter().filter_map(|step| match step {
             Step::Txn(txn) => Some(txn),
-            Step::Checkpoint | Step::Reopen => None,
+            _ => None,
         })
     }
 }
@@ -79,11 +100,19 @@ struct Writer {
     rng: Rng,
     state: State,
     steps: Vec<Step>,
+    side: Vec<Op>,
+    side_keys: usize,
 }
 
 impl Writer {
     fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(derive(seed, 1)), state: State::default(), steps: Vec::new() }
+        Self {
+            rng: Rng::new(derive(seed, 1)),
+            state: State::default(),
+            steps: Vec::new(),
+            side: Vec::new(),
+            side_keys: 0,
+        }
     }
 
     fn step(&mut self, index: usize, total: usize) {
@@ -93,11 +122,63 @@ impl Writer {
             self.state = after;
         }
         self.steps.push(Step::Txn(TxnScript { ops, end, after: Arc::new(self.state.clone()) }));
+        self.side_step(index);
+        self.snapshot_step(index);
         if index % (total / 4) == total / 4 - 1 {
             self.steps.push(Step::Checkpoint);
         }
         if index == total / 2 + 2 {
             self.steps.push(Step::Reopen);
+            self.side.clear();
+        }
+    }
+
+    /// Nine steps, six of them with an open side transaction whose pages the others change too.
+    fn side_step(&mut self, index: usize) {
+        match index % 9 {
+            2..7 => {
+                let ops = self.side_calls();
+                self.side.extend(ops.iter().cloned());
+                self.steps.push(Step::Side(Side::Calls(ops)));
+            }
+            7 if !self.side.is_empty() => {
+                let side = self.side_end();
+                self.steps.push(Step::Side(side));
+            }
+            _ => {}
+        }
+    }
+
+    fn side_calls(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for _ in 0..3 {
+            self.side_keys += 1;
+            let key = format!("row-{:06}-side-{}", self.rng.below(1_000_000), self.side_keys).into_bytes();
+            ops.push(Op::Put(self.space(), key.into(), self.value()));
+        }
+        let old = self.rng.below(self.side.len() + 3);
+        match self.side.get(old) {
+            Some(Op::Put(space, key, _)) if self.rng.chance(50) => ops.push(Op::Delete(space, key.clone())),
+            Some(Op::Put(space, key, _)) => ops.push(Op::Put(space, key.clone(), self.value())),
+            _ => {}
+        }
+        ops
+    }
+
+    fn side_end(&mut self) -> Side {
+        let ops = core::mem::take(&mut self.side);
+        if self.rng.chance(40) {
+            return Side::Abort;
+        }
+        self.state = self.state.after(&ops);
+        Side::Commit(Arc::new(self.state.clone()))
+    }
+
+    fn snapshot_step(&mut self, index: usize) {
+        match index % 10 {
+            3 => self.steps.push(Step::Hold),
+            9 => self.steps.push(Step::Release),
+            _ => {}
         }
     }
 
@@ -150,7 +231,9 @@ impl Writer {
     fn end(&mut self) -> End {
         match self.rng.below(100) {
             0..12 => End::Abort,
-            12..24 => End::Weak,
+            12..20 => End::Weak,
+            20..24 => End::Async,
+            24..34 => End::Group,
             _ => End::Commit,
         }
     }

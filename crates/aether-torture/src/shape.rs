@@ -1,5 +1,6 @@
 //! The sizes of the store under test: so small that a short script splits, evicts, merges and recycles.
 
+use crate::rng::Rng;
 use aether_kv::buffer::BufferConfig;
 use aether_kv::wal::WalConfig;
 use aether_kv::{Durability, Options};
@@ -20,31 +21,74 @@ pub fn home() -> &'static Path {
     Path::new("/home")
 }
 
-/// A store in one thread, with everything as small as it may be.
-pub fn options() -> Options {
-    Options {
-        create: true,
-        buffer: buffer(),
-        wal: WalConfig {
-            segment_bytes: 64 << 10,
-            ring_bytes: 128 << 10,
-            flusher: false,
-            ..WalConfig::default()
-        },
-        max_recovery_bytes: 128 << 10,
-        durability: Durability::Sync,
-        background: false,
-        ..Options::default()
-    }
+/// Sizes of one store. Number 0 is the smallest; others vary what follows from the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Its number.
+    pub number: u64,
+    frames: usize,
+    page_size: PageSize,
+    segment_bytes: u64,
+    ring_bytes: usize,
+    recycle: usize,
+    max_recovery_bytes: u64,
 }
 
-fn buffer() -> BufferConfig {
-    BufferConfig {
-        num_frames: FRAMES,
-        page_size: PageSize::default(),
-        enable_page_provider: false,
-        prefetch_threads: 0,
-        partitions: 1,
-        ..BufferConfig::default()
+impl Shape {
+    /// The shape of this number.
+    pub fn new(number: u64) -> Self {
+        let smallest = Self {
+            number,
+            frames: FRAMES,
+            page_size: PageSize::default(),
+            segment_bytes: 64 << 10,
+            ring_bytes: 128 << 10,
+            recycle: 2,
+            max_recovery_bytes: 128 << 10,
+        };
+        if number == 0 { smallest } else { smallest.vary(&mut Rng::new(number)) }
+    }
+
+    fn vary(self, rng: &mut Rng) -> Self {
+        let sizes = [4096, 4096, 8192, 16384];
+        Self {
+            frames: rng.between(24, 80),
+            page_size: PageSize::new(sizes[rng.below(sizes.len())]).unwrap_or_default(),
+            segment_bytes: 64 << rng.between(10, 12),
+            ring_bytes: 128 << rng.between(10, 11),
+            recycle: rng.below(4),
+            max_recovery_bytes: 64 << rng.between(10, 13),
+            ..self
+        }
+    }
+
+    /// A store in one thread, with everything as small as it may be.
+    pub fn options(&self) -> Options {
+        Options {
+            create: true,
+            buffer: self.buffer(),
+            wal: WalConfig {
+                segment_bytes: self.segment_bytes,
+                ring_bytes: self.ring_bytes,
+                flusher: false,
+                recycle: self.recycle,
+                ..WalConfig::default()
+            },
+            max_recovery_bytes: self.max_recovery_bytes,
+            durability: Durability::Sync,
+            background: false,
+            ..Options::default()
+        }
+    }
+
+    fn buffer(&self) -> BufferConfig {
+        BufferConfig {
+            num_frames: self.frames,
+            page_size: self.page_size,
+            enable_page_provider: false,
+            prefetch_threads: 0,
+            partitions: 1,
+            ..BufferConfig::default()
+        }
     }
 }

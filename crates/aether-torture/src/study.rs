@@ -8,11 +8,14 @@ use crate::player::{self, AfterError, Run};
 use crate::report::{Failure, Tally};
 use crate::rng::derive;
 use crate::script::{SPACES, Script};
-use crate::shape;
+use crate::shape::Shape;
 use crate::world::{Cut, Fate, World, policies};
 use aether_kv::DbEnv;
-use aether_sync::Arc;
+use aether_sync::{Arc, Mutex, Rank};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const JUDGED: Rank = Rank::new(898, "torture judged states");
 
 /// How deep cuts nest inside recoveries.
 const DEPTH_MAX: usize = 2;
@@ -24,8 +27,12 @@ pub struct Settings {
     pub seed: u64,
     /// Transactions of the script.
     pub transactions: usize,
+    /// The number of the store's shape.
+    pub shape: u64,
     /// A bug to plant.
     pub mutant: Option<Mutant>,
+    /// The first operation to cut.
+    pub first: u64,
     /// Every so many operations one is cut; 1: each.
     pub stride: u64,
     /// Cuts inside the recovery that follows one policy of each cut.
@@ -35,7 +42,7 @@ pub struct Settings {
 impl Settings {
     /// Every operation of the script of 60 transactions.
     pub fn full(seed: u64) -> Self {
-        Self { seed, transactions: 60, mutant: None, stride: 1, recovery_cuts: 3 }
+        Self { seed, transactions: 60, shape: 0, mutant: None, first: 0, stride: 1, recovery_cuts: 3 }
     }
 }
 
@@ -44,6 +51,8 @@ pub struct Study {
     settings: Settings,
     script: Script,
     operations: u64,
+    /// Fingerprints of the states judged, each with what it was judged by.
+    judged: Mutex<HashSet<u64>>,
 }
 
 impl Study {
@@ -53,7 +62,8 @@ impl Study {
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let script = Script::new(settings.seed, settings.transactions);
-        let study = Self { settings, script, operations: 0 };
+        let judged = Mutex::new(JUDGED, HashSet::new());
+        let study = Self { settings, script, operations: 0, judged };
         let operations = guarded(|| study.rehearse()).map_err(|what| study.failure(&[], what))?;
         Ok(Self { operations, ..study })
     }
@@ -73,8 +83,14 @@ impl Study {
         &self.script
     }
 
+    /// A machine for one run.
+    pub(crate) fn world(&self) -> World {
+        let Settings { seed, shape, mutant, .. } = self.settings;
+        World::new(seed, Shape::new(shape), mutant)
+    }
+
     fn rehearse(&self) -> Verdict<u64> {
-        let world = World::new(self.settings.seed, self.settings.mutant);
+        let world = self.world();
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
         if let Some(what) = run.broken.as_deref().or(run.first_error()) {
             return Err(format!("without any fault: {what}"));
@@ -82,7 +98,7 @@ impl Study {
         let operations = world.sim.op_count();
         let mut end = History::from_state(run.history.newest().clone());
         end.acknowledge();
-        oracle::judge(&open(&world)?, &end).map_err(|what| format!("after a clean end: {what}"))?;
+        oracle::judge(&world.open()?, &end).map_err(|what| format!("after a clean end: {what}"))?;
         Ok(operations)
     }
 
@@ -122,7 +138,7 @@ impl Study {
     }
 
     fn run_until(&self, op: u64) -> Verdict<(World, Run)> {
-        let world = World::new(self.settings.seed, self.settings.mutant);
+        let world = self.world();
         world.sim.cut_power_at(op);
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
         if let Some(what) = &run.broken {
@@ -144,6 +160,10 @@ impl Study {
         beat: &dyn Fn(),
     ) -> Result<(), Failure> {
         beat();
+        if !self.is_new(image, &run.history, trail)? {
+            tally.repeated += 1;
+            return Ok(());
+        }
         let spare = (depth < DEPTH_MAX).then(|| image.fork());
         let seen = guarded(|| examine(image, &run.history, trail));
         let seen = seen.map_err(|what| self.failure(trail, format!("{what} ({})", run.story())))?;
@@ -152,6 +172,15 @@ impl Study {
             Some(spare) => self.cut_recovery(&spare, run, trail, seen.recovery_operations, tally, beat),
             None => Ok(()),
         }
+    }
+
+    /// Many policies keep the same bytes when little was unsynced; a state is judged once.
+    fn is_new(&self, image: &World, history: &History, trail: &[Cut]) -> Result<bool, Failure> {
+        let bytes = image.fingerprint().map_err(|error| self.failure(trail, error.to_string()))?;
+        let killed = trail.iter().any(|cut| cut.fate == Fate::Kill);
+        let span = (history.acknowledged() as u64) << 32 | history.requested() as u64;
+        let state = derive(derive(bytes, span), u64::from(killed) + 2 * trail.len() as u64);
+        Ok(self.judged.lock().insert(state))
     }
 
     fn cut_recovery(
@@ -187,7 +216,10 @@ impl Study {
 }
 
 fn trail_seed(seed: u64, trail: &[Cut]) -> u64 {
-    trail.iter().fold(seed, |seed, cut| derive(seed, cut.op))
+    trail.iter().fold(seed, |seed, cut| match cut.fate {
+        Fate::Kill => derive(seed, cut.op),
+        Fate::Power(index) => derive(seed, cut.op << 8 | (index as u64 + 1)),
+    })
 }
 
 /// What the first restart showed.
@@ -199,7 +231,7 @@ struct Seen {
 /// Opens, judges, and looks a second time in one of three ways; the two looks must agree.
 fn examine(image: &World, history: &History, trail: &[Cut]) -> Verdict<Seen> {
     let before = image.sim.op_count();
-    let env = open(image)?;
+    let env = image.open()?;
     let recovery_operations = image.sim.op_count() - before;
     let k = oracle::judge(&env, history)?;
     let seen = Seen { recovery_operations, acknowledged_only: k == history.acknowledged() };
@@ -254,7 +286,7 @@ fn aftermath(state: &State) -> Vec<Op> {
 }
 
 fn expect(image: &World, state: &Arc<State>) -> Verdict<()> {
-    let env = open(image)?;
+    let env = image.open()?;
     oracle::judge(&env, &History::from_state(state.clone())).map(drop)
 }
 
@@ -262,13 +294,9 @@ fn expect(image: &World, state: &Arc<State>) -> Verdict<()> {
 fn interrupt(image: &World, op: u64) -> Verdict<()> {
     image.sim.cut_power_at(image.sim.op_count() + op);
     guarded(|| {
-        drop(open(image));
+        drop(image.open());
         Ok(())
     })
-}
-
-pub(crate) fn open(world: &World) -> Verdict<DbEnv> {
-    DbEnv::open_in(world.env(), shape::home(), shape::options()).map_err(failed("open"))
 }
 
 /// Runs `body` and takes a panic for what it is: a failure.

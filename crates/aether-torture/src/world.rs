@@ -1,10 +1,15 @@
 //! The simulated machine that a store lives on, with a planted bug if the test asks for one.
 
 use crate::mutant::{Call, Mutant, Switch};
+use crate::oracle::{Verdict, failed};
 use crate::rng::derive;
+use crate::shape::{self, Shape};
+use aether_kv::DbEnv;
 use aether_sim::{CrashPolicy, Sim};
 use aether_sync::Arc;
-use aether_vfs::Env;
+use aether_types::{Hasher, Result};
+use aether_vfs::{Env, Vfs, read_file};
+use std::path::Path;
 
 /// What becomes of the unsynced bytes and names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +58,35 @@ pub struct World {
     /// The simulator.
     pub sim: Sim,
     seed: u64,
+    shape: Shape,
     mutant: Option<Mutant>,
     switch: Arc<Switch>,
 }
 
 impl World {
     /// A machine with empty disks.
-    pub fn new(seed: u64, mutant: Option<Mutant>) -> Self {
+    pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>) -> Self {
         // This bug is one of recovery: it waits for the first restart.
         let now = mutant.filter(|mutant| *mutant != Mutant::LoseRedo);
-        Self { sim: Sim::new(seed), seed, mutant, switch: Arc::new(Switch::new(now, false)) }
+        Self { sim: Sim::new(seed), seed, shape, mutant, switch: Arc::new(Switch::new(now, false)) }
     }
 
     /// A machine with empty disks that records every call.
-    pub fn traced(seed: u64) -> Self {
-        Self { sim: Sim::new(seed), seed, mutant: None, switch: Arc::new(Switch::new(None, true)) }
+    pub fn traced(seed: u64, shape: Shape) -> Self {
+        Self { sim: Sim::new(seed), seed, shape, mutant: None, switch: Arc::new(Switch::new(None, true)) }
     }
 
     /// What the engine gets to see.
     pub fn env(&self) -> Env {
         self.switch.wrap(self.sim.env())
+    }
+
+    /// Opens the store that lives here, or creates it.
+    ///
+    /// # Errors
+    /// What the engine reports, in words.
+    pub fn open(&self) -> Verdict<DbEnv> {
+        DbEnv::open_in(self.env(), shape::home(), self.shape.options()).map_err(failed("open"))
     }
 
     /// The calls made so far, if they are recorded.
@@ -98,10 +112,40 @@ impl World {
         })
     }
 
+    /// A checksum of every name and byte on the disk.
+    ///
+    /// # Errors
+    /// If the disk cannot be read: the power is off, or a fault waits for reads.
+    pub fn fingerprint(&self) -> Result<u64> {
+        let mut hasher = Hasher::new(0);
+        digest(&*self.sim.env().vfs, Path::new("/"), &mut hasher)?;
+        Ok(hasher.finish())
+    }
+
     fn with_sim(&self, sim: Sim) -> Self {
         let switch = Arc::new(Switch::new(self.mutant, false));
-        Self { sim, seed: self.seed, mutant: self.mutant, switch }
+        Self { sim, seed: self.seed, shape: self.shape, mutant: self.mutant, switch }
     }
+}
+
+impl core::fmt::Debug for World {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.sim.fmt(f)
+    }
+}
+
+/// Hashes the names and bytes below `dir`.
+fn digest(vfs: &dyn Vfs, dir: &Path, hasher: &mut Hasher) -> Result<()> {
+    for entry in vfs.list(dir)? {
+        let path = dir.join(&entry.name);
+        hasher.update(path.as_os_str().as_encoded_bytes()).number(entry.size);
+        if entry.is_dir {
+            digest(vfs, &path, hasher)?;
+        } else {
+            hasher.update(&read_file(vfs, &path)?);
+        }
+    }
+    Ok(())
 }
 
 /// How many ways of losing power there are.

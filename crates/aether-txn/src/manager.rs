@@ -95,6 +95,7 @@ impl TxnManager {
             commits: Counter::new(),
             aborts: Counter::new(),
         });
+        losers.iter().for_each(|loser| manager.announce_loser(loser));
         losers.iter().try_for_each(|loser| manager.roll_back_loser(loser))?;
         Ok(manager)
     }

@@ -63,11 +63,14 @@ impl TxnManager {
         Ok(())
     }
 
-    pub(crate) fn roll_back_loser(self: &Arc<Self>, loser: &Loser) -> Result<()> {
-        let active = self.store.resume_loser(loser);
+    pub(crate) fn announce_loser(&self, loser: &Loser) {
         let state = TxnState::new(loser.id);
         state.publish_aborted();
         self.table.insert(state);
+    }
+
+    pub(crate) fn roll_back_loser(self: &Arc<Self>, loser: &Loser) -> Result<()> {
+        let active = self.store.resume_loser(loser);
         self.undo_until(&active, UndoPtr::none())?;
         let credit = self.store.last_credit(&active)?;
         self.store.append_end(&active, credit);

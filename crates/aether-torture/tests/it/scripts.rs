@@ -5,7 +5,7 @@ use aether_torture::model::Op;
 use aether_torture::mutant;
 use aether_torture::player::{self, AfterError, Run};
 use aether_torture::script::{End, SPACES, Script, Step};
-use aether_torture::shape;
+use aether_torture::shape::{self, Shape};
 use aether_torture::world::World;
 
 /// What a run did, from the outside.
@@ -39,7 +39,7 @@ fn leaves(stat: &Stat, name: &str) -> u64 {
 }
 
 fn deeds(seed: u64) -> (Run, Deeds) {
-    let world = World::traced(seed);
+    let world = World::traced(seed, Shape::new(0));
     let mut deeds = Deeds::default();
     let run = player::play(&world, &Script::new(seed, 60), AfterError::Stop, |step, env| {
         deeds.checkpoints += u64::from(matches!(step, Step::Checkpoint));
@@ -81,7 +81,7 @@ fn a_script_has_every_kind_of_step() {
 #[test]
 fn two_runs_of_a_script_make_the_same_calls() {
     let calls = || {
-        let world = World::traced(7);
+        let world = World::traced(7, Shape::new(0));
         let run = player::play(&world, &Script::new(7, 60), AfterError::Stop, |_, _| {});
         assert_eq!(run.first_error(), None);
         (world.calls(), world.sim.log())

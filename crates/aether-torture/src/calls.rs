@@ -1,0 +1,95 @@
+//! The calls of one transaction, each with the answer that it must give.
+
+use crate::model::{Draft, Op, State};
+use crate::oracle::{Verdict, failed};
+use aether_kv::{DbEnv, Keyspace, KeyspaceOptions, Savepoint, Txn};
+use std::collections::BTreeMap;
+
+/// How a broken promise begins, against an error that a call may return.
+pub(crate) const WRONG_ANSWER: &str = "wrong answer";
+
+/// An open transaction and what it must see.
+pub(crate) struct Calls {
+    env: DbEnv,
+    txn: Txn,
+    draft: Draft,
+    spaces: BTreeMap<&'static str, Keyspace>,
+    savepoints: Vec<Savepoint>,
+}
+
+impl Calls {
+    /// Begins a transaction on a store that is in `state`.
+    pub(crate) fn begin(env: &DbEnv, state: &State) -> Verdict<Self> {
+        let txn = env.begin().map_err(failed("begin"))?;
+        let draft = Draft::new(state.clone());
+        Ok(Self { env: env.clone(), txn, draft, spaces: BTreeMap::new(), savepoints: Vec::new() })
+    }
+
+    /// Makes every call and lets the transaction be ended by the caller.
+    pub(crate) fn all(env: &DbEnv, state: &State, ops: &[Op]) -> Verdict<Txn> {
+        let mut calls = Self::begin(env, state)?;
+        ops.iter().try_for_each(|op| calls.make(op))?;
+        Ok(calls.into_txn())
+    }
+
+    /// The transaction, to be ended.
+    pub(crate) fn into_txn(self) -> Txn {
+        self.txn
+    }
+
+    /// Makes one call.
+    pub(crate) fn make(&mut self, op: &Op) -> Verdict<()> {
+        match op {
+            Op::Create(name) => self.create(name)?,
+            Op::Drop(name) => self.env.drop_keyspace(&mut self.txn, name).map_err(failed("drop_keyspace"))?,
+            Op::Put(name, key, value) => {
+                let space = self.space(name)?;
+                self.txn.put(&space, key, value).map_err(failed("put"))?;
+                self.read_own_write(&space, key, Some(value))?;
+            }
+            Op::Delete(name, key) => self.delete(name, key)?,
+            Op::Savepoint => self.savepoints.push(self.txn.savepoint()),
+            Op::Rollback => self.roll_back()?,
+        }
+        self.draft.apply(op);
+        Ok(())
+    }
+
+    fn create(&mut self, name: &'static str) -> Verdict<()> {
+        let created = self.env.create_keyspace(&mut self.txn, name, KeyspaceOptions::default());
+        self.spaces.insert(name, created.map_err(failed("create_keyspace"))?);
+        Ok(())
+    }
+
+    fn space(&mut self, name: &'static str) -> Verdict<Keyspace> {
+        if let Some(space) = self.spaces.get(name) {
+            return Ok(space.clone());
+        }
+        let space = self.env.keyspace(name).map_err(failed("keyspace"))?;
+        self.spaces.insert(name, space.clone());
+        Ok(space)
+    }
+
+    fn delete(&mut self, name: &'static str, key: &[u8]) -> Verdict<()> {
+        let space = self.space(name)?;
+        let expected = self.draft.state.get(name, key).is_some();
+        let existed = self.txn.delete(&space, key).map_err(failed("delete"))?;
+        if existed != expected {
+            return Err(format!("{WRONG_ANSWER}: delete returned {existed}, expected {expected}"));
+        }
+        self.read_own_write(&space, key, None)
+    }
+
+    fn roll_back(&mut self) -> Verdict<()> {
+        let Some(savepoint) = self.savepoints.pop() else { return Ok(()) };
+        self.txn.rollback_to(&savepoint).map_err(failed("rollback_to"))
+    }
+
+    fn read_own_write(&self, space: &Keyspace, key: &[u8], value: Option<&[u8]>) -> Verdict<()> {
+        let got = self.txn.get(space, key).map_err(failed("get"))?;
+        if got.as_deref() == value {
+            return Ok(());
+        }
+        Err(format!("{WRONG_ANSWER}: a transaction does not read its own write"))
+    }
+}
