@@ -1,65 +1,112 @@
-//! The speed gate: a hot fix, and point gets on the real tree beside a tree of the same node layout without latches,
-//! pool or transactions.
+//! Fixing pages (hot, cool, evicted), eviction, and the speed gate: point gets on the real tree beside a tree of the same
+//! node layout without latches, pool or transactions.
 //!
-//! `cargo bench -p engine-benches --bench buffer_manager`; `AETHER_BENCH_ROWS` sets the rows (1,000,000). Both sides run in
-//! one process in alternating rounds; medians are printed. Without `--bench` a small run shows that it works.
+//! `cargo bench -p engine-benches --bench buffer_manager`; `AETHER_BENCH_ROWS` sets the rows (1,000,000).
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use aether_kv::buffer::page::node::Node;
-use aether_kv::buffer::page::{PageMut, Swip, View};
-use aether_kv::buffer::{Access, BufferConfig};
+use aether_kv::buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
+use aether_kv::buffer::{Access, Budget, BufferConfig, DoubleWrite, NoGate, Pool, PoolParts};
 use aether_kv::lsm::index::txn::recovery::{FIRST_TREE_ROOT, PAGES_FILE, Store, StoreConfig};
 use aether_kv::lsm::index::txn::{Durability, TxnConfig, TxnManager};
 use aether_kv::lsm::index::{BTree, TreeUndo};
+use aether_sync::Arc;
 use aether_sync::word::Word;
-use aether_types::{PageNo, Result, Timestamp};
+use aether_types::{Error, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId, Timestamp};
+use aether_vfs::Env;
+use engine_benches::{Rng, is_full, key, line, median, per_step, rows};
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
+use std::path::Path;
 
-const ROUNDS: usize = 9;
+const ROUNDS: u64 = 9;
 const PAGE_WORDS: usize = 512;
 
 fn main() -> Result<()> {
-    let full = std::env::args().any(|argument| argument == "--bench");
-    let wished = std::env::var("AETHER_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok());
-    let rows = wished.unwrap_or(if full { 1_000_000 } else { 5_000 });
+    speed_gate()?;
+    residency()
+}
+
+fn speed_gate() -> Result<()> {
+    let rows = rows(1_000_000, 5_000);
     let tree = load(rows)?;
     let control = Control::copy(&tree)?;
-    let fix = median(|| hot_fix(&tree));
+    println!(
+        "{rows} rows of 20 B keys and 100 B values, resident, one thread, volatile store; medians of {ROUNDS}"
+    );
+    let fix = median((0..ROUNDS).map(|_| hot_fix(tree.manager().store().pool())).collect());
+    line("hot fix and validation (aim: under 10 ns)", fix);
     let (mut real, mut raw) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS as u64 {
+    for round in 0..ROUNDS {
         real.push(gets(rows, round, |key, value| {
             tree.get_settled(key, value).is_ok_and(|found| found == Some(true))
         }));
         raw.push(gets(rows, round, |key, value| control.get(key, value)));
     }
-    let (real, raw) = (middle(real), middle(raw));
-    println!(
-        "{rows} rows of 20 B keys and 100 B values, resident, one thread, volatile store, medians of {ROUNDS} rounds"
-    );
-    println!("hot fix                {fix:8.2} ns  (aim: under 10)");
-    println!("get, the real tree     {real:8.1} ns");
-    println!("get, the control       {raw:8.1} ns");
+    let (real, raw) = (median(real), median(raw));
+    line("get, the real tree", real);
+    line("get, the control", raw);
     println!("speed gate: get {:.2}x of the control (aim: at most 1.3x)", real / raw);
     Ok(())
 }
 
-fn key(number: u64) -> [u8; 20] {
-    let mut key = *b"user0000000000000000";
-    let mut rest = number;
-    for digit in key[4..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+/// Cool and evicted pages and eviction, on a file that is read and written past the page cache.
+fn residency() -> Result<()> {
+    let dir = tempfile::TempDir::new().map_err(|error| Error::invalid(error.to_string()))?;
+    let pages = if is_full() { 8_000 } else { 200 };
+    let pool = pool_on_disk(dir.path(), pages)?;
+    println!("{pages} pages of 4 KiB on disk; medians of {ROUNDS}");
+    let all = || (1..=pages).map(PageNo::new);
+    let (mut cool, mut evict, mut evicted) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        all().try_for_each(|page| change(&pool, page, round + 1))?;
+        pool.flush_all()?;
+        cool.push(per_step(pages, || all().for_each(|page| touch(&pool, page))));
+        evict.push(per_step(pages, || all().for_each(|page| assert!(pool.evict_page(PAGES_FILE, page)))));
+        evicted.push(per_step(pages, || all().for_each(|page| touch(&pool, page))));
     }
-    key
+    line("cool fix without a hint, and heating", median(cool));
+    line("eviction of a clean page", median(evict));
+    line("evicted fix: one direct read, checked", median(evicted));
+    Ok(())
+}
+
+fn pool_on_disk(home: &Path, pages: u64) -> Result<Arc<Pool>> {
+    let (env, store, page_size) = (Env::real(), StoreId::new([7; 16]), PageSize::default());
+    let file = PageFile::create(&*env.vfs, &home.join("pages"), store, PAGES_FILE, page_size)?;
+    let double_write = Some(DoubleWrite::open(&env, home, store, page_size)?);
+    let parts = PoolParts { gate: Arc::new(NoGate), double_write, store, budget: Budget::unlimited() };
+    let num_frames = 2 * pages as usize;
+    let config = BufferConfig {
+        num_frames,
+        enable_page_provider: false,
+        prefetch_threads: 0,
+        ..BufferConfig::default()
+    };
+    let pool = Pool::new(config, parts)?;
+    pool.add_file(Arc::new(file));
+    (1..=pages).map(PageNo::new).try_for_each(|page| pool.create(PAGES_FILE, page).map(drop))?;
+    Ok(pool)
+}
+
+fn change(pool: &Pool, page: PageNo, psn: u64) -> Result<()> {
+    let mut guard = pool.exclusive(PAGES_FILE, Swip::new(page))?;
+    guard.mark_dirty(StreamId::new(0), Lsn::new(psn));
+    header::init(guard.page_mut(), PageType::Slotted, PAGES_FILE, page, Psn::new(psn));
+    guard.stamp(Psn::new(psn), &Lv::ZERO);
+    Ok(())
+}
+
+fn touch(pool: &Pool, page: PageNo) {
+    let fixed = pool.optimistic(PAGES_FILE, Swip::new(page), &Access::Normal);
+    assert!(fixed.is_ok_and(|guard| guard.validate().is_ok()));
 }
 
 fn load(rows: u64) -> Result<BTree> {
-    let frames = (rows / 12 + 512) as usize;
+    let num_frames = (rows / 12 + 512) as usize;
     let buffer = BufferConfig {
-        num_frames: frames,
+        num_frames,
         enable_page_provider: false,
         prefetch_threads: 0,
         ..BufferConfig::default()
@@ -70,9 +117,8 @@ fn load(rows: u64) -> Result<BTree> {
     let tree = BTree::open(txns.clone(), FIRST_TREE_ROOT, 1);
     for start in (0..rows).step_by(20) {
         let mut txn = txns.begin();
-        for number in start..(start + 20).min(rows) {
-            tree.put(&mut txn, &key(number), &[number as u8; 100])?;
-        }
+        (start..(start + 20).min(rows))
+            .try_for_each(|number| tree.put(&mut txn, &key(number), &[number as u8; 100]).map(drop))?;
         txn.commit()?;
         txns.collect()?;
     }
@@ -81,42 +127,30 @@ fn load(rows: u64) -> Result<BTree> {
 
 /// Nanoseconds per get of `get` over random keys.
 fn gets(rows: u64, round: u64, get: impl Fn(&[u8], &mut Vec<u8>) -> bool) -> f64 {
+    let (mut rng, mut value) = (Rng::new(round + 1), Vec::with_capacity(128));
     let count = rows.min(300_000);
-    let mut value = Vec::with_capacity(128);
-    let mut state = round * 7919 + 1;
-    let start = Instant::now();
-    for _ in 0..count {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        value.clear();
-        assert!(get(&key((state >> 20) % rows), &mut value));
-        black_box(&value);
-    }
-    start.elapsed().as_nanos() as f64 / count as f64
+    per_step(count, || {
+        for _ in 0..count {
+            value.clear();
+            assert!(get(&key(rng.below(rows)), &mut value));
+            black_box(&value);
+        }
+    })
 }
 
 /// Nanoseconds per fix and validation of a resident page through a right hint.
-fn hot_fix(tree: &BTree) -> f64 {
-    let pool = tree.manager().store().pool();
+fn hot_fix(pool: &Pool) -> f64 {
     let Ok(root) = pool.optimistic(PAGES_FILE, Swip::new(FIRST_TREE_ROOT), &Access::Normal) else {
         return f64::NAN;
     };
     let swip = Swip::new(FIRST_TREE_ROOT).with_hint(root.frame());
     let count = 2_000_000;
-    let start = Instant::now();
-    for _ in 0..count {
-        let fixed = pool.optimistic(PAGES_FILE, black_box(swip), &Access::Normal);
-        assert!(fixed.is_ok_and(|guard| guard.validate().is_ok()));
-    }
-    start.elapsed().as_nanos() as f64 / f64::from(count)
-}
-
-fn median(measure: impl Fn() -> f64) -> f64 {
-    middle((0..ROUNDS).map(|_| measure()).collect())
-}
-
-fn middle(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    per_step(count, || {
+        for _ in 0..count {
+            let fixed = pool.optimistic(PAGES_FILE, black_box(swip), &Access::Normal);
+            assert!(fixed.is_ok_and(|guard| guard.validate().is_ok()));
+        }
+    })
 }
 
 /// The same nodes in one block of memory, children by position: no latch, no version, no pool.

@@ -182,9 +182,7 @@ impl TxnManager {
         credit: Option<aether_recovery::wal::Credit<'_>>,
         deps: Lv,
     ) -> (Timestamp, Lv) {
-        let bound = Timestamp::new(self.clock.load(aether_sync::atomic::Ordering::Acquire));
-        state.publish_committing(bound);
-        self.pending.lock().push(state.clone());
+        self.announce_commit(state);
         let at = Timestamp::new(self.clock.fetch_add(1, AcqRel) + 1);
         let lv = self.store.append_commit(active, at, &deps, credit);
         state.publish_committed(at, lv);

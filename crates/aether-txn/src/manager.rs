@@ -57,7 +57,8 @@ pub struct TxnManager {
     pub(crate) table: TxnTable,
     pub(crate) snapshots: Registry,
     /// Committing, or committed and not known to be durable.
-    pub(crate) pending: Mutex<Vec<Arc<TxnState>>>,
+    /// In the order of their bounds.
+    pub(crate) pending: Mutex<VecDeque<(Timestamp, Arc<TxnState>)>>,
     /// Committed and not forgotten, in about the order of commit.
     pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
     pub(crate) segments: Segments,
@@ -87,7 +88,7 @@ impl TxnManager {
             durable: AtomicU64::new(timestamp_floor.get()),
             table: TxnTable::new(),
             snapshots: Registry::new(),
-            pending: Mutex::new(rank::PENDING, Vec::new()),
+            pending: Mutex::new(rank::PENDING, VecDeque::new()),
             remembered: Mutex::new(rank::COLLECT, VecDeque::new()),
             segments,
             retired: Mutex::new(rank::RETIRED, VecDeque::new()),
@@ -146,30 +147,36 @@ impl TxnManager {
         self.known_durable_ts()
     }
 
-    /// Reads the clock first, then looks at each pending commit: one that begins afterwards draws a later
-    /// timestamp. Returns the vector of a commit that holds `durable_ts` back, if one does.
+    /// Takes durable commits off the front of the queue. A commit's bound is the clock when it joined, and it draws its
+    /// timestamp afterwards: whatever has a timestamp at or below the front's bound joined before, and has
+    /// left. Returns the vector of a commit that holds `durable_ts` back, if one does.
     pub(crate) fn advance_durable(&self) -> Option<Lv> {
-        let mut bound = Timestamp::new(self.clock.load(Acquire));
         let durable = self.store.log().map(|log| log.durable());
         let is_durable = |lv: &Lv| durable.as_ref().is_none_or(|durable| durable.covers(lv));
-        let mut holder = None;
         let mut pending = self.pending.lock();
-        pending.retain(|state| match state.outcome() {
-            Outcome::Committed(_) if is_durable(&state.lv()) => false,
-            Outcome::Committed(at) => {
-                bound = bound.min(Timestamp::new(at.get() - 1));
-                holder.get_or_insert(state.lv());
-                true
+        let (bound, holder) = loop {
+            let Some((bound, state)) = pending.front() else { break (self.clock(), None) };
+            match state.outcome() {
+                Outcome::Committing(_) => break (*bound, None),
+                Outcome::Committed(_) if !is_durable(&state.lv()) => break (*bound, Some(state.lv())),
+                _ => drop(pending.pop_front()),
             }
-            Outcome::Committing(lower) => {
-                bound = bound.min(lower);
-                true
-            }
-            Outcome::Active | Outcome::Aborted => false,
-        });
+        };
         // Under the lock: a later, smaller bound must not be overtaken by an earlier, larger one.
         self.durable.fetch_max(bound.get(), AcqRel);
         holder
+    }
+
+    /// A commit joins the queue of those that are not durable yet; it draws its timestamp afterwards.
+    pub(crate) fn announce_commit(&self, state: &Arc<TxnState>) {
+        let mut pending = self.pending.lock();
+        let bound = self.clock();
+        state.publish_committing(bound);
+        pending.push_back((bound, state.clone()));
+    }
+
+    pub(crate) fn clock(&self) -> Timestamp {
+        Timestamp::new(self.clock.load(Acquire))
     }
 
     /// The newest timestamp that every snapshot, present and future, lies at or above, and that is durable:
@@ -223,7 +230,7 @@ impl TxnManager {
             aborts: self.aborts.get(),
             known: self.table.len(),
             oldest_snapshot: self.snapshots.oldest(),
-            clock: Timestamp::new(self.clock.load(Acquire)),
+            clock: self.clock(),
             durable_ts: self.durable_ts(),
         }
     }

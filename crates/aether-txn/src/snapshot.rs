@@ -4,7 +4,6 @@ use crate::manager::TxnManager;
 use crate::rank;
 use crate::state::Outcome;
 use aether_recovery::ActiveTxn;
-use aether_sync::atomic::Ordering::Acquire;
 use aether_sync::{Arc, Backoff, Mutex};
 use aether_types::{Lv, Timestamp, TxnId};
 use std::collections::BTreeMap;
@@ -60,7 +59,7 @@ pub struct ReadView {
 impl ReadView {
     /// A view of the newest commits, for a transaction that writes.
     pub(crate) fn newest(manager: &Arc<TxnManager>) -> Self {
-        Self::register(manager, |manager| Timestamp::new(manager.clock.load(Acquire)))
+        Self::register(manager, TxnManager::clock)
     }
 
     /// A view at `durable_ts`: what it shows no crash can undo (T3). On a store that does not promise
@@ -69,13 +68,13 @@ impl ReadView {
         if manager.config.read_newest {
             return Self::newest(manager);
         }
-        Self::register(manager, |manager| manager.durable_ts())
+        Self::register(manager, TxnManager::durable_ts)
     }
 
     /// Registers a lower bound, draws the snapshot, raises the bound: in this order nobody strips a version
     /// between the draw and the registration.
     fn register(manager: &Arc<TxnManager>, draw: impl FnOnce(&TxnManager) -> Timestamp) -> Self {
-        let bound = manager.durable_ts();
+        let bound = manager.known_durable_ts();
         manager.snapshots.enter(bound);
         let at = draw(manager);
         manager.snapshots.raise(bound, at);
