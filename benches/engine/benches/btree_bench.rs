@@ -108,10 +108,12 @@ fn scan_some(db: &Db, rng: &mut Rng, rows: u64, length: u64, reverse: bool) -> R
     take(iter, reverse, length)
 }
 
-fn take(iter: Iter<'_>, reverse: bool, length: u64) -> Result<()> {
-    let see = |row: Result<(Vec<u8>, Vec<u8>)>| row.map(|row| _ = black_box(row));
-    let length = length as usize;
-    if reverse { iter.rev().take(length).try_for_each(see) } else { iter.take(length).try_for_each(see) }
+fn take(mut iter: Iter<'_>, reverse: bool, length: u64) -> Result<()> {
+    for _ in 0..length {
+        let row = if reverse { iter.next_back_ref()? } else { iter.next_ref()? };
+        black_box(row);
+    }
+    Ok(())
 }
 
 fn cold(home: &Path, rows: u64) -> Result<()> {

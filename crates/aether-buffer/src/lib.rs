@@ -17,6 +17,7 @@ mod clock;
 mod frame;
 mod gate;
 mod guard;
+mod load;
 mod memory;
 mod pool;
 mod provider;

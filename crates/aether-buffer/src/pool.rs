@@ -19,13 +19,12 @@ use crate::stats::{PoolStats, Statistics};
 use crate::torn::{Batch, DoubleWrite, check_page_no};
 use crate::translation::{Entry, Translation};
 use crate::write_back::WriteBack;
-use aether_page::{PageFile, Swip, header, load_words, verify};
+use aether_page::{PageFile, Swip, header};
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::word::{self, Word};
 use aether_sync::{Arc, Mutex, OnceLock, RwLock, Version};
 use aether_types::{Error, ErrorKind, FileId, PageNo, PageSize, Result, StoreId, limits};
-use aether_vfs::AlignedBuf;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 
 /// How a pool is built. `num_frames` times the page size is the pool's share of the memory budget.
 #[derive(Clone, Debug)]
@@ -55,7 +54,7 @@ impl Default for BufferConfig {
             enable_page_provider: true,
             free_percent: 2,
             partitions: 0,
-            prefetch_threads: 2,
+            prefetch_threads: 4,
             streams: 1,
         }
     }
@@ -89,6 +88,7 @@ pub enum Access<'r> {
 /// The frames a scan has loaded, oldest first: it reuses them instead of pushing out what others need.
 pub struct ScanRing {
     pub(crate) frames: Mutex<std::collections::VecDeque<(u32, Version)>>,
+    pub(crate) frames_max: usize,
 }
 
 /// The buffer pool. Shared by reference; used by any number of threads.
@@ -311,71 +311,11 @@ impl Pool {
             if let Some(index) = entry.frame() {
                 return Ok(index);
             }
-            let index = self.take_frame(access)?;
-            if !open.translation.replace(wanted.page(), entry, Entry::resident(index)) {
-                self.give_back(index);
-                continue;
-            }
-            self.frame(index).set_resident(wanted);
-            return self.load(&open, index, wanted, entry, access).map(|()| index);
-        }
-    }
-
-    /// Fills a frame that this thread holds exclusively and has entered in the translation array.
-    fn load(
-        &self,
-        open: &OpenFile,
-        index: u32,
-        wanted: Resident,
-        entry: Entry,
-        access: &Access<'_>,
-    ) -> Result<()> {
-        let frame = self.frame(index);
-        let loaded = self.read_page(open, index, wanted, entry);
-        if loaded.is_err() {
-            open.translation.set(wanted.page(), entry);
-            self.give_back(index);
-            return loaded;
-        }
-        self.dirty.set_page_lv(index, &aether_types::Lv::ZERO);
-        match access {
-            Access::Normal => frame.set_state(FrameState::Hot),
-            Access::Scan(ring) => {
-                frame.set_state(FrameState::Cool);
-                frame.latch.release_exclusive();
-                ring.remember(index, frame.latch.held_version());
-                self.stats.loads.add(1);
-                return Ok(());
+            if let Some(claim) = self.claim(&open, wanted.page(), entry, access)? {
+                let index = claim.frame;
+                return self.load(&open, &[claim], access).map(|()| index);
             }
         }
-        frame.latch.release_exclusive();
-        self.stats.loads.add(1);
-        Ok(())
-    }
-
-    fn read_page(&self, open: &OpenFile, index: u32, wanted: Resident, entry: Entry) -> Result<()> {
-        thread_local! {
-            static BUFFER: RefCell<Option<AlignedBuf>> = const { RefCell::new(None) };
-        }
-        let bytes = self.config.page_size.bytes();
-        let mut buffer = BUFFER.with(RefCell::take).filter(|buffer| buffer.len() == bytes);
-        let into = buffer.get_or_insert_with(|| AlignedBuf::new(bytes));
-        let result = open.pages.read(wanted.page(), into).and_then(|()| {
-            verify(into, self.store_seed, wanted.file(), wanted.page())?;
-            let psn =
-                aether_types::Psn::new(u64::from_le_bytes(into[8..16].try_into().expect("eight bytes")));
-            if !entry.accepts(psn) {
-                return Err(Error::corruption(format!(
-                    "the file holds {psn} of the page, but a later one was written back: a write was lost"
-                ))
-                .at_file(wanted.file())
-                .at_page(wanted.page()));
-            }
-            load_words(into, self.words(index));
-            Ok(())
-        });
-        BUFFER.with(|cell| cell.replace(buffer));
-        result
     }
 
     /// Puts a frame taken by [`Pool::take_frame`] back on the free list.

@@ -4,18 +4,17 @@
 //! of frames and reuses its own. It also names the leaves it will need next, and a few threads load them
 //! while the scan is busy with the current one.
 
-use crate::frame::Resident;
+use crate::load::runs;
 use crate::pool::{Access, Pool, ScanRing};
 use crate::rank;
-use aether_page::Swip;
 use aether_sync::{Arc, Condvar, Mutex, Version, Weak, thread};
 use aether_types::{FileId, PageNo};
 use std::collections::VecDeque;
 
-/// How a fix treats the page's standing in the pool.
-#[derive(Clone)]
+/// A run of pages to be loaded for a scan.
 pub(crate) struct Wish {
-    resident: Resident,
+    file: FileId,
+    pages: Vec<PageNo>,
     ring: Arc<ScanRing>,
 }
 
@@ -43,8 +42,7 @@ impl Prefetcher {
         while let Some(wish) = self.next() {
             let Some(pool) = pool.upgrade() else { return };
             // A page that cannot be loaded is reported to whoever reads it.
-            let swip = Swip::new(wish.resident.page());
-            let _ = pool.optimistic(wish.resident.file(), swip, &Access::Scan(&wish.ring));
+            let _ = pool.load_run(wish.file, &wish.pages, &Access::Scan(&wish.ring));
         }
     }
 
@@ -74,13 +72,7 @@ impl Prefetcher {
 
 impl ScanRing {
     /// Frames in a ring at the most.
-    pub const FRAMES_MAX: usize = 32;
-
-    /// An empty ring.
-    #[allow(clippy::new_ret_no_self)]
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self { frames: Mutex::new(rank::RING, VecDeque::new()) })
-    }
+    const FRAMES_MAX: usize = 64;
 
     /// Remembers a frame that was just loaded; `version` is what its latch has from then on.
     pub(crate) fn remember(&self, index: u32, version: Version) {
@@ -89,22 +81,40 @@ impl ScanRing {
 
     pub(crate) fn pop_if_full(&self) -> Option<(u32, Version)> {
         let mut frames = self.frames.lock();
-        if frames.len() < Self::FRAMES_MAX { None } else { frames.pop_front() }
+        if frames.len() < self.frames_max { None } else { frames.pop_front() }
+    }
+
+    /// Pages that may be loaded ahead without pushing out those that the scan has not come to yet.
+    pub fn ahead_max(&self) -> usize {
+        self.frames_max / 2
     }
 }
 
 impl Pool {
-    /// Asks for pages to be loaded in the background, as far as threads and room for wishes allow. Never blocks.
+    /// An empty ring: at most 64 frames, and at most a quarter of the pool.
+    pub fn scan_ring(&self) -> Arc<ScanRing> {
+        let frames_max = (self.config.num_frames / 4).clamp(2, ScanRing::FRAMES_MAX);
+        Arc::new(ScanRing { frames: Mutex::new(rank::RING, VecDeque::new()), frames_max })
+    }
+
+    /// True if the page has a frame or is being loaded.
+    pub fn is_resident(&self, file: FileId, page: PageNo) -> bool {
+        page.get() < PageNo::END
+            && self.open_file(file).is_ok_and(|open| open.translation.get(page).frame().is_some())
+    }
+
+    /// Asks for pages to be loaded in the background, neighbours in one read, as far as threads and room for wishes allow.
+    /// Never blocks.
     pub fn prefetch(&self, file: FileId, pages: impl IntoIterator<Item = PageNo>, ring: &Arc<ScanRing>) {
         if self.config.prefetch_threads == 0 {
             return;
         }
-        let Ok(open) = self.open_file(file) else { return };
-        let absent = pages
+        let mut absent: Vec<PageNo> = pages
             .into_iter()
-            .filter(|page| page.get() < PageNo::END && open.translation.get(*page).frame().is_none());
-        absent.for_each(|page| {
-            self.prefetcher.push(Wish { resident: Resident::new(file, page), ring: ring.clone() })
-        });
+            .filter(|page| page.get() < PageNo::END && !self.is_resident(file, *page))
+            .collect();
+        absent.sort_unstable();
+        runs(&absent)
+            .for_each(|run| self.prefetcher.push(Wish { file, pages: run.to_vec(), ring: ring.clone() }));
     }
 }

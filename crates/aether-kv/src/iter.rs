@@ -66,43 +66,63 @@ impl<'a> Iter<'a> {
         Self::new(tree, view, (lower, end_of_prefix(prefix)))
     }
 
+    /// The next row upward, borrowed: nothing is allocated for it. None at the end.
+    ///
+    /// # Errors
+    /// `Corruption` naming file and page, or `Io`; after an error the iterator is at its end.
+    pub fn next_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(true)
+    }
+
+    /// The next row from the far end, borrowed. None at the end.
+    ///
+    /// # Errors
+    /// As [`Iter::next_ref`].
+    pub fn next_back_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(false)
+    }
+
     /// Takes one row; an error or the end stops both directions.
-    fn step(&mut self, forward: bool) -> Option<Result<Row>> {
+    fn step(&mut self, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
+        if self.over || !self.find(forward).inspect_err(|_| self.over = true)? {
+            self.over = true;
+            return Ok(None);
+        }
+        Ok(if forward { self.front.current() } else { self.back.current() })
+    }
+
+    /// Moves to the next row that lies between the bounds and was not given out by the other end.
+    fn find(&mut self, forward: bool) -> Result<bool> {
+        let view = self.view.get();
+        let (near, far) =
+            if forward { (&mut self.lower, &self.upper) } else { (&mut self.upper, &self.lower) };
         loop {
-            if self.over {
-                return None;
-            }
-            let cursor = if forward { &mut self.front } else { &mut self.back };
-            let found = if forward { cursor.next(self.view.get()) } else { cursor.prev(self.view.get()) };
-            let row = match found {
-                Ok(Some((key, value))) => (key.to_vec(), value.to_vec()),
-                Ok(None) => {
-                    self.over = true;
-                    return None;
-                }
-                Err(error) => {
-                    self.over = true;
-                    return Some(Err(error));
-                }
+            let found = if forward { self.front.next(view)? } else { self.back.prev(view)? };
+            let Some((key, _)) = found.filter(|(key, _)| !is_beyond(key, far, forward)) else {
+                return Ok(false);
             };
-            let (near, far) = if forward { (&self.lower, &self.upper) } else { (&self.upper, &self.lower) };
-            if is_beyond(&row.0, far, forward) {
-                self.over = true;
-                return None;
+            if !is_beyond(key, near, !forward) {
+                exclude(near, key);
+                return Ok(true);
             }
-            // The key of an excluded bound, and what the other end has given out already.
-            if is_beyond(&row.0, near, !forward) {
-                continue;
-            }
-            let taken = Bound::Excluded(row.0.clone());
-            if forward {
-                self.lower = taken
-            } else {
-                self.upper = taken
-            }
-            return Some(Ok(row));
         }
     }
+
+    fn take(&mut self, forward: bool) -> Option<Result<Row>> {
+        let row = self.step(forward).transpose()?;
+        Some(row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+}
+
+/// Moves a bound to just beyond `key`, in the memory it has.
+fn exclude(bound: &mut Bound<Vec<u8>>, key: &[u8]) {
+    let mut end = match std::mem::replace(bound, Bound::Unbounded) {
+        Bound::Included(end) | Bound::Excluded(end) => end,
+        Bound::Unbounded => Vec::new(),
+    };
+    end.clear();
+    end.extend_from_slice(key);
+    *bound = Bound::Excluded(end);
 }
 
 /// Does `key` lie outside `bound`, which is an upper one if `upper`?
@@ -120,13 +140,13 @@ impl Iterator for Iter<'_> {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Result<Row>> {
-        self.step(true)
+        self.take(true)
     }
 }
 
 impl DoubleEndedIterator for Iter<'_> {
     fn next_back(&mut self) -> Option<Result<Row>> {
-        self.step(false)
+        self.take(false)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use aether_buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
 use aether_buffer::{
-    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, Pool, PoolParts, ScanRing,
+    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, Pool, PoolParts,
 };
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_types::{ErrorKind, FileId, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId};
@@ -273,7 +273,7 @@ fn a_scan_reuses_its_own_frames() {
         pool.evict_page(FILE, PageNo::new(page));
     });
     (1..60).for_each(|page| assert_eq!(read(&pool, page), page));
-    let ring = ScanRing::new();
+    let ring = pool.scan_ring();
     for page in 60..600 {
         let guard = pool.optimistic(FILE, swip(page), &Access::Scan(&ring)).unwrap();
         assert_eq!(value(guard.view()), page);
@@ -289,7 +289,7 @@ fn reading_ahead_loads_pages() {
     (1..10).for_each(|page| write(&pool, page, page, page));
     pool.flush_all().unwrap();
     (1..10).for_each(|page| assert!(pool.evict_page(FILE, PageNo::new(page))));
-    pool.prefetch(FILE, (1..10).map(PageNo::new), &ScanRing::new());
+    pool.prefetch(FILE, (1..10).map(PageNo::new), &pool.scan_ring());
     while (1..10).any(|page| pool.residence(FILE, PageNo::new(page)).is_none()) {
         thread::yield_now();
     }

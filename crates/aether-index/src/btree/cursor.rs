@@ -20,7 +20,7 @@ use core::ops::Range;
 /// Leaves after which a cursor becomes a scan.
 const SCAN_AFTER_LEAVES: usize = 4;
 /// Leaves read ahead.
-const READ_AHEAD: usize = 8;
+const READ_AHEAD: usize = 32;
 
 /// Where a cursor stands between two rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +55,11 @@ struct Batch {
 /// A cursor over a B+tree. Holds no latch between calls.
 pub struct Cursor {
     tree: BTree,
+    /// Where it stands, unless `last` says more.
     position: Position,
     batch: Batch,
+    /// The row of the batch given out last, and whether on the way forward: the position is behind it, or before it.
+    last: Option<(usize, bool)>,
     /// The rows of the batch that are still ahead, upward or downward of the position.
     window: Range<usize>,
     valid: bool,
@@ -73,6 +76,7 @@ impl Cursor {
             tree,
             position: Position::First,
             batch: Batch::default(),
+            last: None,
             window: 0..0,
             valid: false,
             leaves: 0,
@@ -88,8 +92,22 @@ impl Cursor {
     }
 
     fn go(&mut self, to: Position) {
-        self.position = to;
-        self.valid = false;
+        (self.position, self.last, self.valid) = (to, None, false);
+    }
+
+    /// Makes the position a key of its own, before the batch goes.
+    fn settle(&mut self) {
+        if let Some((index, forward)) = self.last.take() {
+            let key = self.batch.bytes[self.batch.rows[index].key.clone()].to_vec();
+            self.position = if forward { Position::Behind(key) } else { Position::Before(key) };
+        }
+    }
+
+    /// The row given out last, if nothing has moved the cursor since.
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        let RowAt { key, value, seen, .. } = &self.batch.rows[self.last?.0];
+        let value = if *seen == Seen::Stub { &self.value } else { &self.batch.bytes[value.clone()] };
+        Some((&self.batch.bytes[key.clone()], value))
     }
 
     /// Does the batch still show what the view would?
@@ -99,6 +117,7 @@ impl Cursor {
 
     fn step(&mut self, view: &ReadView, forward: bool) -> Result<Option<usize>> {
         if !self.is_fresh(view) {
+            self.settle();
             self.fill(view, forward)?;
         }
         loop {
@@ -112,26 +131,22 @@ impl Cursor {
                 self.go(if forward { Position::Last } else { Position::First });
                 return Ok(None);
             };
-            self.position = Position::Before(fence);
+            self.go(Position::Before(fence));
             self.fill(view, forward)?;
         }
     }
 
     /// The row at `index` lies behind the cursor now; turning round returns it again.
     fn move_over(&mut self, index: usize, forward: bool) {
-        let key = self.batch.bytes[self.batch.rows[index].key.clone()].to_vec();
-        (self.position, self.window) = if forward {
-            (Position::Behind(key), index + 1..self.window.end)
-        } else {
-            (Position::Before(key), self.window.start..index)
-        };
+        self.last = Some((index, forward));
+        self.window = if forward { index + 1..self.window.end } else { self.window.start..index };
     }
 
     /// Reads the leaf at the position.
     fn fill(&mut self, view: &ReadView, forward: bool) -> Result<()> {
         self.leaves += 1;
         if self.leaves == SCAN_AFTER_LEAVES {
-            self.ring = Some(ScanRing::new());
+            self.ring = Some(self.tree.pool().scan_ring());
         }
         let ahead = self.reading_ahead.then_some(forward);
         let tree = self.tree.clone();
@@ -154,7 +169,10 @@ impl Cursor {
 
     /// After a turn the window must be on the other side of the position.
     fn turn(&mut self, forward: bool) {
-        let behind = matches!(self.position, Position::Behind(_));
+        let behind = match self.last {
+            Some((_, upward)) => upward,
+            None => matches!(self.position, Position::Behind(_)),
+        };
         if self.valid && behind != forward {
             self.valid = false;
         }
@@ -239,15 +257,20 @@ impl BTree {
         self.resolve_older(view, batch)
     }
 
-    /// Names the next leaves under the same parent to the pool; without validation, since a wrong page loaded early
-    /// is no harm.
+    /// Names the next leaves under the same parent to the pool, once half of those named before are used up; without
+    /// validation, since a wrong page loaded early is no harm.
     fn read_ahead(&self, parent: &Optimistic<'_>, index: usize, forward: bool, ring: &Arc<ScanRing>) {
         let node = Node::new(parent.view());
-        let range = if forward {
-            index + 1..(index + 1 + READ_AHEAD).min(node.count() + 1)
+        let far = READ_AHEAD.min(ring.ahead_max());
+        let (near, range) = if forward {
+            let last = node.count();
+            ((index + far / 2).min(last), index + 1..(index + far).min(last) + 1)
         } else {
-            index.saturating_sub(READ_AHEAD)..index
+            (index.saturating_sub(far / 2), index.saturating_sub(far)..index)
         };
+        if range.is_empty() || self.pool().is_resident(FILE, node.child(near).page()) {
+            return;
+        }
         let pages: Vec<PageNo> = range.map(|index| node.child(index).page()).collect();
         if parent.validate().is_ok() {
             self.pool().prefetch(FILE, pages, ring);

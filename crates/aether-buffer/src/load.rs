@@ -1,0 +1,154 @@
+//! Loading pages: one for whoever needs it, a run of neighbours in one read for scans.
+//!
+//! A frame is claimed first (taken, latched exclusively, entered in the translation array), and only then the
+//! file is read: bytes read earlier could be older than what another load, change and eviction have left there.
+
+use crate::frame::{FrameState, Resident};
+use crate::pool::{Access, OpenFile, Pool};
+use crate::translation::Entry;
+use aether_page::{load_words, verify};
+use aether_types::{Error, FileId, Lv, PageNo, Psn, Result};
+use aether_vfs::AlignedBuf;
+use core::cell::RefCell;
+
+/// Pages from the first to the last of a run, at the most.
+pub(crate) const RUN_PAGES: u64 = 16;
+/// Unwanted pages between two wanted ones that are read along rather than around.
+const GAP_PAGES: u64 = 3;
+
+/// A page that this thread is loading.
+pub(crate) struct Claim {
+    page: PageNo,
+    pub(crate) frame: u32,
+    /// What stood in the translation array.
+    entry: Entry,
+}
+
+impl Pool {
+    /// Takes a frame for an absent page whose entry was `entry`; none if another thread was faster.
+    pub(crate) fn claim(
+        &self,
+        open: &OpenFile,
+        page: PageNo,
+        entry: Entry,
+        access: &Access<'_>,
+    ) -> Result<Option<Claim>> {
+        let frame = self.take_frame(access)?;
+        if !open.translation.replace(page, entry, Entry::resident(frame)) {
+            self.give_back(frame);
+            return Ok(None);
+        }
+        self.frame(frame).set_resident(Resident::new(open.pages.id(), page));
+        Ok(Some(Claim { page, frame, entry }))
+    }
+
+    /// Fills claimed pages, ascending, with one read, and lets go of their latches. Returns the first error; pages with an
+    /// error are absent as before.
+    pub(crate) fn load(&self, open: &OpenFile, claims: &[Claim], access: &Access<'_>) -> Result<()> {
+        let (Some(first), Some(last)) = (claims.first(), claims.last()) else { return Ok(()) };
+        let page_bytes = self.config.page_size.bytes();
+        let place = |page: PageNo| (page.get() - first.page.get()) as usize * page_bytes;
+        with_buffer(place(last.page) + page_bytes, |bytes| {
+            let mut outcome = open.pages.read(first.page, bytes);
+            let is_read = outcome.is_ok();
+            for claim in claims {
+                let part = &bytes[place(claim.page)..][..page_bytes];
+                let filled = if is_read { self.fill(open.pages.id(), claim, part) } else { Ok(()) };
+                if is_read && filled.is_ok() {
+                    self.finish_load(claim.frame, access);
+                    continue;
+                }
+                open.translation.set(claim.page, claim.entry);
+                self.give_back(claim.frame);
+                outcome = outcome.and(filled);
+            }
+            outcome
+        })
+    }
+
+    fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
+        verify(bytes, self.store_seed, file, claim.page)?;
+        let psn = Psn::new(u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")));
+        if !claim.entry.accepts(psn) {
+            let what = format!(
+                "the file holds {psn} of the page, but a later one was written back: a write was lost"
+            );
+            return Err(Error::corruption(what).at_file(file).at_page(claim.page));
+        }
+        load_words(bytes, self.words(claim.frame));
+        self.dirty.set_page_lv(claim.frame, &Lv::ZERO);
+        Ok(())
+    }
+
+    fn finish_load(&self, index: u32, access: &Access<'_>) {
+        let frame = self.frame(index);
+        let state = if matches!(access, Access::Normal) { FrameState::Hot } else { FrameState::Cool };
+        frame.set_state(state);
+        frame.latch.release_exclusive();
+        if let Access::Scan(ring) = access {
+            ring.remember(index, frame.latch.held_version());
+        }
+        self.stats.loads.add(1);
+    }
+
+    /// Loads those of a run of pages that are absent, as far as there are frames.
+    pub(crate) fn load_run(&self, file: FileId, pages: &[PageNo], access: &Access<'_>) -> Result<()> {
+        let open = self.open_file(file)?;
+        let mut claims = Vec::with_capacity(pages.len());
+        for &page in pages {
+            let entry = open.translation.get(page);
+            if entry.frame().is_some() {
+                continue;
+            }
+            match self.claim(&open, page, entry, access) {
+                Ok(claim) => claims.extend(claim),
+                Err(_) => break,
+            }
+        }
+        self.load(&open, &claims, access)
+    }
+}
+
+/// Lends the thread's aligned buffer.
+fn with_buffer<R>(bytes: usize, work: impl FnOnce(&mut [u8]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Option<AlignedBuf>> = const { RefCell::new(None) };
+    }
+    let mut buffer = BUFFER.with(RefCell::take).filter(|buffer| buffer.len() >= bytes);
+    let lent = buffer.get_or_insert_with(|| AlignedBuf::new(bytes));
+    let result = work(&mut lent[..bytes]);
+    BUFFER.with(|cell| cell.replace(buffer));
+    result
+}
+
+/// Parts ascending pages into runs that are worth one read each.
+pub(crate) fn runs(pages: &[PageNo]) -> impl Iterator<Item = &[PageNo]> {
+    let mut rest = pages;
+    core::iter::from_fn(move || {
+        let first = rest.first()?.get();
+        let apart = |at: usize| {
+            let (before, page) = (rest[at - 1].get(), rest[at].get());
+            page - before > GAP_PAGES + 1 || page - first >= RUN_PAGES
+        };
+        let end = (1..rest.len()).find(|&at| apart(at)).unwrap_or(rest.len());
+        let (run, others) = rest.split_at(end);
+        rest = others;
+        Some(run)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_end_at_gaps_and_at_their_length() {
+        let pages = [1, 2, 5, 6, 11, 12, 13, 100, 101, 104, 108, 112, 115, 116].map(PageNo::new);
+        let found: Vec<Vec<u64>> =
+            runs(&pages).map(|run| run.iter().map(|page| page.get()).collect()).collect();
+        assert_eq!(
+            found,
+            [vec![1, 2, 5, 6], vec![11, 12, 13], vec![100, 101, 104, 108, 112, 115], vec![116]]
+        );
+    }
+}
