@@ -1,13 +1,13 @@
 //! The B+tree through the key-value layer: point operations, scans both ways, and a cold scan with read-ahead on and off.
 //!
-//! `cargo bench -p engine-benches --bench btree_bench`; `AETHER_BENCH_ROWS` sets the rows (1,000,000). One thread,
+//! `cargo bench -p engine-benches --bench btree_bench [-- WORDS]` (only figures with one of the words); `AETHER_BENCH_ROWS` sets the rows (1,000,000). One thread,
 //! durability `None`, on the real file system; rows of 20 B keys and 100 B values.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use aether_kv::buffer::BufferConfig;
 use aether_kv::{Db, Durability, Iter, Options, Result, WriteBatch};
-use engine_benches::{Rng, key, line, median, per_step, rows};
+use engine_benches::{Rng, is_wanted, key, line, median, per_step, rows};
 use std::hint::black_box;
 use std::path::Path;
 
@@ -32,6 +32,9 @@ fn resident(home: &Path, rows: u64) -> Result<()> {
     line("insert in order, 100 to a transaction", fill(&db, (0..rows).map(|number| number * 2))?);
     let count = (rows / 5).max(1);
     let point = |what: &str, mut step: Box<dyn FnMut(u64) -> Result<()> + '_>| -> Result<()> {
+        if !is_wanted(what) {
+            return Ok(());
+        }
         let (mut rng, mut failed) = (Rng::new(1), Ok(()));
         let mut round = || {
             per_step(count, || {
@@ -62,6 +65,9 @@ fn resident(home: &Path, rows: u64) -> Result<()> {
     point("insert or update at random", Box::new(|number| db.put(&key(number * 2 + 1), &[2; 100])))?;
     point("delete at random", Box::new(|number| db.delete(&key(number * 2 + 1)).map(drop)))?;
     let scan = |what: &str, reverse: bool, length: u64| -> Result<()> {
+        if !is_wanted(what) {
+            return Ok(());
+        }
         let mut rng = Rng::new(2);
         let mut figures = Vec::new();
         for _ in 0..ROUNDS {
@@ -117,6 +123,9 @@ fn take(mut iter: Iter<'_>, reverse: bool, length: u64) -> Result<()> {
 }
 
 fn cold(home: &Path, rows: u64) -> Result<()> {
+    if !is_wanted("cold scan") {
+        return Ok(());
+    }
     let frames = (rows as usize / 200).max(64);
     println!("cold: a pool of {frames} frames, files read past the page cache");
     let (mut off, mut on) = (Vec::new(), Vec::new());

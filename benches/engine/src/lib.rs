@@ -12,6 +12,12 @@ pub fn is_full() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
+/// True if no word was given after `--`, or one that occurs in `what`.
+pub fn is_wanted(what: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| what.contains(&word))
+}
+
 /// `full` under `cargo bench` unless the variable `AETHER_BENCH_ROWS` says otherwise, `small` in a trial run.
 pub fn rows(full: u64, small: u64) -> u64 {
     let wished = std::env::var("AETHER_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok());

@@ -300,6 +300,30 @@ fn write_own_keys(tree: &BTree, id: u32) {
     }
 }
 
+/// Many writers find the same leaf full at once: it is split once, not once for each.
+#[test]
+fn threads_append_to_the_same_leaf() {
+    const EACH: u64 = 4000;
+    let tree = tree(16_384, PageSize::MIN);
+    let next = Arc::new(aether_sync::atomic::AtomicU64::new(0));
+    let append = |(tree, next): (BTree, Arc<aether_sync::atomic::AtomicU64>)| {
+        for _ in 0..EACH {
+            let number = next.fetch_add(1, aether_sync::atomic::Ordering::Relaxed);
+            let mut txn = tree.manager().begin();
+            tree.put(&mut txn, &number.to_be_bytes(), &[7; 900]).unwrap();
+            txn.commit().unwrap();
+        }
+    };
+    let start = |_| {
+        let shared = (tree.clone(), next.clone());
+        aether_sync::thread::spawn("appender", move || append(shared))
+    };
+    let appenders: Vec<_> = (0..8).map(start).collect();
+    appenders.into_iter().for_each(|appender| appender.join().unwrap());
+    let found = tree.check().unwrap();
+    assert_eq!((found.problems.as_slice(), found.entries), (&[][..], 8 * EACH));
+}
+
 #[allow(dead_code)]
 fn a_tree_is_shared(tree: BTree) -> Arc<dyn Send + Sync> {
     Arc::new(tree)

@@ -18,12 +18,14 @@ use std::borrow::Cow;
 const SPARSE_PERCENT: usize = 30;
 /// A merge must leave this much room, in percent, so that the next insert does not split again.
 const MERGED_PERCENT_MAX: usize = 80;
+/// A leaf that was full has room again if it is no fuller than this, in percent.
+const FILL_PERCENT_MAX: usize = 85;
 
 impl BTree {
     /// Makes room for a row in the leaf of `key`: removes versions and ghosts that nobody needs, else splits.
     pub(crate) fn make_room(&self, key: &[u8], value_len: usize) -> Result<()> {
         let enough = retry(|| self.try_clean(key, value_len))?;
-        if enough { Ok(()) } else { self.split(key, 0) }
+        if enough { Ok(()) } else { self.split(key, 0, Need::Row { value_len }) }
     }
 
     /// Strips and purges what is forgotten (T4); true if the row has room then.
@@ -39,14 +41,9 @@ impl BTree {
         mtr.commit();
         let after = self.leaf(Towards::Key(key), &Access::Normal)?.node;
         let node = Node::new(after.view());
-        let fits = match node.search(key) {
-            Ok(slot) => node.fits_update(slot, value_len, true),
-            Err(_) => node.fits_insert(key.len(), value_len, true),
-        };
-        // A third free: cleaning that gains less is only a way to split a little later.
-        let worth = node.fill_percent() <= 85;
+        let enough = Need::Row { value_len }.is_met(&node, key);
         after.validate()?;
-        Ok(fits && worth)
+        Ok(enough)
     }
 
     /// Rows with a version that nobody needs; slots ascend.
@@ -64,20 +61,27 @@ impl BTree {
         (0..node.count()).filter_map(clean).collect()
     }
 
-    /// Splits the node of `level` on the way to `key`, its parents first if they have no room.
-    fn split(&self, key: &[u8], level: u8) -> Result<()> {
+    /// Splits the node of `level` on the way to `key` unless it has the room needed by now, its parents first if they have
+    /// none.
+    fn split(&self, key: &[u8], level: u8, need: Need) -> Result<()> {
         loop {
-            match retry(|| self.try_split(key, level))? {
+            match retry(|| self.try_split(key, level, need))? {
                 Split::Done => return Ok(()),
-                Split::ParentFull => self.split(key, level + 1)?,
+                Split::ParentFull { separator_len } => {
+                    self.split(key, level + 1, Need::Separator { len: separator_len })?;
+                }
             }
         }
     }
 
-    fn try_split(&self, key: &[u8], level: u8) -> Result<Split, Stop> {
+    fn try_split(&self, key: &[u8], level: u8, need: Need) -> Result<Split, Stop> {
         let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
+        // Another thread may have split it since it was found full.
+        let is_met = need.is_met(&Node::new(node.view()), key);
+        node.validate()?;
         match parent {
+            _ if is_met => Ok(Split::Done),
             None => self.split_root(mtr, node.upgrade()?, key),
             Some((parent, index)) => {
                 let parent = parent.upgrade()?;
@@ -121,7 +125,7 @@ impl BTree {
         let plan = split_plan(&node, key)?;
         let above = Node::new(parent.view());
         if !above.fits_insert(plan.separator.len(), 0, false) {
-            return Ok(Split::ParentFull);
+            return Ok(Split::ParentFull { separator_len: plan.separator.len() });
         }
         let stored = above.strip(&plan.separator).to_vec();
         let right = node.right_half(&plan);
@@ -261,7 +265,31 @@ impl BTree {
 
 enum Split {
     Done,
-    ParentFull,
+    ParentFull { separator_len: usize },
+}
+
+/// What there must be room for.
+#[derive(Clone, Copy)]
+enum Need {
+    /// The row in its leaf.
+    Row { value_len: usize },
+    /// A separator in an inner node.
+    Separator { len: usize },
+}
+
+impl Need {
+    fn is_met(self, node: &Node<'_>, key: &[u8]) -> bool {
+        match self {
+            // Cleaning that gains less is only a way to split a little later.
+            Self::Row { .. } if node.fill_percent() > FILL_PERCENT_MAX => false,
+            Self::Row { value_len } => match node.search(key) {
+                Ok(slot) => node.fits_update(slot, value_len, true),
+                Err(_) => node.fits_insert(key.len(), value_len, true),
+            },
+            // A leaf where an inner node was: the tree is lower by now.
+            Self::Separator { len } => node.is_leaf() || node.fits_insert(len, 0, false),
+        }
+    }
 }
 
 fn split_plan(node: &Node<'_>, key: &[u8]) -> Result<SplitPlan, Stop> {
