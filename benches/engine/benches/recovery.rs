@@ -18,8 +18,9 @@ fn main() -> Result<()> {
     println!(
         "{rows} rows of 120 B, then one update each at random, 20 to a transaction; medians of {ROUNDS}"
     );
-    for (what, frames) in [("resident", 32_768), ("a fifth of the pages fit", 2_500)] {
-        measure(&dir.path().join(what.replace(' ', "-")), what, frames, rows)?;
+    for (what, frames, updates) in [("resident", 32_768, rows), ("a fifth of the pages fit", 2_500, rows / 8)]
+    {
+        measure(&dir.path().join(what.replace(' ', "-")), (what, frames), rows, updates)?;
     }
     Ok(())
 }
@@ -29,12 +30,12 @@ fn options(frames: usize) -> Options {
     Options { buffer, max_recovery_bytes: 8 << 30, durability: Durability::None, ..Options::default() }
 }
 
-fn measure(home: &Path, what: &str, frames: usize, rows: u64) -> Result<()> {
+fn measure(home: &Path, (what, frames): (&str, usize), rows: u64, updates: u64) -> Result<()> {
     let db = Db::open_with(home, options(frames))?;
     write(&db, rows, |number| number)?;
     db.env().checkpoint()?;
     let mut rng = Rng::new(3);
-    write(&db, rows, |_| rng.below(rows))?;
+    write(&db, updates, |_| rng.below(rows))?;
     let mut last = db.begin()?;
     last.put(db.keyspace(), b"last", b"")?;
     last.commit_with(Durability::Sync)?.wait()?;

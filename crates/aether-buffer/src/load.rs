@@ -91,6 +91,12 @@ impl Pool {
         self.stats.loads.add(1);
     }
 
+    /// Loads those of the pages, ascending, that are absent, neighbours in one read, as far as there are frames. What
+    /// cannot be loaded is met again by whoever fixes it.
+    pub fn load_together(&self, file: FileId, pages: &[PageNo]) {
+        runs(pages).for_each(|run| drop(self.load_run(file, run, &Access::Normal)));
+    }
+
     /// Loads those of a run of pages that are absent, as far as there are frames.
     pub(crate) fn load_run(&self, file: FileId, pages: &[PageNo], access: &Access<'_>) -> Result<()> {
         let open = self.open_file(file)?;

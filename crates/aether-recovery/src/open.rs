@@ -314,10 +314,12 @@ fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> 
 
 fn redo_all(scan: &Scan, control: &Control, store: &Store, report: &mut RecoveryReport) -> Result<()> {
     let mut redo = Redo::new(store);
-    for_each(scan, control, &mut |record| match record.kind {
-        group::GROUP => redo.group(&record),
-        _ => Ok(()),
-    })?;
+    for stream in scan.streams() {
+        scan.for_each(stream, control.redo_start.get(stream), &mut |record| match record.kind {
+            group::GROUP => redo.group(&record),
+            _ => Ok(()),
+        })?;
+    }
     redo.finish(report)
 }
 

@@ -1,5 +1,9 @@
 //! Redo: each page's changes, in the order of its sequence numbers.
 //!
+//! Groups are gathered, some MiB at a time, and sorted by page: each page is fixed once for all its changes, neighbours are
+//! loaded in one read, and what is dirty lies together for write-back. Pages owe each other nothing, so their
+//! order is free.
+//!
 //! A change applies at exactly the next PSN; one at or below the page's own is there already; one further ahead
 //! waits for those between, which another stream holds. An init operation needs nothing of the old bytes: it
 //! applies above any lower PSN, and to a page whose bytes are damaged. What still waits at the end is a hole:
@@ -14,11 +18,18 @@ use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Reader, Resul
 use aether_wal::Record;
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
+use core::ops::Range;
 use std::collections::BTreeMap;
+
+/// Bytes of log gathered before they are applied, at most; a pool smaller than this gathers what it could hold.
+const GATHERED_BYTES_MAX: usize = 8 << 20;
+/// Pages loaded before the first of them is changed.
+const LOADED_TOGETHER: usize = 16;
 
 /// Changes of one page that wait for earlier ones, by sequence number.
 type Waiting = BTreeMap<Psn, Change<'static>>;
 
+#[derive(Clone)]
 struct Change<'l> {
     ops: Vec<PageOp<'l>>,
     stream: StreamId,
@@ -27,9 +38,9 @@ struct Change<'l> {
 }
 
 impl Change<'_> {
-    fn into_owned(self) -> Change<'static> {
-        let ops = self.ops.into_iter().map(PageOp::into_owned).collect();
-        Change { ops, stream: self.stream, lsn: self.lsn, lv: self.lv }
+    fn to_owned(&self) -> Change<'static> {
+        let ops = self.ops.iter().cloned().map(PageOp::into_owned).collect();
+        Change { ops, ..*self }
     }
 
     fn begins_life(&self) -> bool {
@@ -37,9 +48,54 @@ impl Change<'_> {
     }
 }
 
+/// Groups of the log, not yet applied.
+#[derive(Default)]
+struct Gathered {
+    bodies: Vec<u8>,
+    groups: Vec<(Range<usize>, StreamId, Lsn, Lv)>,
+}
+
+/// A page's part of a group.
+struct Part<'l> {
+    file: FileId,
+    page: PageNo,
+    psn: Psn,
+    change: Change<'l>,
+}
+
+impl Gathered {
+    fn push(&mut self, record: &Record<'_>) {
+        let start = self.bodies.len();
+        self.bodies.extend_from_slice(record.body);
+        self.groups.push((start..self.bodies.len(), record.stream, record.lsn, record.lv));
+    }
+
+    /// Every part of every group, by page; those of one page in the order of the log.
+    fn parts(&self, store: &Store) -> Result<Vec<Part<'_>>> {
+        let mut parts = Vec::with_capacity(2 * self.groups.len());
+        for (body, stream, lsn, lv) in &self.groups {
+            let mut reader = Reader::new(&self.bodies[body.clone()]);
+            let mut read = || {
+                let (_, pages) = group::read_head(&mut reader)?;
+                for _ in 0..pages {
+                    let PagePart { file, page, psn, ops } = group::read_page(&mut reader, store.page_size())?;
+                    let change = Change { ops, stream: *stream, lsn: *lsn, lv: *lv };
+                    parts.push(Part { file, page, psn, change });
+                }
+                reader.finish()
+            };
+            read().map_err(|error| error.at_offset(lsn.get()))?;
+        }
+        parts.sort_by_key(|part| (part.file, part.page));
+        Ok(parts)
+    }
+}
+
 /// Redo under way.
 pub(crate) struct Redo<'s> {
     store: &'s Store,
+    gathered: Gathered,
+    gathered_bytes_max: usize,
     waiting: BTreeMap<(FileId, PageNo), Waiting>,
     groups: u64,
     redone: u64,
@@ -48,52 +104,100 @@ pub(crate) struct Redo<'s> {
 
 impl<'s> Redo<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
-        Self { store, waiting: BTreeMap::new(), groups: 0, redone: 0, skipped: 0 }
-    }
-
-    /// Applies what can be applied of a group; the rest waits.
-    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
-        let mut reader = Reader::new(record.body);
-        let (_, pages) = group::read_head(&mut reader)?;
-        for _ in 0..pages {
-            let PagePart { file, page, psn, ops } = group::read_page(&mut reader, self.store.page_size())?;
-            let change = Change { ops, stream: record.stream, lsn: record.lsn, lv: record.lv };
-            self.change(file, page, psn, change)?;
+        let pool_bytes = store.pool().config().num_frames * store.page_size().bytes();
+        Self {
+            store,
+            gathered: Gathered::default(),
+            gathered_bytes_max: GATHERED_BYTES_MAX.min(pool_bytes),
+            waiting: BTreeMap::new(),
+            groups: 0,
+            redone: 0,
+            skipped: 0,
         }
-        self.groups += 1;
-        reader.finish()
     }
 
-    fn change(&mut self, file: FileId, page: PageNo, psn: Psn, change: Change<'_>) -> Result<()> {
-        let waiting = self.waiting.entry((file, page)).or_default();
-        let Some(mut guard) = fix(self.store, file, page, change.begins_life())? else {
-            waiting.insert(psn, change.into_owned());
+    /// Takes a group; now and then applies what can be applied of those gathered. The rest waits.
+    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
+        self.gathered.push(record);
+        self.groups += 1;
+        if self.gathered.bodies.len() < self.gathered_bytes_max { Ok(()) } else { self.apply_gathered() }
+    }
+
+    fn apply_gathered(&mut self) -> Result<()> {
+        let gathered = core::mem::take(&mut self.gathered);
+        let parts = gathered.parts(self.store)?;
+        let pages: Vec<&[Part<'_>]> =
+            parts.chunk_by(|left, right| (left.file, left.page) == (right.file, right.page)).collect();
+        for together in pages.chunks(LOADED_TOGETHER) {
+            self.load(together);
+            together.iter().try_for_each(|page| self.page(page))?;
+        }
+        Ok(())
+    }
+
+    /// Loads the pages whose bytes are needed; what fails is met again by whoever fixes the page.
+    fn load(&self, pages: &[&[Part<'_>]]) {
+        let needed = |page: &&&[Part<'_>]| !page[0].change.begins_life();
+        for file in pages.chunk_by(|left, right| left[0].file == right[0].file) {
+            let wanted: Vec<PageNo> = file.iter().filter(needed).map(|page| page[0].page).collect();
+            self.store.pool().load_together(file[0][0].file, &wanted);
+        }
+    }
+
+    /// Applies the changes of one page.
+    fn page(&mut self, parts: &[Part<'_>]) -> Result<()> {
+        let place = (parts[0].file, parts[0].page);
+        let mut waiting = self.waiting.remove(&place).unwrap_or_default();
+        let mut fixed = None;
+        for part in parts {
+            self.change(&mut fixed, &mut waiting, part).map_err(|error| {
+                error.at_file(part.file).at_page(part.page).at_offset(part.change.lsn.get())
+            })?;
+        }
+        if !waiting.is_empty() {
+            self.waiting.insert(place, waiting);
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        fixed: &mut Option<Exclusive<'s>>,
+        waiting: &mut Waiting,
+        part: &Part<'_>,
+    ) -> Result<()> {
+        let Part { file, page, psn, change } = part;
+        if fixed.is_none() {
+            *fixed = fix(self.store, *file, *page, change.begins_life())?;
+        }
+        let Some(guard) = fixed else {
+            waiting.insert(*psn, change.to_owned());
             return Ok(());
         };
         // Also if the file has the change already: that may be in the system's cache alone, unsynced when the process
         // died, or after a failed sync. What the log still tells of is written again.
         guard.mark_dirty(change.stream, change.lsn);
         // Nearly always the change is the next one, or there already, and nothing waits.
-        match psn {
+        match *psn {
             psn if psn <= guard.psn() => self.skipped += 1,
             psn if psn == guard.psn().next() || change.begins_life() => {
-                apply(&mut guard, psn, &change)?;
+                apply(guard, psn, change)?;
                 self.redone += 1;
             }
-            psn => drop(waiting.insert(psn, change.into_owned())),
+            psn => drop(waiting.insert(psn, change.to_owned())),
         }
-        while let Some((psn, change)) = next(waiting, guard.psn(), &mut self.skipped) {
-            apply(&mut guard, psn, &change)?;
+        while !waiting.is_empty()
+            && let Some((psn, change)) = next(waiting, guard.psn(), &mut self.skipped)
+        {
+            apply(guard, psn, &change)?;
             self.redone += 1;
-        }
-        if waiting.is_empty() {
-            self.waiting.remove(&(file, page));
         }
         Ok(())
     }
 
-    /// Fails if a change still waits.
-    pub(crate) fn finish(self, report: &mut RecoveryReport) -> Result<()> {
+    /// Applies the last groups. Fails if a change still waits.
+    pub(crate) fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
+        self.apply_gathered()?;
         report.groups = self.groups;
         report.pages_redone = self.redone;
         report.pages_skipped = self.skipped;
@@ -137,7 +241,7 @@ fn next(waiting: &mut Waiting, at: Psn, skipped: &mut u64) -> Option<(Psn, Chang
 
 fn apply(guard: &mut Exclusive<'_>, psn: Psn, change: &Change<'_>) -> Result<()> {
     let (file, page) = (guard.file(), guard.page_no());
-    check(guard, change).map_err(|error| error.at_file(file).at_page(page))?;
+    check(guard, change)?;
     guard.mark_dirty(change.stream, change.lsn);
     change.ops.iter().for_each(|op| op.apply(guard.page_mut(), file, page));
     let mut lv = guard.page_lv();
