@@ -3,6 +3,7 @@
 mod check;
 mod cursor;
 mod descend;
+mod extents;
 mod read;
 mod reclaim;
 mod smo;

@@ -244,6 +244,40 @@ fn the_first_updater_wins_and_the_second_is_told() {
     fourth.commit().unwrap();
 }
 
+/// More extents than a stub names: they stand in a list.
+#[test]
+fn a_very_large_value_has_its_extents_in_a_list() {
+    const BYTES: u64 = 45 << 20;
+    let tree = tree(256, PageSize::MIN);
+    let pattern = |length: u64| std::io::Read::take(std::io::repeat(0xa5), length);
+    let put = |txn: &mut Txn| tree.put_from(txn, b"huge", BYTES, &mut pattern(BYTES)).unwrap();
+    let mut txn = tree.manager().begin();
+    put(&mut txn);
+    txn.commit().unwrap();
+    let view = tree.manager().view();
+    let mut reader = tree.get_stream(&view, b"huge").unwrap().unwrap();
+    assert_eq!(reader.len(), BYTES);
+    assert_eq!(std::io::copy(&mut reader, &mut std::io::sink()).unwrap(), BYTES);
+    let mut whole = Vec::new();
+    assert!(tree.get_into(&view, b"huge", &mut whole).unwrap());
+    assert!(whole.len() as u64 == BYTES && whole.iter().all(|byte| *byte == 0xa5));
+    drop(view);
+    let found = tree.check().unwrap();
+    assert_eq!(found.problems, [""; 0]);
+    assert_eq!(found.extent_pages, BYTES.div_ceil(4032) + 1, "one page more, for the list");
+    let free = || tree.manager().store().space_stats().unwrap().free_pages;
+    let before = free();
+    let mut aborted = tree.manager().begin();
+    put(&mut aborted);
+    aborted.abort().unwrap();
+    assert!(free() >= before, "a rollback frees the list too");
+    let mut txn = tree.manager().begin();
+    assert!(tree.delete(&mut txn, b"huge").unwrap());
+    txn.commit().unwrap();
+    tree.manager().collect().unwrap();
+    assert!(free() >= before + found.extent_pages, "so does the collection of what nobody sees");
+}
+
 #[test]
 fn keys_and_values_beyond_the_limits_are_refused() {
     let tree = tree(64, PageSize::MIN);

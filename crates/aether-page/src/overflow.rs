@@ -52,7 +52,9 @@ pub struct Stub {
     pub len: u64,
     /// The checksum of the value, under seed 0.
     pub checksum: u64,
-    /// First page and page count of each extent.
+    /// Extents of the value, if they stand in a list of their own; 0: they are named here.
+    pub listed: u32,
+    /// First page and page count of each extent of the value, or of the list.
     pub extents: Vec<(PageNo, u64)>,
 }
 
@@ -66,11 +68,9 @@ impl Stub {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64(self.len);
         out.put_u64(self.checksum);
-        out.put_u64(self.extents.len() as u64 & 0xffff);
-        for (first, pages) in &self.extents {
-            out.put_u64(first.get());
-            out.put_u64(*pages);
-        }
+        out.put_u32(self.extents.len() as u32);
+        out.put_u32(self.listed);
+        ExtentList::encode(&self.extents, out);
     }
 
     /// Reads a stub.
@@ -79,10 +79,35 @@ impl Stub {
     /// `Corruption` unless the bytes are exactly a stub, with pages that can be.
     pub fn decode(bytes: &[u8]) -> Result<Stub> {
         let mut reader = Reader::new(bytes);
-        let (len, checksum, count) = (reader.u64()?, reader.u64()?, reader.u64()? & 0xffff);
+        let (len, checksum, count, listed) = (reader.u64()?, reader.u64()?, reader.u32()?, reader.u32()?);
         let extents = (0..count).map(|_| extent(&mut reader)).collect::<Result<_>>()?;
         reader.finish()?;
-        Ok(Stub { len, checksum, extents })
+        Ok(Stub { len, checksum, listed, extents })
+    }
+}
+
+/// Extents as bytes: first page (8) and page count (8) of each.
+#[derive(Debug)]
+pub struct ExtentList;
+
+impl ExtentList {
+    /// Appends the extents to `out`.
+    pub fn encode(extents: &[(PageNo, u64)], out: &mut Vec<u8>) {
+        for (first, pages) in extents {
+            out.put_u64(first.get());
+            out.put_u64(*pages);
+        }
+    }
+
+    /// Reads `count` extents.
+    ///
+    /// # Errors
+    /// `Corruption` unless the bytes are exactly these, with pages that can be.
+    pub fn decode(bytes: &[u8], count: u32) -> Result<Vec<(PageNo, u64)>> {
+        let mut reader = Reader::new(bytes);
+        let extents = (0..count).map(|_| extent(&mut reader)).collect::<Result<_>>()?;
+        reader.finish()?;
+        Ok(extents)
     }
 }
 

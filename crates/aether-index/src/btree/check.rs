@@ -1,12 +1,13 @@
 //! Walks a whole tree and reports every broken rule.
 
+use super::extents::{Extent, Extents, read_page};
 use super::{BTree, FILE};
 use aether_page::node::Node;
 use aether_page::overflow::Stub;
 use aether_page::space_map::PageState;
 use aether_page::{Swip, check_page};
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_types::{PageNo, Result};
+use aether_types::{ErrorKind, Hasher, PageNo, Result};
 
 /// What a walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,30 +109,61 @@ impl BTree {
         for slot in (0..node.count()).filter(|slot| node.flags(*slot).is_overflow()) {
             match Stub::decode(&node.row(slot).value) {
                 Err(error) => found.problems.push(error.to_string()),
-                Ok(stub) => self.check_extents(&stub, found)?,
+                Ok(stub) => self.check_value(&stub, found)?,
             }
         }
         Ok(())
     }
 
-    fn check_extents(&self, stub: &Stub, found: &mut TreeCheck) -> Result<()> {
-        for (first, pages) in &stub.extents {
-            for index in 0..*pages {
-                let page = first.offset(index);
-                let wanted = match (index, pages) {
-                    (0, 1) => PageState::Used,
-                    (0, _) => PageState::ExtentFirst,
-                    _ => PageState::ExtentRest,
-                };
-                if self.store().page_state(page)? != wanted {
-                    found
-                        .problems
-                        .push(format!("{page}: the space map does not know it as part of an extent"));
-                }
-                found.pages.push(page);
+    /// Reads every page of a large value and looks it up in the space map.
+    fn check_value(&self, stub: &Stub, found: &mut TreeCheck) -> Result<()> {
+        let extents = match Extents::of(self.store(), stub) {
+            Ok(extents) => extents,
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                found.problems.push(error.to_string());
+                return Ok(());
             }
-            found.extent_pages += pages;
+            Err(error) => return Err(error),
+        };
+        let (mut sum, mut length) = (Hasher::new(0), 0);
+        for extent in &extents.data {
+            self.check_extent(*extent, found, |bytes| {
+                sum.update(bytes);
+                length += bytes.len() as u64;
+            })?;
         }
+        if (length, sum.finish()) != (stub.len, stub.checksum) {
+            found.problems.push("a large value does not match its length and checksum".into());
+        }
+        extents.list.iter().try_for_each(|extent| self.check_extent(*extent, found, |_| {}))
+    }
+
+    fn check_extent(
+        &self,
+        (first, pages): Extent,
+        found: &mut TreeCheck,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        for index in 0..pages {
+            let page = first.offset(index);
+            let wanted = match (index, pages) {
+                (0, 1) => PageState::Used,
+                (0, _) => PageState::ExtentFirst,
+                _ => PageState::ExtentRest,
+            };
+            if self.store().page_state(page)? != wanted {
+                found.problems.push(format!("{page}: the space map does not know it as part of an extent"));
+            }
+            found.pages.push(page);
+            bytes.clear();
+            match read_page(self.store(), first, index, &mut bytes) {
+                Ok(_) => see(&bytes),
+                Err(error) if error.kind() == ErrorKind::Corruption => found.problems.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        found.extent_pages += pages;
         Ok(())
     }
 }

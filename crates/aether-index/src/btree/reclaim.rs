@@ -3,15 +3,19 @@
 //! A tree is freed from below, in groups that free a node's children and make the node an empty leaf: after a
 //! crash in between, the walk begins again and meets no page that is free already.
 
+use super::extents::{Extent, Extents};
 use super::{BTree, FILE, mtr_bytes};
 use aether_page::node::{Node, NodeImage};
 use aether_page::overflow::Stub;
 use aether_page::{PageOp, Swip, header};
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::{ActiveTxn, Mtr, Store};
+use aether_txn::recovery::{ActiveTxn, Store};
 use aether_txn::{TxnManager, UndoRecord};
 use aether_types::{ErrorKind, PageNo, Psn, Result};
+
+/// Extents freed in one group: each may have a map page of its own, and all these are latched together.
+const GROUP_EXTENTS: usize = 8;
 
 /// Frees the extents that an undo record lists, and moves the undo head, in one group.
 pub(crate) fn undo_extents(
@@ -21,7 +25,7 @@ pub(crate) fn undo_extents(
 ) -> Result<()> {
     let store = manager.store();
     let stub = Stub::decode(record.value)?;
-    let floor = highest_psn(store, &stub, Psn::new(stub.checksum))?;
+    let floor = highest_psn(store, &stub.extents, Psn::new(stub.checksum))?;
     let mut mtr = store.mtr(txn.stream(), mtr_bytes(store))?;
     stub.extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
     mtr.in_txn(txn, record.previous);
@@ -31,12 +35,8 @@ pub(crate) fn undo_extents(
 
 /// No page of the extents has a higher sequence number: all begin their lives at one above the floor. Pages that
 /// were never filled count for nothing.
-fn highest_psn(store: &Store, stub: &Stub, least: Psn) -> Result<Psn> {
-    let mut highest = least.next();
-    for (first, _) in &stub.extents {
-        highest = highest.max(psn_of(store, *first)?);
-    }
-    Ok(highest)
+fn highest_psn(store: &Store, extents: &[Extent], least: Psn) -> Result<Psn> {
+    extents.iter().try_fold(least.next(), |highest, (first, _)| Ok(highest.max(psn_of(store, *first)?)))
 }
 
 fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
@@ -49,18 +49,18 @@ fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
 
 /// Frees the extents behind a stub that no version refers to any more. Blocks; holds no latch before.
 pub(crate) fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
-    let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
-    free_stub(store, &mut mtr, stub)?;
-    mtr.commit();
-    Ok(())
+    free_extents(store, Extents::of(store, &Stub::decode(stub)?)?.sorted())
 }
 
-fn free_stub(store: &Store, mtr: &mut Mtr<'_, '_>, stub: &[u8]) -> Result<()> {
-    let stub = Stub::decode(stub)?;
-    let floor = highest_psn(store, &stub, Psn::new(0))?;
-    let mut extents = stub.extents;
-    extents.sort_unstable();
-    extents.into_iter().try_for_each(|(first, pages)| mtr.free_run(first, pages, floor))
+/// Frees extents that nothing refers to, in rising order, a few to a group. A crash in between loses the rest's space.
+fn free_extents(store: &Store, extents: Vec<Extent>) -> Result<()> {
+    for some in extents.chunks(GROUP_EXTENTS) {
+        let floor = highest_psn(store, some, Psn::new(0))?;
+        let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
+        some.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
+        mtr.commit();
+    }
+    Ok(())
 }
 
 impl BTree {
@@ -102,29 +102,32 @@ impl BTree {
         Ok(())
     }
 
-    /// Frees the extents of a leaf's rows, then its rows.
+    /// Empties a leaf and frees the extents of its rows: in one group if they are few.
     fn empty_leaf(&self, page: PageNo) -> Result<()> {
-        let stubs = {
-            let guard = self.pool().shared(FILE, Swip::new(page))?;
-            let node = Node::new(guard.view());
-            let stubs = (0..node.count()).filter(|slot| node.flags(*slot).is_overflow());
-            stubs.map(|slot| node.row(slot).value.into_owned()).collect::<Vec<_>>()
-        };
-        if stubs.is_empty() {
+        let store = self.store();
+        let mut extents = Vec::new();
+        for stub in self.stubs(page)? {
+            extents.extend(Extents::of(store, &Stub::decode(&stub)?)?.sorted());
+        }
+        if extents.is_empty() {
             return Ok(());
         }
-        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
+        extents.sort_unstable();
+        let later = extents.split_off(extents.len().min(GROUP_EXTENTS));
+        let floor = highest_psn(store, &extents, Psn::new(0))?;
+        let mut mtr = store.mtr(self.stream(), mtr_bytes(store))?;
         let leaf = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
         mtr.op(leaf, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        let mut extents = Vec::new();
-        for stub in &stubs {
-            let stub = Stub::decode(stub)?;
-            let floor = highest_psn(self.store(), &stub, Psn::new(0))?;
-            extents.extend(stub.extents.iter().map(|(first, pages)| (*first, *pages, floor)));
-        }
-        extents.sort_unstable();
-        extents.into_iter().try_for_each(|(first, pages, floor)| mtr.free_run(first, pages, floor))?;
+        extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
         mtr.commit();
-        Ok(())
+        free_extents(store, later)
+    }
+
+    /// The stubs of a leaf's large values.
+    fn stubs(&self, page: PageNo) -> Result<Vec<Vec<u8>>> {
+        let guard = self.pool().shared(FILE, Swip::new(page))?;
+        let node = Node::new(guard.view());
+        let stubs = (0..node.count()).filter(|slot| node.flags(*slot).is_overflow());
+        Ok(stubs.map(|slot| node.row(slot).value.into_owned()).collect())
     }
 }

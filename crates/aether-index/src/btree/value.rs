@@ -1,20 +1,24 @@
 //! Large values: extents of consecutive pages, written and read page by page.
 //!
 //! Each extent is allocated together with an undo record that frees it, then filled by groups of a few pages. The
-//! leaf holds a stub: length, checksum, extents.
+//! leaf holds a stub: length, checksum, extents. More than a few extents stand in a list, which is written as one
+//! more extent: so a value may have 4 GiB - 1 bytes at any page size.
 
+use super::extents::{Extent, Extents, read_page};
 use super::write::check_value;
 use super::{BTree, FILE, mtr_bytes};
-use aether_page::overflow::{self, Stub};
-use aether_page::{PageOp, Swip};
+use aether_page::PageOp;
+use aether_page::overflow::{self, ExtentList, Stub};
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ReadView, Txn, UndoKind, UndoRecord};
-use aether_types::{Error, ErrorKind, PageNo, Psn, Result, checksum, limits};
+use aether_types::{Error, Hasher, PageNo, Psn, Result, checksum};
 use std::borrow::Cow;
 use std::io::Read;
 
 /// Pages of an extent at the most: what a map page covers is the bound, and large values take large extents.
 const EXTENT_PAGES_MAX: u64 = 1024;
+/// Extents that a stub names itself.
+const STUB_EXTENTS_MAX: usize = 8;
 /// Pages written in one group.
 const GROUP_PAGES: u64 = 8;
 
@@ -37,30 +41,35 @@ impl BTree {
     }
 
     fn try_write_extents(&self, txn: &mut Txn, length: u64, from: &mut dyn Read) -> Result<Vec<u8>> {
+        let mut source = Source { from, left: length, sum: Hasher::new(0) };
+        let mut extents = self.write_pages(txn, &mut source)?;
+        let mut listed = 0;
+        if extents.len() > STUB_EXTENTS_MAX {
+            let mut list = Vec::with_capacity(16 * extents.len());
+            ExtentList::encode(&extents, &mut list);
+            listed = extents.len() as u32;
+            let left = list.len() as u64;
+            extents =
+                self.write_pages(txn, &mut Source { from: &mut &list[..], left, sum: Hasher::new(0) })?;
+        }
+        let mut bytes = Vec::new();
+        Stub { len: length, checksum: source.sum.finish(), listed, extents }.encode(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// Writes all bytes of `source` into extents.
+    fn write_pages(&self, txn: &mut Txn, source: &mut Source<'_>) -> Result<Vec<Extent>> {
         let page_bytes = overflow::capacity(self.store().page_size()) as u64;
-        let mut pages_left = length.div_ceil(page_bytes);
-        let mut source = Source { from, left: length, sum: aether_types::Hasher::new(0) };
+        let mut pages_left = source.left.div_ceil(page_bytes);
         let mut extents = Vec::new();
         while pages_left > 0 {
             let pages = pages_left.min(EXTENT_PAGES_MAX);
             let (first, floor) = self.allocate_extent(txn, pages)?;
-            self.fill_extent(txn, first, pages, floor, &mut source)?;
+            self.fill_extent(txn, first, pages, floor, source)?;
             extents.push((first, pages));
             pages_left -= pages;
         }
-        let stub = Stub { len: length, checksum: source.sum.finish(), extents };
-        let mut bytes = Vec::new();
-        stub.encode(&mut bytes);
-        if bytes.len() > limits::inline_value_bytes_max(self.store().page_size()) {
-            return Err(Error::new(
-                ErrorKind::OverLimit,
-                format!(
-                    "a value of {length} bytes needs {} extents; use a larger page size",
-                    stub.extents.len()
-                ),
-            ));
-        }
-        Ok(bytes)
+        Ok(extents)
     }
 
     /// Allocates consecutive pages and logs, in the same group, how to free them.
@@ -71,7 +80,8 @@ impl BTree {
             txn.latch_undo(&mut mtr)?;
             let (first, floor) = mtr.allocate_run(pages)?;
             let mut stub = Vec::new();
-            Stub { len: 0, checksum: floor.get(), extents: vec![(first, pages)] }.encode(&mut stub);
+            Stub { len: 0, checksum: floor.get(), listed: 0, extents: vec![(first, pages)] }
+                .encode(&mut stub);
             let record = UndoRecord {
                 txn: txn.id(),
                 previous: txn.undo_head(),
@@ -122,13 +132,13 @@ impl BTree {
     /// Appends the whole value behind a stub to `out`.
     pub(crate) fn read_extents(&self, stub: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
-        let mut reader = ValueReader::new(self.clone(), Stub::decode(stub)?);
+        let mut reader = ValueReader::new(self.clone(), &Stub::decode(stub)?)?;
         let length =
-            usize::try_from(reader.stub.len).map_err(|_| Error::corruption("a value longer than memory"))?;
+            usize::try_from(reader.len).map_err(|_| Error::corruption("a value longer than memory"))?;
         // The stub is not trusted with memory: the pages must be there before their bytes are.
         out.reserve(length.min(1 << 20));
         while reader.next_page(out)? {}
-        if out.len() - start != length || checksum(0, &out[start..]) != reader.stub.checksum {
+        if out.len() - start != length || checksum(0, &out[start..]) != reader.checksum {
             return Err(
                 Error::corruption("a large value does not match its length and checksum").at_file(FILE)
             );
@@ -141,7 +151,7 @@ impl BTree {
         let mut row = Vec::new();
         Ok(match self.get_row(view, key, &mut row)? {
             super::read::Seen::Absent => None,
-            super::read::Seen::Stub => Some(ValueReader::new(self.clone(), Stub::decode(&row)?)),
+            super::read::Seen::Stub => Some(ValueReader::new(self.clone(), &Stub::decode(&row)?)?),
             super::read::Seen::Value => Some(ValueReader::inline(self.clone(), row)),
         })
     }
@@ -151,7 +161,7 @@ impl BTree {
 struct Source<'f> {
     from: &'f mut dyn Read,
     left: u64,
-    sum: aether_types::Hasher,
+    sum: Hasher,
 }
 
 impl Source<'_> {
@@ -169,57 +179,51 @@ impl Source<'_> {
 /// Reads a value page by page, in bounded memory. The whole value's checksum is checked at its end.
 pub struct ValueReader {
     tree: BTree,
-    stub: Stub,
+    len: u64,
+    checksum: u64,
+    extents: Vec<Extent>,
     extent: usize,
     page: u64,
     left: u64,
     buffer: Vec<u8>,
     at: usize,
-    sum: aether_types::Hasher,
+    sum: Hasher,
 }
 
 impl ValueReader {
-    fn new(tree: BTree, stub: Stub) -> Self {
-        let left = stub.len;
-        let sum = aether_types::Hasher::new(0);
-        Self { tree, stub, extent: 0, page: 0, left, buffer: Vec::new(), at: 0, sum }
+    fn new(tree: BTree, stub: &Stub) -> Result<Self> {
+        let extents = Extents::of(tree.store(), stub)?.data;
+        let &Stub { len, checksum, .. } = stub;
+        let (buffer, sum) = (Vec::new(), Hasher::new(0));
+        Ok(Self { tree, len, checksum, extents, extent: 0, page: 0, left: len, buffer, at: 0, sum })
     }
 
     fn inline(tree: BTree, value: Vec<u8>) -> Self {
-        let stub = Stub { len: value.len() as u64, checksum: 0, extents: Vec::new() };
-        let sum = aether_types::Hasher::new(0);
-        Self { tree, stub, extent: 0, page: 0, left: 0, buffer: value, at: 0, sum }
+        let (len, extents, sum) = (value.len() as u64, Vec::new(), Hasher::new(0));
+        Self { tree, len, checksum: 0, extents, extent: 0, page: 0, left: 0, buffer: value, at: 0, sum }
     }
 
     /// Bytes of the value.
     pub fn len(&self) -> u64 {
-        self.stub.len
+        self.len
     }
 
     /// True for an empty value.
     pub fn is_empty(&self) -> bool {
-        self.stub.len == 0
+        self.len == 0
     }
 
     /// Appends the bytes of the next page; false at the end.
     fn next_page(&mut self, out: &mut Vec<u8>) -> Result<bool> {
-        let Some(&(first, pages)) = self.stub.extents.get(self.extent) else { return Ok(false) };
-        let page = first.offset(self.page);
-        let bad = |what: &str| Error::corruption(what).at_file(FILE).at_page(page);
-        self.tree.store().check_page(page)?;
-        let guard = self.tree.pool().shared(FILE, Swip::new(page))?;
-        let view = guard.view();
-        let is_ours = aether_page::header::is_type(view, aether_page::PageType::Overflow)
-            && overflow::first(view) == first
-            && u64::from(overflow::index(view)) == self.page;
-        if !is_ours {
-            return Err(bad("the page is not part of the value that refers to it"));
-        }
+        let Some(&(first, pages)) = self.extents.get(self.extent) else { return Ok(false) };
         let start = out.len();
-        overflow::bytes_into(view, out);
-        let read = (out.len() - start) as u64;
+        let read = read_page(self.tree.store(), first, self.page, out)? as u64;
         self.sum.update(&out[start..]);
-        self.left = self.left.checked_sub(read).ok_or_else(|| bad("a value is longer than its stub says"))?;
+        let too_long = || {
+            let what = "a value is longer than its stub says";
+            Error::corruption(what).at_file(FILE).at_page(first.offset(self.page))
+        };
+        self.left = self.left.checked_sub(read).ok_or_else(too_long)?;
         self.page += 1;
         if self.page == pages {
             (self.extent, self.page) = (self.extent + 1, 0);
@@ -235,8 +239,8 @@ impl Read for ValueReader {
             buffer.clear();
             let more = self.next_page(&mut buffer).map_err(std::io::Error::other)?;
             (self.buffer, self.at) = (buffer, 0);
-            let ended = !more && !self.stub.extents.is_empty();
-            if ended && (self.left != 0 || self.sum.finish() != self.stub.checksum) {
+            let ended = !more && !self.extents.is_empty();
+            if ended && (self.left != 0 || self.sum.finish() != self.checksum) {
                 return Err(std::io::Error::other(Error::corruption(
                     "a large value does not match its checksum",
                 )));

@@ -162,8 +162,12 @@ fn an_init_operation_needs_nothing_of_the_old_bytes() {
 
 #[test]
 fn stubs_come_back() {
-    let stub =
-        overflow::Stub { len: 5, checksum: 6, extents: vec![(PageNo::new(7), 8), (PageNo::new(90), 1)] };
+    let stub = overflow::Stub {
+        len: 5,
+        checksum: 6,
+        listed: 4,
+        extents: vec![(PageNo::new(7), 8), (PageNo::new(90), 1)],
+    };
     let mut out = Vec::new();
     stub.encode(&mut out);
     assert_eq!(out.len(), overflow::Stub::len_bytes(2));
