@@ -334,3 +334,38 @@ fn writers_on_different_keys_run_side_by_side_and_conflicts_are_told() {
     let stat = db.env().stat().unwrap();
     assert!(stat.commits >= 500 && stat.log.flushes > 0);
 }
+
+/// The largest value there is goes in and comes back; one byte more is refused. 9 GiB of disk, three minutes: `cargo xtask deep`.
+#[test]
+#[ignore = "takes 9 GiB of disk"]
+fn the_largest_value() {
+    use std::io::Read;
+    let dir = home();
+    let db =
+        Db::open_with(dir.path().join("home"), Options { max_recovery_bytes: 64 << 20, ..small() }).unwrap();
+    let (keyspace, largest) = (db.keyspace().clone(), u64::from(u32::MAX));
+    let mut txn = db.begin().unwrap();
+    txn.put_stream(&keyspace, b"largest", largest, &mut std::io::repeat(0x5a)).unwrap();
+    txn.commit().unwrap();
+    let mut txn = db.begin().unwrap();
+    let refused = txn.put_stream(&keyspace, b"larger", largest + 1, &mut std::io::repeat(0x5a)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    drop(txn);
+    db.env().clone().close().unwrap();
+    drop(db);
+    let db = open(dir.path());
+    let txn = db.begin().unwrap();
+    let mut reader = txn.get_stream(db.keyspace(), b"largest").unwrap().unwrap();
+    assert_eq!(reader.len(), largest);
+    let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
+    loop {
+        let count = reader.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        assert!(buffer[..count].iter().all(|byte| *byte == 0x5a));
+        read += count as u64;
+    }
+    assert_eq!(read, largest);
+    assert!(db.env().verify().unwrap().problems.is_empty());
+}

@@ -139,6 +139,12 @@ pub(crate) const DEEP: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "largest-value",
+        command: "cargo test --release -p aether --test integration_test -- --ignored the_largest_value",
+        shows: "a value of 4 GiB - 1 goes in, comes back and is verified",
+        ..PLAIN
+    },
+    Step {
         name: "torture-hour",
         command: "cargo xtask torture --minutes 60",
         shows: "the engine survives simulated crashes, with fresh seeds",
