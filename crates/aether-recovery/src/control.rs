@@ -183,7 +183,13 @@ fn parse(slot: &[u8]) -> Result<Control> {
     let mut summed = slot[..24].to_vec();
     summed.put_bytes(body);
     if sum != checksum(0, &summed) {
-        return Err(Error::corruption("the checksum of a control block differs"));
+        let what = match version {
+            VERSION => "the checksum of a control block differs".to_owned(),
+            other => format!(
+                "the checksum of a control block differs; it states format version {other}, this build knows {VERSION}"
+            ),
+        };
+        return Err(Error::corruption(what));
     }
     if version != VERSION || required & !KNOWN_REQUIRED != 0 {
         return Err(Error::new(

@@ -3,7 +3,6 @@
 use crate::manager::TxnManager;
 use crate::state::TxnState;
 use crate::txn::Txn;
-use aether_sync::atomic::Ordering::AcqRel;
 use aether_sync::{Arc, Backoff};
 use aether_types::{Error, ErrorKind, Lv, Result, Timestamp};
 use core::future::Future;
@@ -182,8 +181,7 @@ impl TxnManager {
         credit: Option<aether_recovery::wal::Credit<'_>>,
         deps: Lv,
     ) -> (Timestamp, Lv) {
-        self.announce_commit(state);
-        let at = Timestamp::new(self.clock.fetch_add(1, AcqRel) + 1);
+        let at = self.publication.draw(state);
         let lv = self.store.append_commit(active, at, &deps, credit);
         state.publish_committed(at, lv);
         self.remembered.lock().push_back((at, state.id));

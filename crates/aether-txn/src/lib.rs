@@ -19,6 +19,7 @@
 
 mod commit;
 mod manager;
+pub mod publication;
 mod rank;
 mod rollback;
 mod segment;

@@ -1,14 +1,14 @@
 //! The transaction manager: clock, table, snapshots, and when versions may go.
 
 use crate::commit::Durability;
+use crate::publication::Publication;
 use crate::rank;
 use crate::rollback::UndoHandler;
 use crate::segment::Segments;
 use crate::snapshot::{ReadView, Registry};
-use crate::state::{Outcome, TxnState, TxnTable};
+use crate::state::{Outcome, TxnTable};
 use crate::txn::Txn;
 use aether_recovery::{Loser, Store};
-use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Counter, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
@@ -51,14 +51,9 @@ pub struct TxnStats {
 pub struct TxnManager {
     pub(crate) store: Arc<Store>,
     pub(crate) config: TxnConfig,
-    /// The newest timestamp drawn.
-    pub(crate) clock: AtomicU64,
-    durable: AtomicU64,
+    pub(crate) publication: Publication,
     pub(crate) table: TxnTable,
     pub(crate) snapshots: Registry,
-    /// Committing, or committed and not known to be durable.
-    /// In the order of their bounds.
-    pub(crate) pending: Mutex<VecDeque<(Timestamp, Arc<TxnState>)>>,
     /// Committed and not forgotten, in about the order of commit.
     pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
     pub(crate) segments: Segments,
@@ -84,11 +79,9 @@ impl TxnManager {
         let manager = Arc::new(Self {
             store,
             config,
-            clock: AtomicU64::new(timestamp_floor.get()),
-            durable: AtomicU64::new(timestamp_floor.get()),
+            publication: Publication::new(timestamp_floor),
             table: TxnTable::new(),
             snapshots: Registry::new(),
-            pending: Mutex::new(rank::PENDING, VecDeque::new()),
             remembered: Mutex::new(rank::COLLECT, VecDeque::new()),
             segments,
             retired: Mutex::new(rank::RETIRED, VecDeque::new()),
@@ -128,7 +121,7 @@ impl TxnManager {
 
     /// As last computed; never blocks.
     pub(crate) fn known_durable_ts(&self) -> Timestamp {
-        Timestamp::new(self.durable.load(Acquire))
+        self.publication.known_durable()
     }
 
     /// True if a single read may show what `writer` wrote without a snapshot: it is forgotten, or committed at or
@@ -147,36 +140,14 @@ impl TxnManager {
         self.known_durable_ts()
     }
 
-    /// Takes durable commits off the front of the queue. A commit's bound is the clock when it joined, and it draws its
-    /// timestamp afterwards: whatever has a timestamp at or below the front's bound joined before, and has
-    /// left. Returns the vector of a commit that holds `durable_ts` back, if one does.
+    /// Returns the vector of a commit that holds `durable_ts` back, if one does.
     pub(crate) fn advance_durable(&self) -> Option<Lv> {
         let durable = self.store.log().map(|log| log.durable());
-        let is_durable = |lv: &Lv| durable.as_ref().is_none_or(|durable| durable.covers(lv));
-        let mut pending = self.pending.lock();
-        let (bound, holder) = loop {
-            let Some((bound, state)) = pending.front() else { break (self.clock(), None) };
-            match state.outcome() {
-                Outcome::Committing(_) => break (*bound, None),
-                Outcome::Committed(_) if !is_durable(&state.lv()) => break (*bound, Some(state.lv())),
-                _ => drop(pending.pop_front()),
-            }
-        };
-        // Under the lock: a later, smaller bound must not be overtaken by an earlier, larger one.
-        self.durable.fetch_max(bound.get(), AcqRel);
-        holder
-    }
-
-    /// A commit joins the queue of those that are not durable yet; it draws its timestamp afterwards.
-    pub(crate) fn announce_commit(&self, state: &Arc<TxnState>) {
-        let mut pending = self.pending.lock();
-        let bound = self.clock();
-        state.publish_committing(bound);
-        pending.push_back((bound, state.clone()));
+        self.publication.advance(|lv| durable.as_ref().is_none_or(|durable| durable.covers(lv)))
     }
 
     pub(crate) fn clock(&self) -> Timestamp {
-        Timestamp::new(self.clock.load(Acquire))
+        self.publication.clock()
     }
 
     /// The newest timestamp that every snapshot, present and future, lies at or above, and that is durable:

@@ -11,8 +11,7 @@ use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Loser, PAGES_FILE};
 use aether_sync::Arc;
-use aether_sync::atomic::Ordering::Acquire;
-use aether_types::{Error, ErrorKind, Result, Timestamp};
+use aether_types::{Error, ErrorKind, Result};
 
 /// Undoes changes in the structures above. Stateless: everything it needs is in the record.
 pub trait UndoHandler: Send + Sync + 'static {
@@ -97,7 +96,7 @@ impl Txn {
         let credit = manager.store.last_credit(&writer.active)?;
         manager.store.append_end(&writer.active, credit);
         manager.table.remove(writer.active.id());
-        let now = Timestamp::new(manager.clock.load(Acquire));
+        let now = manager.clock();
         manager.segments.give_back(writer.segment, now);
         manager.aborts.add(1);
         Ok(())

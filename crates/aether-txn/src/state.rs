@@ -27,7 +27,7 @@ const ABORTED: u64 = 3;
 
 /// The state word of a transaction: tag in the upper two bits, timestamp or bound below.
 #[derive(Debug)]
-pub(crate) struct TxnState {
+pub struct TxnState {
     pub(crate) id: TxnId,
     word: AtomicU64,
     /// Set before `Committed` is published.
@@ -35,11 +35,13 @@ pub(crate) struct TxnState {
 }
 
 impl TxnState {
-    pub(crate) fn new(id: TxnId) -> Arc<Self> {
+    /// Running.
+    pub fn new(id: TxnId) -> Arc<Self> {
         Arc::new(Self { id, word: AtomicU64::new(ACTIVE << TAG_SHIFT), lv: OnceLock::new() })
     }
 
-    pub(crate) fn outcome(&self) -> Outcome {
+    /// As others see it now.
+    pub fn outcome(&self) -> Outcome {
         let word = self.word.load(Acquire);
         let low = Timestamp::new(word & ((1 << TAG_SHIFT) - 1));
         match word >> TAG_SHIFT {
@@ -58,7 +60,8 @@ impl TxnState {
         self.publish(COMMITTING, bound.get());
     }
 
-    pub(crate) fn publish_committed(&self, at: Timestamp, lv: Lv) {
+    /// Committed at `at`; durable with everything up to `lv`.
+    pub fn publish_committed(&self, at: Timestamp, lv: Lv) {
         let _ = self.lv.set(lv);
         self.publish(COMMITTED, at.get());
     }
@@ -68,7 +71,7 @@ impl TxnState {
     }
 
     /// The commit vector, once committed.
-    pub(crate) fn lv(&self) -> Lv {
+    pub fn lv(&self) -> Lv {
         self.lv.get().copied().unwrap_or(Lv::ZERO)
     }
 }

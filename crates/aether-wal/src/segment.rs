@@ -102,12 +102,20 @@ impl Header {
             return Err(Error::corruption("a log segment of another store").at_offset(24));
         }
         if reader.u64()? != checksum(store.seed(), &block[..SUMMED_BYTES]) {
-            return Err(Error::corruption("the checksum of a log segment's header differs").at_offset(72));
+            let what = match version {
+                VERSION => "the checksum of a log segment's header differs".to_owned(),
+                other => format!(
+                    "the checksum of a log segment's header differs; it states version {other}, this build knows {VERSION}"
+                ),
+            };
+            return Err(Error::corruption(what).at_offset(72));
         }
         if version != VERSION || required != 0 {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("log format {version}, features {required:#x}"),
+                format!(
+                    "the log has version {version}, required features {required:#x}; this build knows version {VERSION}"
+                ),
             ));
         }
         if number != u32::from(stream.get()) || header.sequence != sequence {
