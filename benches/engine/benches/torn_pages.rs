@@ -18,6 +18,9 @@ const PAGE: usize = 4096;
 const BATCH: usize = 64;
 const ROUNDS: usize = 9;
 
+/// Makes one batch of pages durable.
+type Way = fn(&mut Files) -> Result<()>;
+
 struct Files {
     pages: Arc<dyn File>,
     area: Arc<dyn File>,
@@ -33,7 +36,7 @@ fn main() -> Result<()> {
     let dir = tempfile::TempDir::new().map_err(|error| Error::invalid(error.to_string()))?;
     let mut files = Files::new(dir.path(), if is_full() { 16_384 } else { 256 })?;
     println!("per page written, batches of {BATCH}; medians of {ROUNDS} rounds, in turn");
-    let ways: [(&str, usize, fn(&mut Files) -> Result<()>); 4] = [
+    let ways: [(&str, usize, Way); 4] = [
         ("in place, unprotected", PAGE, Files::in_place),
         ("double-write", 2 * PAGE, Files::double_write),
         ("out of place, in one piece", PAGE + 64, Files::out_of_place),
@@ -73,7 +76,7 @@ impl Files {
         Ok(Self { pages, area, map_log, batch, count, rng: Rng::new(1), log_at: 0, fresh: 0 })
     }
 
-    fn batches(&mut self, way: fn(&mut Self) -> Result<()>) -> Result<f64> {
+    fn batches(&mut self, way: Way) -> Result<f64> {
         let (batches, mut failed) = (if is_full() { 20 } else { 1 }, Ok(()));
         let figure = per_step(batches * BATCH as u64, || {
             failed = (0..batches).try_for_each(|_| way(self));
