@@ -28,6 +28,7 @@ pub struct Shape {
     pub number: u64,
     frames: usize,
     page_size: PageSize,
+    streams: usize,
     segment_bytes: u64,
     ring_bytes: usize,
     recycle: usize,
@@ -41,19 +42,21 @@ impl Shape {
             number,
             frames: FRAMES,
             page_size: PageSize::default(),
+            streams: 1,
             segment_bytes: 64 << 10,
             ring_bytes: 128 << 10,
             recycle: 2,
             max_recovery_bytes: 128 << 10,
         };
-        if number == 0 { smallest } else { smallest.vary(&mut Rng::new(number)) }
+        if number == 0 { smallest } else { smallest.vary(number, &mut Rng::new(number)) }
     }
 
-    fn vary(self, rng: &mut Rng) -> Self {
+    fn vary(self, number: u64, rng: &mut Rng) -> Self {
         let sizes = [4096, 4096, 8192, 16384];
         Self {
             frames: rng.between(24, 80),
             page_size: PageSize::new(sizes[rng.below(sizes.len())]).unwrap_or_default(),
+            streams: [1, 2, 3, 4][number as usize % 4],
             segment_bytes: 64 << rng.between(10, 12),
             ring_bytes: 128 << rng.between(10, 11),
             recycle: rng.below(4),
@@ -68,6 +71,7 @@ impl Shape {
             create: true,
             buffer: self.buffer(),
             wal: WalConfig {
+                streams: self.streams,
                 segment_bytes: self.segment_bytes,
                 ring_bytes: self.ring_bytes,
                 flusher: false,
