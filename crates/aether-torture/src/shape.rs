@@ -65,6 +65,11 @@ impl Shape {
         }
     }
 
+    /// True if the log has several streams.
+    pub fn is_parallel(&self) -> bool {
+        self.streams > 1
+    }
+
     /// A store in one thread, with everything as small as it may be.
     pub fn options(&self) -> Options {
         Options {

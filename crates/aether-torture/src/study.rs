@@ -62,6 +62,7 @@ impl Study {
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let script = Script::new(settings.seed, settings.transactions);
+        let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };
         let operations = guarded(|| study.rehearse()).map_err(|what| study.failure(&[], what))?;

@@ -26,7 +26,8 @@ pub enum Durability {
         /// The longest time to the next flush.
         interval: Duration,
     },
-    /// Acknowledged at once; durable when the log happens to be flushed. Atomicity and order are kept.
+    /// Acknowledged at once; durable when the log happens to be flushed. A crash loses no commit that a kept one depends
+    /// on; with one log stream, what it loses is the newest.
     None,
 }
 
