@@ -36,9 +36,11 @@ fn main() -> Result<()> {
     let dir = tempfile::TempDir::new().map_err(|error| Error::invalid(error.to_string()))?;
     let mut files = Files::new(dir.path(), if is_full() { 16_384 } else { 256 })?;
     println!("per page written, batches of {BATCH}; medians of {ROUNDS} rounds, in turn");
-    let ways: [(&str, usize, Way); 4] = [
+    let ways: [(&str, usize, Way); 6] = [
         ("in place, unprotected", PAGE, Files::in_place),
+        ("in place, unprotected, by 4 threads", PAGE, Files::in_place_at_once),
         ("double-write", 2 * PAGE, Files::double_write),
+        ("double-write, in place by 4 threads", 2 * PAGE, Files::double_write_at_once),
         ("out of place, in one piece", PAGE + 64, Files::out_of_place),
         ("out of place, scattered", PAGE + 64, Files::scattered),
     ];
@@ -94,6 +96,26 @@ impl Files {
 
     fn in_place(&mut self) -> Result<()> {
         self.random_writes(0)
+    }
+
+    fn in_place_at_once(&mut self) -> Result<()> {
+        let places: Vec<u64> = (0..BATCH).map(|_| self.rng.below(self.count)).collect();
+        let (pages, bytes) = (&self.pages, &self.batch[..PAGE]);
+        std::thread::scope(|scope| {
+            let write =
+                |part: Vec<u64>| part.iter().try_for_each(|place| pages.write_at(place * PAGE as u64, bytes));
+            let parts = places.chunks(BATCH / 4).map(<[u64]>::to_vec);
+            let writers: Vec<_> = parts.map(|part| scope.spawn(move || write(part))).collect();
+            writers
+                .into_iter()
+                .try_for_each(|writer| writer.join().unwrap_or_else(|_| Err(Error::invalid("panic"))))
+        })?;
+        self.pages.sync()
+    }
+
+    fn double_write_at_once(&mut self) -> Result<()> {
+        self.area.write_at(0, &self.batch)?;
+        self.in_place_at_once()
     }
 
     fn double_write(&mut self) -> Result<()> {
