@@ -2,35 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-#[path = "support/cargo.rs"]
-mod cargo;
+#[path = "support/binary.rs"]
+mod binary;
 
 use aether::KvStore;
+use binary::binary;
 use serde_json::Value;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use tempfile::TempDir;
 
 const UNICODE_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/data/UnicodeData.txt");
-
-/// The binary, built now if it is missing or old.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let build = ["-p", "aether-cli", "--bin", "aether", "--message-format", "json"];
-        let output = cargo::cargo("build").args(build).output().expect("cargo runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let lines = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
-        lines.lines().rev().find_map(executable).expect("cargo names the binary")
-    })
-}
-
-fn executable(line: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    message["executable"].as_str().map(PathBuf::from)
-}
 
 /// A home in a directory of its own.
 struct Home(TempDir);
