@@ -248,7 +248,8 @@ impl BTree {
         batch.bytes.clear();
         batch.rows.clear();
         batch.read_at = own_state(view);
-        (0..node.count()).for_each(|slot| copy_row(&node, slot, view, batch));
+        let mut asked = Asked::default();
+        (0..node.count()).for_each(|slot| copy_row(&node, slot, view, &mut asked, batch));
         (batch.lower, batch.upper) = (node.lower(), node.upper());
         found.node.validate()?;
         if let (Access::Scan(ring), Some(forward), Some((parent, index))) = (access, ahead, &found.parent) {
@@ -292,10 +293,24 @@ impl BTree {
     }
 }
 
+/// The writer that the view was asked for last: rows that lie together are often by one. The answer holds for the whole
+/// leaf as it was fixed: a writer that was hidden commits above the view, and one that is rolled back changes the page.
+#[derive(Default)]
+struct Asked(Option<(TxnId, bool)>);
+
+impl Asked {
+    fn sees(&mut self, view: &ReadView, writer: TxnId) -> bool {
+        match self.0 {
+            Some((last, answer)) if last == writer => answer,
+            _ => self.0.insert((writer, view.sees(writer))).1,
+        }
+    }
+}
+
 /// Copies one row; the view is asked before the page is validated.
-fn copy_row(node: &Node<'_>, slot: usize, view: &ReadView, batch: &mut Batch) {
+fn copy_row(node: &Node<'_>, slot: usize, view: &ReadView, asked: &mut Asked, batch: &mut Batch) {
     let flags = node.flags(slot);
-    let hidden = node.version(slot).filter(|(writer, _)| !view.sees(*writer));
+    let hidden = node.version(slot).filter(|(writer, _)| !asked.sees(view, *writer));
     if hidden.is_none() && flags.is_ghost() {
         return;
     }
