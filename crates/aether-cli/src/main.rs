@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod csv;
+mod db_dump;
 mod delete;
 mod demo;
 mod dump;

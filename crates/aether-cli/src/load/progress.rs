@@ -9,11 +9,11 @@ const OF_KNOWN_SIZE: &str = "{bar:30} {bytes}/{total_bytes} {msg} eta {eta}";
 const OF_UNKNOWN_SIZE: &str = "{spinner} {bytes} {msg}";
 
 /// A progress bar, or nothing.
-pub(super) struct Progress(ProgressBar);
+pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar over an input of so many bytes, if that is known.
-    pub(super) fn new(bytes_total: Option<u64>) -> Self {
+    pub(crate) fn of_bytes(bytes_total: Option<u64>) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     /// So much is durable.
-    pub(super) fn at(&mut self, report: &Report) {
+    pub(crate) fn at(&mut self, report: &Report) {
         if self.0.is_hidden() {
             return;
         }
@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod damage;
+mod formats;
 mod full;
 mod home;
 mod killed;
 mod oracle;
 mod output;
+mod programs;
