@@ -2,7 +2,7 @@
 
 mod bulk;
 
-pub(crate) use bulk::{Batches, Dump, InputFormat, Load, OnDuplicate, OutputFormat};
+pub(crate) use bulk::{Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, StoreKind};
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Load rows from a file or standard input, a transaction per batch.
     #[command(after_help = exit::HELP)]
     Load(Load),
+    /// Copy the rows of another engine's file into a keyspace, a transaction per batch.
+    #[command(after_help = exit::HELP)]
+    Import(Import),
     /// Print a whole keyspace, in key order.
     #[command(after_help = exit::HELP)]
     Dump(Dump),

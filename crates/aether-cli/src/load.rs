@@ -21,6 +21,8 @@ pub(crate) use lines::LineLimit;
 pub(crate) use loader::{Loader, Report, Rules};
 pub(crate) use progress::Progress;
 pub(crate) use source::Source;
+#[cfg(feature = "import")]
+pub(crate) use source::{Next, Row};
 
 use crate::arguments::{Batches, Common, Format, Load};
 use crate::exit::{Exit, Failure, Outcome};

@@ -1,4 +1,4 @@
-//! The arguments of `load` and `dump`.
+//! The arguments of `load`, `dump` and `import`.
 
 use super::InKeyspace;
 use crate::db_dump::Encoding;
@@ -37,7 +37,7 @@ pub(crate) struct Load {
     pub(crate) line_bytes_max: u64,
 }
 
-/// How rows become transactions.
+/// What `load` and `import` have in common.
 #[derive(Args)]
 pub(crate) struct Batches {
     /// What a key that the input or the store has already means: the last row stays, the first stays,
@@ -112,6 +112,41 @@ pub(crate) enum OutputFormat {
     /// What mdb_load (LMDB) reads: the same, with the size of the map that it needs.
     #[value(alias = "mdb-dump")]
     Mdbdump,
+}
+
+/// `import`
+#[derive(Args)]
+pub(crate) struct Import {
+    /// The engine that wrote the file. Each is a cargo feature of this command, `import-lmdb` and so on.
+    #[arg(long, value_enum)]
+    pub(crate) from: StoreKind,
+    /// The file or directory of the other engine. It is opened for reading alone where the engine can.
+    pub(crate) path: PathBuf,
+    /// lmdb: the named database; redb, sqlite: the table; fjall: the keyspace; sled: the tree;
+    /// rocksdb: the column family. Without it the unnamed or the only one.
+    #[arg(long, value_name = "T")]
+    pub(crate) table: Option<String>,
+    /// sqlite: the column of the key [default: key]
+    #[arg(long, value_name = "K")]
+    pub(crate) key_column: Option<String>,
+    /// sqlite: the column of the value [default: value]
+    #[arg(long, value_name = "V")]
+    pub(crate) value_column: Option<String>,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) batches: Batches,
+}
+
+/// The engines that `import` reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum StoreKind {
+    Lmdb,
+    Redb,
+    Fjall,
+    Sled,
+    Sqlite,
+    Rocksdb,
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

@@ -7,6 +7,7 @@ mod damage;
 mod formats;
 mod full;
 mod home;
+mod import;
 mod killed;
 mod oracle;
 mod output;
