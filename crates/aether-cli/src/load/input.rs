@@ -10,10 +10,12 @@ use super::source::Source;
 use crate::arguments::{InputFormat, Load};
 use crate::exit::{Failure, Outcome};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 const READ_BYTES: usize = 256 << 10;
+/// Bytes of the first line that tell the format at the most.
+const PEEK_BYTES: u64 = 4096;
 
 /// An input that was opened.
 pub(super) struct Input {
@@ -67,8 +69,17 @@ impl Input {
         if let Some(format) = arguments.input_format.or_else(|| guess::by_name(&arguments.file)) {
             return Ok(format);
         }
-        let beginning = self.reader.fill_buf().map_err(|error| unreadable(&arguments.file, &error))?;
-        Ok(guess::by_beginning(beginning))
+        let beginning = self.peek_line().map_err(|error| unreadable(&arguments.file, &error))?;
+        Ok(guess::by_beginning(&beginning))
+    }
+
+    /// The first line or the beginning of it, which stays to be read. A pipe may bring it in pieces.
+    fn peek_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        (&mut *self.reader).take(PEEK_BYTES).read_until(b'\n', &mut line)?;
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(io::Cursor::new(line.clone()).chain(rest));
+        Ok(line)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::home::{Home, bare, told};
 use std::fs;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -73,6 +74,21 @@ fn the_format_is_guessed_from_the_name_or_the_beginning() {
         told(&home.run(&[&["load", path], &keyspace[..]].concat()), 0);
         assert_eq!(dump(&home, &keyspace), b"a\t1\nb\tx,y\n", "{name} by its name");
     }
+}
+
+#[test]
+fn the_format_is_guessed_when_a_pipe_brings_the_beginning_in_pieces() {
+    let home = Home::new();
+    let mut command = home.command(&["load", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for byte in b"VERSION=3\nformat=print\ntype=btree\nHEADER=END\n a\n 1\nDATA=END\n" {
+        input.write_all(&[*byte]).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(dump(&home, &[]), b"a\t1\n");
 }
 
 #[test]
