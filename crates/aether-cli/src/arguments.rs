@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// The home: the store's directory. `load` and `put` create it, the others want it to exist.
+    /// The home: the store's directory. `load`, `import` and `put` create it, the others want it
+    /// to exist.
     /// Default: ./aether-home; `demo`: a temporary one.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
@@ -83,7 +84,7 @@ pub(crate) enum Command {
 /// The keyspace a command works on.
 #[derive(Args)]
 pub(crate) struct InKeyspace {
-    /// The keyspace; `load` and `put` create it.
+    /// The keyspace; `load`, `import` and `put` create it.
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) keyspace: String,
 }
