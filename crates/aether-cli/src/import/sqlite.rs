@@ -14,14 +14,23 @@ pub(super) fn run(job: &Job<'_>) -> Outcome {
     let key = column(job, &columns, job.arguments.key_column.as_deref().unwrap_or("key"))?;
     let value = column(job, &columns, job.arguments.value_column.as_deref().unwrap_or("value"))?;
     let rows_total = rows_total(&connection, &table).map_err(failed)?;
-    let query = format!("SELECT {}, {} FROM {}", quoted(key), quoted(value), quoted(&table));
-    let mut statement = connection.prepare(&query).map_err(failed)?;
+    let mut statement = connection.prepare(&query(job, &table, key, value)).map_err(failed)?;
     let rows = statement.query_map([], |row| Ok((bytes(row, 0, "key"), bytes(row, 1, "value"))));
     let rows = rows.map_err(failed)?.map(|row| {
         let (key, value) = row.map_err(|error| failure(&error))?;
         Ok((key?, value?))
     });
     job.load(rows, Some(rows_total))
+}
+
+/// All rows. Where several of a key are an error they must stand side by side; where the first or last is to stay,
+/// it is the table's order that counts.
+fn query(job: &Job<'_>, table: &str, key: &str, value: &str) -> String {
+    let query = format!("SELECT {}, {} FROM {}", quoted(key), quoted(value), quoted(table));
+    match job.arguments.batches.on_duplicate {
+        None => format!("{query} ORDER BY 1 COLLATE BINARY"),
+        Some(_) => query,
+    }
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -48,11 +48,15 @@ fn numbers_are_text_and_a_view_is_a_table() {
 #[test]
 fn keys_that_repeat_want_a_choice() {
     let around = Home::new();
-    let path = closed(&around, "CREATE TABLE t (key, value); INSERT INTO t VALUES ('a', 1), ('a', 2)");
+    let path =
+        closed(&around, "CREATE TABLE t (key, value); INSERT INTO t VALUES ('b', 1), ('a', 2), ('b', 3)");
     let home = Home::new();
     let text = import(&home, "sqlite", &path, &[], 2);
-    assert!(text.contains("row 2: the key \"a\" has several values"), "{text}");
-    comes_over("sqlite", &path, &["--on-duplicate", "first"], &[(b"a".to_vec(), b"1".to_vec())]);
+    assert!(text.contains("row 3: the key \"b\" has several values"), "{text}");
+    for (stays, value) in [("first", "1"), ("last", "3")] {
+        let wanted = [(b"a".to_vec(), b"2".to_vec()), (b"b".to_vec(), value.into())];
+        comes_over("sqlite", &path, &["--on-duplicate", stays], &wanted);
+    }
 }
 
 #[test]
