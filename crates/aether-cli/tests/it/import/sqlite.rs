@@ -67,3 +67,19 @@ fn what_cannot_be_read_is_named() {
     open.execute_batch("BEGIN EXCLUSIVE").unwrap();
     refused("sqlite", &path, &[], 4, &["locked"]);
 }
+
+/// Who opens a file with a write-ahead log for writing moves the log into it at the end.
+#[test]
+fn the_source_is_not_written() {
+    let around = Home::new();
+    let path = closed(&around, "PRAGMA journal_mode = wal; CREATE TABLE t (key, value)");
+    let open = Connection::open(&path).unwrap();
+    open.execute_batch("INSERT INTO t VALUES ('a', 1)").unwrap();
+    let copy = around.around().join("copy.db");
+    let (log, copied_log) = (around.around().join("source.db-wal"), around.around().join("copy.db-wal"));
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(&log, &copied_log).unwrap();
+    comes_over("sqlite", &copy, &[], &[(b"a".to_vec(), b"1".to_vec())]);
+    assert_eq!(std::fs::read(&copy).unwrap(), std::fs::read(&path).unwrap());
+    assert_eq!(std::fs::read(&copied_log).unwrap(), std::fs::read(&log).unwrap());
+}
