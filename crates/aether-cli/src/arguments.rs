@@ -1,5 +1,9 @@
 //! The whole command line.
 
+mod bulk;
+
+pub(crate) use bulk::{Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, StoreKind};
+
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -21,7 +25,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// The home: the store's directory. `load` and `put` create it, the others want it to exist.
+    /// The home: the store's directory. `load`, `import` and `put` create it, the others want it
+    /// to exist.
     /// Default: ./aether-home; `demo`: a temporary one.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
@@ -44,6 +49,9 @@ pub(crate) enum Command {
     /// Load rows from a file or standard input, a transaction per batch.
     #[command(after_help = exit::HELP)]
     Load(Load),
+    /// Copy the rows of another engine's file into a keyspace, a transaction per batch.
+    #[command(after_help = exit::HELP)]
+    Import(Import),
     /// Print a whole keyspace, in key order.
     #[command(after_help = exit::HELP)]
     Dump(Dump),
@@ -76,72 +84,9 @@ pub(crate) enum Command {
 /// The keyspace a command works on.
 #[derive(Args)]
 pub(crate) struct InKeyspace {
-    /// The keyspace; `load` and `put` create it.
+    /// The keyspace; `load`, `import` and `put` create it.
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) keyspace: String,
-}
-
-/// `load`
-#[derive(Args)]
-pub(crate) struct Load {
-    /// The input; `-` is standard input.
-    pub(crate) file: PathBuf,
-    /// tsv: columns apart by a tab, with the escapes \t \n \r \\. delimited: columns apart by
-    /// `--delimiter`, no escapes.
-    #[arg(long, value_enum, default_value_t = InputFormat::Tsv)]
-    pub(crate) input_format: InputFormat,
-    /// The delimiter of `delimited`, one ASCII character [default: ,]
-    #[arg(long, value_name = "C", value_parser = delimiter)]
-    pub(crate) delimiter: Option<u8>,
-    /// The column of the key, from 1; the value is the other columns, joined by the delimiter.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) key_column: u32,
-    #[command(flatten)]
-    pub(crate) keyspace: InKeyspace,
-    /// What a key that the input or the store has already means: the last row stays, the first stays,
-    /// or it is an error.
-    #[arg(long, value_enum, default_value_t = OnDuplicate::Last)]
-    pub(crate) on_duplicate: OnDuplicate,
-    /// Rows per transaction.
-    #[arg(long, value_name = "ROWS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) batch: u64,
-    /// The longest line taken, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
-    pub(crate) line_bytes_max: u64,
-    /// Print `committed ROWS` after each durable transaction, unbuffered.
-    #[arg(long)]
-    pub(crate) acknowledge: bool,
-}
-
-/// Format of the input of `load`.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum InputFormat {
-    Tsv,
-    Delimited,
-}
-
-/// What `load` does with a key that is there already.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnDuplicate {
-    Last,
-    First,
-    Error,
-}
-
-/// `dump`
-#[derive(Args)]
-pub(crate) struct Dump {
-    #[command(flatten)]
-    pub(crate) keyspace: InKeyspace,
-    /// The format: key, tab, value, with the escapes \t \n \r \\; `load` reads it back.
-    #[arg(long, value_enum, default_value_t = DumpFormat::Tsv)]
-    pub(crate) output_format: DumpFormat,
-}
-
-/// Format of the output of `dump`.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DumpFormat {
-    Tsv,
 }
 
 /// `get`
@@ -271,15 +216,6 @@ pub(crate) struct TortureDump {
     pub(crate) dir: PathBuf,
 }
 
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        b"\\t" => Ok(b'\t'),
-        [b'\n' | b'\r'] => Err("a line end cannot be the delimiter".into()),
-        [one] if one.is_ascii() => Ok(*one),
-        _ => Err("one ASCII character is wanted".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,12 +224,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_delimiter_is_one_ascii_character() {
-        assert_eq!(delimiter(";"), Ok(b';'));
-        assert_eq!(delimiter("\\t"), Ok(b'\t'));
-        assert!(delimiter("ab").is_err() && delimiter("").is_err() && delimiter("é").is_err());
     }
 }

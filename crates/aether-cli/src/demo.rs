@@ -4,7 +4,7 @@ mod crash;
 
 use crate::arguments::{Common, OnDuplicate};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::load::{self, Loader, Shape};
+use crate::load::{self, Columns, LineLimit, Loader, Rules, Shape};
 use crate::output::Output;
 use crate::{home, stat, verify};
 use aether::{DbEnv, Keyspace};
@@ -66,14 +66,16 @@ fn fresh(env: &DbEnv, name: &str) -> Outcome<Keyspace> {
     Ok(env.open_or_create_keyspace(name)?)
 }
 
-fn shape() -> Shape {
-    Shape { delimiter: DELIMITER, escapes: false, key_column: 1, line_bytes_max: 1 << 20 }
+fn rows() -> Columns<'static> {
+    let shape = Shape { delimiter: DELIMITER, escapes: false, key_column: 1 };
+    Columns::new(Box::new(UNICODE_DATA), shape, LineLimit::of_user(1 << 20))
 }
 
 fn load_all(env: &DbEnv, keyspace: &Keyspace, output: &mut Output) -> Outcome<()> {
     let start = Instant::now();
-    let loader = Loader::new(env, keyspace, shape(), OnDuplicate::Error, BATCH_ROWS);
-    let report = loader.run(UNICODE_DATA, |_| Ok(()))?;
+    let on_duplicate = Some(OnDuplicate::Error);
+    let rules = Rules { on_duplicate, batch_rows: BATCH_ROWS, by_database: false };
+    let report = Loader::new(env, keyspace.name(), rules).run(&mut rows(), &mut |_| Ok(()))?;
     output.note(&format!("UnicodeData.txt: {}", load::summary(&report, start.elapsed())))?;
     output.flush()
 }

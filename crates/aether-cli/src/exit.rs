@@ -9,9 +9,10 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
   1  the key or keyspace was not found; `demo`: an acknowledged row is missing
-  2  wrong usage or bad input (malformed line, key over the limit, no such home)
+  2  wrong usage or bad input (malformed line, key over the limit, no such home or table, an engine
+     that this build cannot import)
   3  refused: damaged or foreign data, or a version this build does not know
-  4  the home is in use by another process
+  4  the home, or the source of an import, is in use by another process
   5  input, output, permission or full disk
   6  a conflict, a commit in doubt, or another condition
 

@@ -2,91 +2,85 @@
 //!
 //! The input streams: no more than a batch and a line are in memory. A malformed line ends the load with
 //! its number; its batch is aborted, what was committed before stays, and the message says how much.
+//!
+//! A reader per format makes a [`Source`] of the input; the [`Loader`] knows no format.
 
-mod batch;
+mod columns;
+mod csv;
+mod db_dump;
+mod guess;
+mod input;
+mod json;
+mod lines;
+mod loader;
 mod progress;
-mod rows;
+mod source;
 
-pub(crate) use batch::{Loader, Report};
-pub(crate) use rows::Shape;
+pub(crate) use columns::{Columns, Shape};
+pub(crate) use lines::LineLimit;
+pub(crate) use loader::{Loader, Report, Rules};
+pub(crate) use progress::Progress;
+pub(crate) use source::Source;
+#[cfg(feature = "import")]
+pub(crate) use source::{Next, Row};
 
-use crate::arguments::{Common, Format, InputFormat, Load};
+use crate::arguments::{Batches, Common, Format, Load};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::{home, show};
-use progress::Progress;
+use aether::DbEnv;
+use input::Input;
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-const READ_BYTES: usize = 256 << 10;
-
 pub(crate) fn run(common: &Common, arguments: &Load) -> Outcome {
-    let shape = shape(arguments)?;
-    let (input, bytes_total) = open(&arguments.file)?;
+    let input = Input::open(&arguments.file)?;
+    let progress = Progress::of_bytes(input.bytes_total);
+    let mut source = input.into_source(arguments)?;
     let env = home::open_for_load(&home::path(common))?;
-    let keyspace = env.open_or_create_keyspace(&arguments.keyspace.keyspace)?;
-    let start = Instant::now();
-    let mut progress = Progress::new(bytes_total);
-    let loader = Loader::new(&env, &keyspace, shape, arguments.on_duplicate, arguments.batch);
-    let report = loader.run(input, |report| {
-        progress.at(report);
-        if arguments.acknowledge { acknowledge(report) } else { Ok(()) }
-    });
-    progress.end();
-    let report = report.map_err(|failure| failure.within(&source(&arguments.file), ""))?;
-    let elapsed = start.elapsed();
-    env.close()?;
+    let rules = Rules { by_database: arguments.databases, ..Rules::new(&arguments.batches) };
+    let to = Destination { env, keyspace: &arguments.keyspace.keyspace, rules, progress };
+    let acknowledges = arguments.batches.acknowledge;
+    let done = to.fill(&mut *source, acknowledges);
+    let (report, elapsed) = done.map_err(|failure| failure.within(&input::name(&arguments.file), ""))?;
     tell(&report, elapsed, &mut Output::new(common.format))?;
     Ok(Exit::Done)
+}
+
+impl Rules {
+    /// The rules that the arguments give.
+    pub(crate) fn new(arguments: &Batches) -> Self {
+        Self { on_duplicate: arguments.on_duplicate, batch_rows: arguments.batch, by_database: false }
+    }
+}
+
+/// Where rows go and how.
+pub(crate) struct Destination<'a> {
+    pub(crate) env: DbEnv,
+    pub(crate) keyspace: &'a str,
+    pub(crate) rules: Rules,
+    pub(crate) progress: Progress,
+}
+
+impl Destination<'_> {
+    /// Loads every row of the source and closes the home. Blocks.
+    pub(crate) fn fill(mut self, source: &mut dyn Source, acknowledges: bool) -> Outcome<(Report, Duration)> {
+        let start = Instant::now();
+        let report = Loader::new(&self.env, self.keyspace, self.rules).run(source, &mut |report| {
+            self.progress.at(report);
+            if acknowledges { acknowledge(report) } else { Ok(()) }
+        });
+        self.progress.end();
+        let done = (report?, start.elapsed());
+        self.env.close()?;
+        Ok(done)
+    }
 }
 
 /// Rows in a time, as rows/s.
 pub(crate) fn rate(rows: u64, elapsed: Duration) -> u64 {
     (rows as f64 / elapsed.as_secs_f64().max(1e-9)) as u64
-}
-
-fn shape(arguments: &Load) -> Outcome<Shape> {
-    let delimiter = match (arguments.input_format, arguments.delimiter) {
-        (InputFormat::Tsv, None) => b'\t',
-        (InputFormat::Tsv, Some(_)) => {
-            return Err(Failure::input("--delimiter goes with --input-format delimited"));
-        }
-        (InputFormat::Delimited, delimiter) => delimiter.unwrap_or(b','),
-    };
-    Ok(Shape {
-        delimiter,
-        escapes: arguments.input_format == InputFormat::Tsv,
-        key_column: arguments.key_column as usize,
-        line_bytes_max: arguments.line_bytes_max,
-    })
-}
-
-fn open(path: &Path) -> Outcome<(Box<dyn BufRead>, Option<u64>)> {
-    if path == Path::new("-") {
-        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));
-    }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let about = file.metadata().map_err(|error| unreadable(path, &error))?;
-    if about.is_dir() {
-        return Err(Failure::input(format!("{} is a directory", path.display())));
-    }
-    let bytes = about.is_file().then_some(about.len());
-    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), bytes))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    let what = format!("opening {}", path.display());
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::input(format!("{what}: {error}")),
-        _ => Failure::system(&what, error),
-    }
-}
-
-fn source(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }
 
 /// Tells that so many rows are durable, at once.
@@ -97,7 +91,8 @@ fn acknowledge(report: &Report) -> Outcome<()> {
         .map_err(|error| Failure::output(&error))
 }
 
-fn tell(report: &Report, elapsed: Duration, output: &mut Output) -> Outcome<()> {
+/// Tells what was loaded.
+pub(crate) fn tell(report: &Report, elapsed: Duration, output: &mut Output) -> Outcome<()> {
     let rate = rate(report.rows, elapsed);
     match output.format() {
         Format::Json => output.json(&json!({

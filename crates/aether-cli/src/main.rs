@@ -3,15 +3,19 @@
 //! One module a command; `arguments` is the whole command line, `exit` every way out. The command knows
 //! nothing that an embedding program could not know: no page, no log record, no file of the home.
 
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "import-lmdb"), forbid(unsafe_code))]
+#![cfg_attr(feature = "import-lmdb", deny(unsafe_code))]
 
 mod arguments;
+mod csv;
+mod db_dump;
 mod delete;
 mod demo;
 mod dump;
 mod exit;
 mod get;
 mod home;
+mod import;
 mod load;
 mod output;
 mod put;
@@ -39,6 +43,7 @@ fn run(arguments: &Arguments) -> Outcome {
     let common = &arguments.common;
     match &arguments.command {
         Command::Load(load) => load::run(common, load),
+        Command::Import(import) => import::run(common, import),
         Command::Dump(dump) => dump::run(common, dump),
         Command::Get(get) => get::run(common, get),
         Command::Put(put) => put::run(common, put),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// Writes `bytes` escaped.
-pub(crate) fn write_escaped(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_escaped(out: &mut (impl Write + ?Sized), bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|byte| letter(*byte).is_some()) {
         out.write_all(&rest[..at])?;
@@ -14,7 +14,7 @@ pub(crate) fn write_escaped(out: &mut impl Write, bytes: &[u8]) -> io::Result<()
 }
 
 /// Writes a row: key, tab, value, newline.
-pub(crate) fn write_row(out: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
+pub(crate) fn write_row(out: &mut (impl Write + ?Sized), key: &[u8], value: &[u8]) -> io::Result<()> {
     write_escaped(out, key)?;
     out.write_all(b"\t")?;
     write_escaped(out, value)?;

@@ -1,4 +1,4 @@
-//! The progress bar of `load`, on stderr when that is a terminal.
+//! The progress bar of `load` and `import`, on stderr when that is a terminal.
 
 use super::Report;
 use crate::show;
@@ -7,36 +7,50 @@ use std::io::{self, IsTerminal};
 
 const OF_KNOWN_SIZE: &str = "{bar:30} {bytes}/{total_bytes} {msg} eta {eta}";
 const OF_UNKNOWN_SIZE: &str = "{spinner} {bytes} {msg}";
+#[cfg(feature = "import")]
+const OF_KNOWN_ROWS: &str = "{bar:30} {msg} eta {eta}";
 
 /// A progress bar, or nothing.
-pub(super) struct Progress(ProgressBar);
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    counts_rows: bool,
+}
 
 impl Progress {
     /// A bar over an input of so many bytes, if that is known.
-    pub(super) fn new(bytes_total: Option<u64>) -> Self {
-        if !io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
-        let (bar, template) = match bytes_total {
-            Some(bytes) => (ProgressBar::new(bytes), OF_KNOWN_SIZE),
-            None => (ProgressBar::new_spinner(), OF_UNKNOWN_SIZE),
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(bar.with_style(style))
+    pub(crate) fn of_bytes(bytes_total: Option<u64>) -> Self {
+        let template = if bytes_total.is_some() { OF_KNOWN_SIZE } else { OF_UNKNOWN_SIZE };
+        Self { bar: bar(bytes_total, template), counts_rows: false }
+    }
+
+    /// A bar over so many rows, if that is known.
+    #[cfg(feature = "import")]
+    pub(crate) fn of_rows(rows_total: Option<u64>) -> Self {
+        let template = if rows_total.is_some() { OF_KNOWN_ROWS } else { OF_UNKNOWN_SIZE };
+        Self { bar: bar(rows_total, template), counts_rows: rows_total.is_some() }
     }
 
     /// So much is durable.
-    pub(super) fn at(&mut self, report: &Report) {
-        if self.0.is_hidden() {
+    pub(crate) fn at(&mut self, report: &Report) {
+        if self.bar.is_hidden() {
             return;
         }
-        let rate = super::rate(report.rows, self.0.elapsed());
-        self.0.set_message(format!("{} rows, {} rows/s", show::count(report.rows), show::count(rate)));
-        self.0.set_position(report.bytes);
+        let rate = super::rate(report.rows, self.bar.elapsed());
+        self.bar.set_message(format!("{} rows, {} rows/s", show::count(report.rows), show::count(rate)));
+        self.bar.set_position(if self.counts_rows { report.rows + report.skipped } else { report.bytes });
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
     }
+}
+
+fn bar(total: Option<u64>, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(style)
 }

@@ -4,8 +4,11 @@
 
 mod bad_input;
 mod damage;
+mod formats;
 mod full;
 mod home;
+mod import;
 mod killed;
 mod oracle;
 mod output;
+mod programs;

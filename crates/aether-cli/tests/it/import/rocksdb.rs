@@ -1,0 +1,40 @@
+//! RocksDB's directories.
+
+use super::{comes_over, refused, rows};
+use crate::home::Home;
+use rocksdb::{DB, Options};
+
+fn database(around: &Home) -> (DB, std::path::PathBuf) {
+    let path = around.around().join("source");
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    let database = DB::open_cf(&options, &path, ["default", "blue"]).unwrap();
+    for (key, value) in rows() {
+        database.put_cf(&database.cf_handle("blue").unwrap(), key, value).unwrap();
+    }
+    database.put("a", "1").unwrap();
+    (database, path)
+}
+
+#[test]
+fn a_column_family_comes_over_while_another_process_has_it_open() {
+    let around = Home::new();
+    let (open, path) = database(&around);
+    comes_over("rocksdb", &path, &["--table", "blue"], &rows());
+    drop(open);
+    comes_over("rocksdb", &path, &["--table", "blue"], &rows());
+    comes_over("rocksdb", &path, &[], &[(b"a".to_vec(), b"1".to_vec())]);
+    refused("rocksdb", &path, &["--table", "red"], 2, &["no column family \"red\"", "blue, default"]);
+}
+
+#[test]
+fn a_damaged_source_is_named() {
+    let around = Home::new();
+    let (open, path) = database(&around);
+    drop(open);
+    std::fs::write(path.join("CURRENT"), "MANIFEST-999999\n").unwrap();
+    let home = Home::new();
+    let text = super::import(&home, "rocksdb", &path, &[], 3);
+    assert!(text.contains("source: RocksDB: "), "{text}");
+}
