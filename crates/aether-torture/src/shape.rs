@@ -81,7 +81,6 @@ impl Shape {
                 ring_bytes: self.ring_bytes,
                 flusher: false,
                 recycle: self.recycle,
-                ..WalConfig::default()
             },
             max_recovery_bytes: self.max_recovery_bytes,
             durability: Durability::Sync,

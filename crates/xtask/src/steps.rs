@@ -139,6 +139,12 @@ pub(crate) const DEEP: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "imports",
+        command: "cargo test -p aether-cli --features import-lmdb,import-redb,import-fjall,import-sled,import-sqlite",
+        shows: "the files of other engines are read, or refused by name",
+        ..PLAIN
+    },
+    Step {
         name: "largest-value",
         command: "cargo test --release -p aether --test integration_test -- --ignored the_largest_value",
         shows: "a value of 4 GiB - 1 goes in, comes back and is verified",
