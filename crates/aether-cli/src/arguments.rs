@@ -69,7 +69,11 @@ pub(crate) enum Command {
     Scan(Scan),
     /// Print sizes and counters.
     #[command(after_help = exit::HELP)]
-    Stat,
+    Stat {
+        /// Count the rows too; reads every page
+        #[arg(long)]
+        full: bool,
+    },
     /// Check every page and every index; exit code 3 if anything is wrong.
     #[command(after_help = exit::HELP)]
     Verify,

@@ -51,7 +51,7 @@ fn demonstrate(home: &Path, output: &mut Output) -> Outcome {
     let env = home::open_for_load(home)?;
     let verdict = crash::judge(&env, &killed, output)?;
     let sound = verify::show(&env, output)?;
-    stat::show(&env, output)?;
+    stat::show(&env.stat_full()?, output)?;
     env.close()?;
     Ok(if verdict == Exit::Done { sound } else { verdict })
 }

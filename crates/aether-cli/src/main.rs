@@ -49,7 +49,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Put(put) => put::run(common, put),
         Command::Delete(delete) => delete::run(common, delete),
         Command::Scan(scan) => scan::run(common, scan),
-        Command::Stat => stat::run(common),
+        Command::Stat { full } => stat::run(common, *full),
         Command::Verify => verify::run(common),
         Command::Demo => demo::run(common),
         Command::Torture(torture) => torture::run(torture),

@@ -4,24 +4,24 @@ use crate::arguments::{Common, Format};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::{home, show};
-use aether::{DbEnv, KeyspaceStat, Stat};
+use aether::{KeyspaceStat, Stat};
 use serde_json::{Map, Value, json};
 
-pub(crate) fn run(common: &Common) -> Outcome {
+pub(crate) fn run(common: &Common, full: bool) -> Outcome {
     let env = home::open_existing(common)?;
-    show(&env, &mut Output::new(common.format))?;
+    let stat = if full { env.stat_full() } else { env.stat() }?;
+    show(&stat, &mut Output::new(common.format))?;
     Ok(Exit::Done)
 }
 
-/// Prints what `env.stat()` tells.
-pub(crate) fn show(env: &DbEnv, output: &mut Output) -> Outcome<()> {
-    let stat = env.stat()?;
+/// Prints the numbers.
+pub(crate) fn show(stat: &Stat, output: &mut Output) -> Outcome<()> {
     if output.format() == Format::Json {
-        output.json(&json(&stat))?;
+        output.json(&json(stat))?;
         return output.flush();
     }
-    output.pairs(numbers(&stat).into_iter().map(|(name, number)| (name, show::count(number))).collect())?;
-    keyspaces(&stat, output)?;
+    output.pairs(numbers(stat).into_iter().map(|(name, number)| (name, show::count(number))).collect())?;
+    keyspaces(stat, output)?;
     output.flush()
 }
 
@@ -61,7 +61,7 @@ fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {
     for row in rows {
         let [name, kind, id, height, leaf_pages, entries] = row;
         output.line(&format!(
-            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, {entries} entries"
+            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, entries: {entries}"
         ))?;
     }
     Ok(())
@@ -74,7 +74,7 @@ fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 6] {
         keyspace.id.to_string(),
         keyspace.height.to_string(),
         show::count(keyspace.leaf_pages),
-        show::count(keyspace.entries),
+        keyspace.entries.map_or("not counted".into(), show::count),
     ]
 }
 

@@ -78,8 +78,8 @@ pub struct KeyspaceStat {
     pub height: u32,
     /// Leaves.
     pub leaf_pages: u64,
-    /// Rows; 0 unless asked for by [`DbEnv::stat_full`].
-    pub entries: u64,
+    /// Rows, if asked for by [`DbEnv::stat_full`].
+    pub entries: Option<u64>,
 }
 
 /// What a check of a home found.
@@ -157,7 +157,7 @@ impl DbEnv {
             id: entry.id,
             height: tree.height()?,
             leaf_pages: tree.count_leaves()?,
-            entries: if full { tree.check()?.entries } else { 0 },
+            entries: full.then(|| tree.check()).transpose()?.map(|found| found.entries),
         })
     }
 
