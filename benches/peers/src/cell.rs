@@ -97,14 +97,16 @@ impl Bench<'_> {
         Ok((tally, meter))
     }
 
-    /// Reads everything once if it fits the cache, then runs the workload for a while; a mix only reads then, so that
-    /// its inserts stay inserts.
+    /// Touches every page by gets and by a scan if all fit the cache, then runs the workload for a while; a mix only reads
+    /// then, so that its inserts stay inserts. What this has written is synced, so that it is not measured.
     fn warm(&self, task: Task) -> Result<()> {
-        if !self.workload.is_tight {
+        if !self.workload.is_tight && self.workload.store != Store::Empty {
+            self.touch_rows()?;
             self.count_rows()?;
         }
         let warming = if matches!(task, Task::Ycsb(_)) { Task::Ycsb(Mix::C) } else { task };
-        self.go(warming, self.scale.time(task) / 8, &Meter::start()).map(drop)
+        let tally = self.go(warming, self.scale.time(task) / 8, &Meter::start())?;
+        if tally.user_bytes > 0 { self.engine.sync() } else { Ok(()) }
     }
 
     fn go(&self, task: Task, time: Duration, meter: &Meter) -> Result<Tally> {

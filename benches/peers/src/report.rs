@@ -146,14 +146,16 @@ fn latencies(results: &Results, workloads: &[&Workload]) -> String {
 }
 
 fn sizes(results: &Results, workloads: &[Workload]) -> String {
-    let all: Vec<&Workload> = workloads.iter().collect();
+    let alone: Vec<&Workload> = workloads.iter().filter(|workload| workload.threads == 1).collect();
     let shown = |figures: &Figures| Some(bytes(figures.memory_bytes));
-    let memory = compared(results, &all, |figures| Some(figures.memory_bytes), shown);
+    let memory = compared(results, &alone, |figures| Some(figures.memory_bytes), shown);
+    let is_changed = |workload: &&Workload| workload.has_writes() || workload.name == "get uniform";
+    let changed: Vec<&Workload> = alone.into_iter().filter(is_changed).collect();
     let shown = |figures: &Figures| Some(bytes(figures.file_bytes));
-    let files = compared(results, &all, |figures| Some(figures.file_bytes), shown);
+    let files = compared(results, &changed, |figures| Some(figures.file_bytes), shown);
     format!(
-        "## Peak memory\n\nOf the process, mapped files included (VmHWM).\n\n{memory}## File size\n\nOnce the store is \
-         closed.\n\n{files}"
+        "## Peak memory\n\nOf the process, mapped files included (VmHWM); one thread.\n\n{memory}## File size\n\nOnce the \
+         store is closed; that of the gets is the loaded set's.\n\n{files}"
     )
 }
 

@@ -36,7 +36,7 @@ impl Scale {
     /// About two minutes on an idle machine.
     pub const QUICK: Self = Self {
         rows: 20_000,
-        load_rows: 4_000,
+        load_rows: 10_000,
         seconds: 0.05,
         sustained_seconds: 0.3,
         rounds: 3,

@@ -8,6 +8,9 @@ use crate::workload::Draw;
 use std::hint::black_box;
 use std::time::Duration;
 
+/// Of so many rows one at least begins on another page.
+const ROWS_OF_A_PAGE_MIN: usize = 8;
+
 impl Bench<'_> {
     pub(super) fn gets(&self, draw: Draw, time: Duration) -> Result<Tally> {
         let zipf = Zipf::new(if draw == Draw::Zipf { self.scale.rows } else { 1 });
@@ -21,6 +24,12 @@ impl Bench<'_> {
                 self.get(row, draw != Draw::Miss, &mut found).map(|()| Done::READ)
             }
         })
+    }
+
+    /// Gets a row of every page.
+    pub(super) fn touch_rows(&self) -> Result<()> {
+        let mut found = Vec::new();
+        (0..self.scale.rows).step_by(ROWS_OF_A_PAGE_MIN).try_for_each(|row| self.get(row, true, &mut found))
     }
 
     fn get(&self, row: u64, is_there: bool, found: &mut Vec<u8>) -> Result<()> {
