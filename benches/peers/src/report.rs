@@ -1,0 +1,218 @@
+//! The document: what was run, how each engine was set, and every cell.
+
+mod machine;
+mod table;
+
+pub use machine::Machine;
+
+use crate::adapters;
+use crate::cell::Figures;
+use crate::driver::Cell;
+use crate::engine::Peer;
+use crate::workload::{Scale, Workload};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use table::{Table, bytes, ratio, time};
+
+/// What follows this line in the document is not the driver's: it is kept when the document is written again.
+pub const NOTES: &str = "<!-- What follows is written by hand and kept. -->";
+
+/// A run and what it found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// How large it was.
+    pub scale: Scale,
+    /// Where it ran.
+    pub machine: Machine,
+    /// The engines, in the order of the columns.
+    pub engines: Vec<String>,
+    /// Every cell.
+    pub cells: Vec<Cell>,
+}
+
+impl Results {
+    fn cell(&self, workload: &str, engine: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.workload == workload && cell.engine == engine)
+    }
+
+    fn figures(&self, workload: &str, engine: &str) -> Option<&Figures> {
+        self.cell(workload, engine)?.figures.as_ref()
+    }
+
+    fn peers(&self) -> Vec<&'static Peer> {
+        self.engines.iter().filter_map(|name| adapters::find(name).ok()).collect()
+    }
+
+    /// Workloads that some cell has, in the order of the document.
+    fn workloads(&self) -> Vec<Workload> {
+        let ran = |workload: &Workload| self.cells.iter().any(|cell| cell.workload == workload.name);
+        crate::workload::all().into_iter().filter(ran).collect()
+    }
+}
+
+/// The whole document.
+pub fn document(results: &Results) -> String {
+    let mut text = String::from("# Performance, beside other engines\n\n");
+    text.push_str(&preface(results));
+    text.push_str(&settings(results));
+    let workloads = results.workloads();
+    let mut groups: Vec<&str> = workloads.iter().map(|workload| workload.group).collect();
+    groups.dedup();
+    for group in groups {
+        let own: Vec<&Workload> = workloads.iter().filter(|workload| workload.group == group).collect();
+        text.push_str(&section(results, group, &own));
+    }
+    text.push_str(&sizes(results, &workloads));
+    text.push_str(&losses(results, &workloads));
+    text.push_str(&failures(results));
+    text
+}
+
+fn preface(results: &Results) -> String {
+    let Scale { rows, load_rows, seconds, sustained_seconds, rounds, cache_mib } = results.scale;
+    format!(
+        "Written by the driver; do not edit above the last heading of its own. The command, which checks every adapter \
+         against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml -- all --out \
+         docs/performance.md\n```\n\n`--quick` takes minutes, `--json FILE` keeps the figures, `--features \
+         sled,mdbx,canopydb,rocksdb` adds engines.\n\n\
+         Machine: {}.\n\n\
+         {rows} rows of 20 B keys and 100 B values that do not compress, loaded in random order; loads write \
+         {load_rows}. A cell measures {seconds} s ({sustained_seconds} s of sustained puts) after warming up, in a process \
+         of its own. Figures are medians of {rounds} rounds in which the engines take turns. Cache: {cache_mib} MiB each. \
+         **Bold**: the best of the row.\n\n\
+         Times are per operation: on the wall, for the whole process (two threads at half the time each give half the \
+         figure), and in brackets of all its threads on a processor, background work included. A get, a put \
+         and each step of a mix is an operation and a transaction; in mix F a read and an update in turn. Gets copy the value \
+         out. Bytes written are what the process sent to storage until the store was closed, per byte of keys and values.\n\n",
+        results.machine
+    )
+}
+
+fn settings(results: &Results) -> String {
+    let mut table = Table::new(&["engine", "durable commits", "sustained", "all else", "checksums", "cache"]);
+    for peer in results.peers() {
+        let name = format!("{} {}", peer.name, peer.version());
+        table.row(&[&name, peer.each, peer.every_second, peer.never, peer.checksums, peer.cache]);
+    }
+    format!(
+        "## Settings\n\nWhat a commit waits for, by kind of workload; everything else as the engine has it.\n\n{table}\n"
+    )
+}
+
+fn section(results: &Results, group: &str, workloads: &[&Workload]) -> String {
+    let mut text = format!("## {group}\n\n");
+    if let Some(note) = note(group) {
+        _ = writeln!(text, "{note}\n");
+    }
+    text.push_str(&times(results, workloads));
+    let timed: Vec<_> = workloads.iter().filter(|workload| workload.has_latency()).copied().collect();
+    if !timed.is_empty() {
+        _ = write!(text, "Latency, p50 / p99 / p99.9 / max:\n\n{}", latencies(results, &timed));
+    }
+    let writing: Vec<_> = workloads.iter().filter(|workload| workload.has_writes()).copied().collect();
+    if !writing.is_empty() {
+        let written = |figures: &Figures| figures.written_per_byte;
+        let table = compared(results, &writing, written, |figures| figures.written_per_byte.map(ratio));
+        _ = write!(text, "Bytes written per byte of the user:\n\n{table}");
+    }
+    text
+}
+
+fn note(group: &str) -> Option<&'static str> {
+    match group {
+        "Four times the cache" => Some(
+            "The cache is a quarter of the set. Aether reads and writes its files past the page cache, so that its misses \
+             go to the device; the misses of the others are served by the page cache, which nothing bounds here.",
+        ),
+        "Open after SIGKILL" => Some(
+            "A process loads, syncs and is killed; another opens the store and gets a row. Then all rows are counted.",
+        ),
+        "YCSB" => Some("Inserts of D and E land between the loaded rows."),
+        _ => None,
+    }
+}
+
+fn times(results: &Results, workloads: &[&Workload]) -> String {
+    let shown = |figures: &Figures| Some(format!("{} ({})", time(figures.wall_ns), time(figures.cpu_ns)));
+    compared(results, workloads, |figures| Some(figures.wall_ns), shown)
+}
+
+fn latencies(results: &Results, workloads: &[&Workload]) -> String {
+    let shown = |figures: &Figures| {
+        let of = figures.latency?;
+        Some([of.p50_ns, of.p99_ns, of.p999_ns, of.max_ns].map(time).join(" / "))
+    };
+    compared(results, workloads, |figures| Some(figures.latency?.p99_ns), shown)
+}
+
+fn sizes(results: &Results, workloads: &[Workload]) -> String {
+    let alone: Vec<&Workload> = workloads.iter().filter(|workload| workload.threads == 1).collect();
+    let shown = |figures: &Figures| Some(bytes(figures.memory_bytes));
+    let memory = compared(results, &alone, |figures| Some(figures.memory_bytes), shown);
+    let is_changed = |workload: &&Workload| workload.has_writes() || workload.name == "get uniform";
+    let changed: Vec<&Workload> = alone.into_iter().filter(is_changed).collect();
+    let shown = |figures: &Figures| Some(bytes(figures.file_bytes));
+    let files = compared(results, &changed, |figures| Some(figures.file_bytes), shown);
+    format!(
+        "## Peak memory\n\nOf the process, mapped files included (VmHWM); one thread.\n\n{memory}## File size\n\nOnce the \
+         store is closed; that of the gets is the loaded set's.\n\n{files}"
+    )
+}
+
+/// A table of workloads by engines; the least of each row is bold.
+fn compared(
+    results: &Results,
+    workloads: &[&Workload],
+    rank: impl Fn(&Figures) -> Option<f64>,
+    shown: impl Fn(&Figures) -> Option<String>,
+) -> String {
+    let mut head = vec![""];
+    head.extend(results.engines.iter().map(String::as_str));
+    let mut table = Table::new(&head);
+    for workload in workloads {
+        let of = |engine: &String| results.figures(&workload.name, engine);
+        let ranks = results.engines.iter().filter_map(|engine| rank(of(engine)?));
+        let best = ranks.min_by(f64::total_cmp);
+        let cell = |engine: &String| {
+            let Some(figures) = of(engine) else { return String::from("failed") };
+            match shown(figures) {
+                Some(text) if rank(figures) == best => format!("**{text}**"),
+                other => other.unwrap_or_else(|| String::from("-")),
+            }
+        };
+        let cells: Vec<String> = results.engines.iter().map(cell).collect();
+        let mut row = vec![workload.name.as_str()];
+        row.extend(cells.iter().map(String::as_str));
+        table.row(&row);
+    }
+    format!("{table}\n")
+}
+
+/// Where Aether is not the best, on the wall.
+fn losses(results: &Results, workloads: &[Workload]) -> String {
+    let mut table = Table::new(&["", "aether", "the best", "times slower", "CPU time of the best"]);
+    for workload in workloads {
+        let Some(own) = results.figures(&workload.name, "aether") else { continue };
+        let others = results.engines.iter().filter(|engine| *engine != "aether");
+        let found = others.filter_map(|engine| Some((engine, results.figures(&workload.name, engine)?)));
+        let best = found.min_by(|(_, one), (_, other)| one.wall_ns.total_cmp(&other.wall_ns));
+        let Some((engine, best)) = best.filter(|(_, best)| best.wall_ns < own.wall_ns) else { continue };
+        let slower = ratio(own.wall_ns / best.wall_ns);
+        let cpu = format!("{} of {}", time(best.cpu_ns), time(own.cpu_ns));
+        table.row(&[
+            &workload.name,
+            &time(own.wall_ns),
+            &format!("{} {engine}", time(best.wall_ns)),
+            &slower,
+            &cpu,
+        ]);
+    }
+    format!("## Where Aether loses\n\n{table}\n")
+}
+
+fn failures(results: &Results) -> String {
+    let failed = results.cells.iter().filter_map(|cell| Some((cell, cell.failure.as_ref()?)));
+    let lines: String =
+        failed.map(|(cell, why)| format!("- {}, {}: {why}\n", cell.workload, cell.engine)).collect();
+    if lines.is_empty() { lines } else { format!("## Cells that failed\n\n{lines}\n") }
+}
