@@ -69,19 +69,31 @@ impl<'a> View<'a> {
 
     /// Copies the bytes from `offset` on into `out`; zeros beyond the end.
     pub fn copy_to(self, offset: usize, out: &mut [u8]) {
-        let mut at = offset.min(self.len_bytes());
-        let mut pieces = out.chunks_exact_mut(8);
-        for piece in &mut pieces {
-            piece.copy_from_slice(&self.u64_at(at).to_le_bytes());
-            at += 8;
-        }
-        let rest = pieces.into_remainder();
-        if !rest.is_empty() {
-            rest.copy_from_slice(&self.u64_at(at).to_le_bytes()[..rest.len()]);
+        let offset = offset.min(self.len_bytes());
+        let shift = (offset % 8 * 8) as u32;
+        let words = self.words.get(offset / 8..).unwrap_or_default();
+        // Two loops, so that each word is loaded once and nothing is asked inside.
+        let copied = match words.split_first() {
+            None => 0,
+            Some(_) if shift == 0 => copy_words(out, words, load),
+            Some((first, following)) => {
+                let mut low = load(first) >> shift;
+                copy_words(out, following, |word| {
+                    let word = load(word);
+                    let number = low | word << (64 - shift);
+                    low = word >> shift;
+                    number
+                })
+            }
+        };
+        for (at, piece) in out[copied..].chunks_mut(8).enumerate() {
+            let number = self.u64_at(offset + copied + 8 * at);
+            piece.copy_from_slice(&number.to_le_bytes()[..piece.len()]);
         }
     }
 
     /// Appends `len` bytes from `offset` on to `out`, fewer at the end of the page.
+    #[inline]
     pub fn append_to(self, offset: usize, len: usize, out: &mut Vec<u8>) {
         let (offset, len) = self.clamp(offset, len);
         let start = out.len();
@@ -122,6 +134,15 @@ impl<'a> View<'a> {
         let offset = offset.min(self.len_bytes());
         (offset, len.min(self.len_bytes() - offset))
     }
+}
+
+/// Fills the whole pieces of eight bytes of `out`, as far as there are words. Returns how many bytes that were.
+#[inline(always)]
+fn copy_words(out: &mut [u8], words: &[Word], mut number: impl FnMut(&Word) -> u64) -> usize {
+    let pieces = out.chunks_exact_mut(8).zip(words);
+    let count = pieces.len();
+    pieces.for_each(|(piece, word)| piece.copy_from_slice(&number(word).to_le_bytes()));
+    count * 8
 }
 
 /// Fewer than eight bytes as a big-endian number. Two reads that overlap, instead of a loop over bytes.

@@ -44,7 +44,9 @@ struct RowAt {
 /// The visible rows of a leaf, ascending, and where the leaf ends.
 #[derive(Default)]
 struct Batch {
+    /// The prefix of the leaf's keys, then keys and values.
     bytes: Vec<u8>,
+    prefix_len: usize,
     rows: Vec<RowAt>,
     lower: Option<Vec<u8>>,
     upper: Option<Vec<u8>>,
@@ -248,6 +250,8 @@ impl BTree {
         batch.bytes.clear();
         batch.rows.clear();
         batch.read_at = own_state(view);
+        node.prefix_into(&mut batch.bytes);
+        batch.prefix_len = batch.bytes.len();
         let mut asked = Asked::default();
         (0..node.count()).for_each(|slot| copy_row(&node, slot, view, &mut asked, batch));
         (batch.lower, batch.upper) = (node.lower(), node.upper());
@@ -315,7 +319,8 @@ fn copy_row(node: &Node<'_>, slot: usize, view: &ReadView, asked: &mut Asked, ba
         return;
     }
     let start = batch.bytes.len();
-    node.key_into(slot, &mut batch.bytes);
+    batch.bytes.extend_from_within(..batch.prefix_len);
+    node.stored_key_into(slot, &mut batch.bytes);
     let middle = batch.bytes.len();
     if hidden.is_none() {
         node.value_into(slot, &mut batch.bytes);

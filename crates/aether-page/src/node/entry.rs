@@ -64,13 +64,15 @@ impl Node<'_> {
         self.compare_slot(self.slot(slot), head_of(stored), stored)
     }
 
-    pub(crate) fn prefix_into(&self, out: &mut Vec<u8>) {
+    /// Appends the prefix that all keys of the node share and that entries leave out.
+    pub fn prefix_into(&self, out: &mut Vec<u8>) {
         let (offset, _) = self.fence_place(super::layout::LOWER_AT);
         let len = usize::from(self.view.u16_at(PREFIX_AT));
         self.view.append_to(offset, len, out);
     }
 
-    pub(crate) fn stored_key_into(&self, slot: usize, out: &mut Vec<u8>) {
+    /// Appends the key of an entry without the node's prefix.
+    pub fn stored_key_into(&self, slot: usize, out: &mut Vec<u8>) {
         let slot = self.slot(slot);
         self.view.append_to(self.key_offset(slot), slot.key_len(), out);
     }
