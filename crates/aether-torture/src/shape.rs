@@ -32,6 +32,7 @@ pub struct Shape {
     ring_bytes: usize,
     recycle: usize,
     max_recovery_bytes: u64,
+    streams: usize,
 }
 
 impl Shape {
@@ -45,8 +46,16 @@ impl Shape {
             ring_bytes: 128 << 10,
             recycle: 2,
             max_recovery_bytes: 128 << 10,
+            streams: 1,
         };
         if number == 0 { smallest } else { smallest.vary(&mut Rng::new(number)) }
+    }
+
+    /// The smallest, with these sizes.
+    pub fn of(page_bytes: usize, streams: usize, max_recovery_bytes: u64) -> Self {
+        let page_size = PageSize::new(page_bytes).unwrap_or_default();
+        let ring_bytes = (16 * page_bytes).max(128 << 10);
+        Self { page_size, streams, max_recovery_bytes, ring_bytes, ..Self::new(0) }
     }
 
     fn vary(self, rng: &mut Rng) -> Self {
@@ -68,11 +77,11 @@ impl Shape {
             create: true,
             buffer: self.buffer(),
             wal: WalConfig {
+                streams: self.streams,
                 segment_bytes: self.segment_bytes,
                 ring_bytes: self.ring_bytes,
                 flusher: false,
                 recycle: self.recycle,
-                ..WalConfig::default()
             },
             max_recovery_bytes: self.max_recovery_bytes,
             durability: Durability::Sync,
