@@ -5,22 +5,31 @@
 //! is not, and then no page in place was being written. One batch is kept: the next one overwrites it only after
 //! the pages of the last one were synced in place.
 //!
+//! The header also says up to where the log was durable before any page so far went to its place: a log that ends
+//! before has lost something, even if its end looks like one that a crash has torn.
+//!
 //! ```text
 //! block 0 (4096): magic "AETHDBLW" (8), version (4), page size (4), store id (16), batch number (8),
 //!                 count (4), reserved (4), then per page FileId (4), reserved (4), page number (8);
+//!                 at 2048: what the log was durable up to, 16 positions (8 each);
 //!                 the last 8 bytes of the block: checksum of the rest, seed: store seed
 //! then the pages, each sealed for its own place
 //! ```
 
 use aether_page::{PageFile, verify};
 use aether_sync::Arc;
-use aether_types::{Error, FileId, PageNo, PageSize, Reader, Result, StoreId, Writer, checksum};
+use aether_types::limits::STREAMS_MAX;
+use aether_types::{
+    Error, FileId, Lsn, Lv, PageNo, PageSize, Reader, Result, StoreId, StreamId, Writer, checksum,
+};
 use aether_vfs::{AlignedBuf, Create, Env, File, Mode, OpenOptions};
 use std::path::Path;
 
 /// Pages in a batch at the most.
 pub const BATCH_PAGES: usize = 64;
 const HEADER_BYTES: usize = 4096;
+/// Where the header has the positions of the log.
+const LOG_AT: usize = 2048;
 const MAGIC: &[u8; 8] = b"AETHDBLW";
 const VERSION: u32 = 1;
 
@@ -33,6 +42,8 @@ pub struct DoubleWrite {
     store: StoreId,
     page_size: PageSize,
     batch: u64,
+    /// Up to where the log was durable before the last batch; never goes back.
+    log_durable: Lv,
 }
 
 /// Sealed pages on their way to the files, in one aligned buffer behind room for the area's header.
@@ -40,6 +51,12 @@ pub struct Batch {
     buffer: AlignedBuf,
     pages: Vec<(FileId, PageNo)>,
     page_size: PageSize,
+}
+
+/// What the area's header says.
+struct Header {
+    pages: Vec<(FileId, PageNo)>,
+    log_durable: Lv,
 }
 
 /// Consecutive pages of one file.
@@ -134,12 +151,21 @@ impl DoubleWrite {
     /// The caller syncs the directory before the first batch.
     pub fn open(env: &Env, home: &Path, store: StoreId, page_size: PageSize) -> Result<Self> {
         let file = env.vfs.open(&home.join(DOUBLE_WRITE_NAME), options(Create::IfMissing))?;
-        Ok(Self { file, store, page_size, batch: 0 })
+        let mut area = Self { file, store, page_size, batch: 0, log_durable: Lv::ZERO };
+        area.log_durable = area.header()?.map_or(Lv::ZERO, |header| header.log_durable);
+        Ok(area)
     }
 
-    /// Makes the batch durable here. Its pages may be written to their places afterwards.
-    pub fn protect(&mut self, batch: &mut Batch) -> Result<()> {
+    /// Up to where the log was durable when pages were last written, as far as the area can tell.
+    pub fn log_durable(&self) -> Lv {
+        self.log_durable
+    }
+
+    /// Makes the batch durable here; the log is durable up to `lv`, which covers its pages. They may be written to
+    /// their places afterwards.
+    pub fn protect(&mut self, batch: &mut Batch, lv: &Lv) -> Result<()> {
         self.batch += 1;
+        self.log_durable.join(lv);
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.put_bytes(MAGIC);
         header.put_u32(VERSION);
@@ -151,6 +177,8 @@ impl DoubleWrite {
             header.put_u64(u64::from(file.get()));
             header.put_u64(page.get());
         }
+        header.resize(LOG_AT, 0);
+        self.log_durable.iter(STREAMS_MAX).for_each(|(_, lsn)| header.put_u64(lsn.get()));
         header.resize(HEADER_BYTES - 8, 0);
         header.put_u64(checksum(self.store.seed(), &header));
         batch.buffer[..HEADER_BYTES].copy_from_slice(&header);
@@ -162,11 +190,7 @@ impl DoubleWrite {
     ///
     /// A batch that is itself not whole is no error: then its pages were not yet being written.
     pub fn repair(&self, files: &dyn Fn(FileId) -> Option<Arc<PageFile>>) -> Result<usize> {
-        let mut header = AlignedBuf::new(HEADER_BYTES);
-        if self.file.read_at(0, &mut header)? < HEADER_BYTES {
-            return Ok(0);
-        }
-        let Some(pages) = self.parse(&header) else { return Ok(0) };
+        let Some(Header { pages, .. }) = self.header()? else { return Ok(0) };
         let mut restored = Vec::new();
         for (at, (id, page)) in pages.into_iter().enumerate() {
             let Some(file) = files(id) else { continue };
@@ -178,7 +202,14 @@ impl DoubleWrite {
         Ok(restored.len())
     }
 
-    fn parse(&self, header: &[u8]) -> Option<Vec<(FileId, PageNo)>> {
+    /// What the header says, if it is whole.
+    fn header(&self) -> Result<Option<Header>> {
+        let mut header = AlignedBuf::new(HEADER_BYTES);
+        let read = self.file.read_at(0, &mut header)?;
+        Ok(if read < HEADER_BYTES { None } else { self.parse(&header) })
+    }
+
+    fn parse(&self, header: &[u8]) -> Option<Header> {
         let (body, sum) = header.split_at(HEADER_BYTES - 8);
         if sum != checksum(self.store.seed(), body).to_le_bytes() {
             return None;
@@ -194,7 +225,13 @@ impl DoubleWrite {
             return None;
         }
         let mut entry = || Some((FileId::new(reader.u64().ok()? as u32), PageNo::new(reader.u64().ok()?)));
-        (0..count).map(|_| entry()).collect()
+        let pages = (0..count).map(|_| entry()).collect::<Option<_>>()?;
+        let mut reader = Reader::new(&body[LOG_AT..]);
+        let mut log_durable = Lv::ZERO;
+        for stream in 0..STREAMS_MAX as u8 {
+            log_durable.set(StreamId::new(stream), Lsn::new(reader.u64().ok()?));
+        }
+        Some(Header { pages, log_durable })
     }
 
     fn restore(&self, at: usize, file: &PageFile, id: FileId, page: PageNo) -> Result<bool> {

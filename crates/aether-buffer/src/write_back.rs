@@ -76,7 +76,7 @@ impl Pool {
         if this.batch.is_empty() {
             return Ok(0);
         }
-        let written = Durable::up_to(&*self.gate, &lv).and_then(|proof| self.write_batch(this, proof));
+        let written = Durable::up_to(&*self.gate, &lv).and_then(|proof| self.write_batch(this, &lv, proof));
         if let Err(error) = &written {
             self.fail(error);
         } else {
@@ -128,9 +128,9 @@ impl Pool {
     }
 
     /// The only place where data pages are written while the store runs; needs the proof that the log is ahead.
-    fn write_batch(&self, this: &mut WriteBack, _log_is_ahead: Durable) -> Result<()> {
+    fn write_batch(&self, this: &mut WriteBack, lv: &Lv, _log_is_ahead: Durable) -> Result<()> {
         if let Some(area) = &mut this.double_write {
-            area.protect(&mut this.batch)?;
+            area.protect(&mut this.batch, lv)?;
         }
         for run in this.batch.runs() {
             self.open_file(run.file)?.pages.write(run.page, run.bytes)?;

@@ -144,12 +144,13 @@ impl Scanned {
         let control = Arc::new(Mutex::new(rank::CONTROL, control));
         let budget = Budget::new(config.memory_bytes);
         let found = Analysis::read(&scan, &current, clean)?;
+        let pages = env_open_pages(&env, &home, &current)?;
+        let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
+        scan.check_durable(&double_write.log_durable())?;
         let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
             log.start()?;
         }
-        let pages = env_open_pages(&env, &home, &current)?;
-        let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
         let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
         if !clean {
             let find = |id| (id == PAGES_FILE).then(|| pages.clone());
@@ -189,7 +190,12 @@ impl Scanned {
 
 fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageFile>> {
     let path = home.join(pages_name(PAGES_FILE));
-    Ok(Arc::new(PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size)?))
+    match PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Error::corruption("the store's page file is missing").at_path(&path))
+        }
+        opened => opened.map(Arc::new),
+    }
 }
 
 /// What the log calls, once the tail is rewritten, before its first append: the control file learns of the
@@ -251,11 +257,13 @@ struct Analysis {
     losers: BTreeMap<TxnId, (StreamId, UndoPtr)>,
     ended: BTreeSet<TxnId>,
     bytes: u64,
+    met_checkpoint: bool,
 }
 
 impl Analysis {
     fn read(scan: &Scan, control: &Control, clean: bool) -> Result<Self> {
-        let mut this = Self { losers: BTreeMap::new(), ended: BTreeSet::new(), bytes: 0 };
+        let (losers, ended) = (BTreeMap::new(), BTreeSet::new());
+        let mut this = Self { losers, ended, bytes: 0, met_checkpoint: false };
         if clean {
             return Ok(this);
         }
@@ -263,6 +271,11 @@ impl Analysis {
             let is_checkpoint = control.checkpoint == Some((record.stream, record.lsn));
             this.note(&record, is_checkpoint)
         })?;
+        if let Some((stream, lsn)) = control.checkpoint.filter(|_| !this.met_checkpoint) {
+            // It was durable before the control file named it, and what it lists is nowhere else.
+            let what = "the log does not hold the checkpoint that the control file names";
+            return Err(scan.damage(stream, lsn, what));
+        }
         let Self { losers, ended, .. } = &mut this;
         losers.retain(|id, _| !ended.contains(id));
         Ok(this)
@@ -281,6 +294,7 @@ impl Analysis {
                 self.ended.insert(TxnId::new(reader.varint()?));
             }
             group::CHECKPOINT if is_checkpoint => {
+                self.met_checkpoint = true;
                 for (id, stream, head) in group::read_checkpoint(record.body)? {
                     self.losers.entry(id).or_insert((stream, head));
                 }

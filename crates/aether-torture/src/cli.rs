@@ -1,6 +1,7 @@
 //! The command line.
 
 use aether_torture::campaign::Limits;
+use aether_torture::damage::{self, blind::Blind};
 use aether_torture::mutant::Mutant;
 use aether_torture::study::Settings;
 use aether_torture::world::Cut;
@@ -11,6 +12,8 @@ usage: aether-torture crash   [--seed S] [--states N]   cut the power at every o
        aether-torture crash   --ci                      the fixed seeds of the gate
        aether-torture crash   --seed S --at OP:POLICY.. repeat one state
        aether-torture faults  [--seed S] [--nth N]      let every operation fail, or that one
+       aether-torture damage  [--seed S] [--ci] [--cases N] [--stores NAME] [--case N]
+                                                harm files at rest: every case, about N, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
 options: --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
@@ -23,6 +26,7 @@ pub(crate) enum Command {
     Faults,
     FaultAt(u64),
     Torture(f64),
+    Damage,
 }
 
 /// How to print the outcome.
@@ -39,6 +43,7 @@ pub(crate) struct Request {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) trail: Vec<Cut>,
+    pub(crate) damage: damage::Settings,
     pub(crate) format: Format,
 }
 
@@ -47,12 +52,14 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
     let command = match arguments.next().as_deref() {
         Some("crash") => Command::Crash,
         Some("faults") => Command::Faults,
+        Some("damage") => Command::Damage,
         Some("torture") => Command::Torture(0.0),
         _ => return Err(USAGE.into()),
     };
     let settings = Settings::full(1);
     let (limits, format) = (Limits::default(), Format::Plain);
-    let mut request = Request { command, settings, limits, trail: Vec::new(), format };
+    let damage = damage::Settings::new(1, None);
+    let mut request = Request { command, settings, limits, trail: Vec::new(), damage, format };
     while let Some(option) = arguments.next() {
         request.option(&option, &mut arguments)?;
     }
@@ -65,10 +72,13 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
 impl Request {
     fn option(&mut self, option: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), String> {
         if option == "--ci" {
-            self.command = Command::Ci;
+            self.ci();
             return Ok(());
         }
         let value = rest.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
+        if self.command == Command::Damage {
+            return self.damage_option(option, &value);
+        }
         match option {
             "--seed" => self.settings.seed = number(option, &value)?,
             "--transactions" => self.settings.transactions = number(option, &value)?,
@@ -90,6 +100,37 @@ impl Request {
         }
         Ok(())
     }
+}
+
+impl Request {
+    fn ci(&mut self) {
+        match self.command {
+            Command::Damage => self.damage.cases = Some(damage::CI_CASES),
+            _ => self.command = Command::Ci,
+        }
+    }
+
+    fn damage_option(&mut self, option: &str, value: &str) -> Result<(), String> {
+        match option {
+            "--seed" => self.damage.seed = number(option, value)?,
+            "--cases" => self.damage.cases = Some(number(option, value)?),
+            "--case" => self.damage.only = Some(number(option, value)?),
+            "--stores" => self.damage.stores = value.to_owned(),
+            "--threads" => self.damage.threads = number(option, value)?,
+            "--failures" => self.damage.failures = number(option, value)?,
+            "--mutant" => self.damage.blind = Some(blind(value)?),
+            "--format" => self.format = format(value)?,
+            _ => return Err(format!("unknown option {option}\n{USAGE}")),
+        }
+        Ok(())
+    }
+}
+
+fn blind(name: &str) -> Result<Blind, String> {
+    Blind::named(name).ok_or_else(|| {
+        let names: Vec<_> = Blind::ALL.into_iter().map(Blind::name).collect();
+        format!("--mutant {name:?}: not one of {}", names.join(", "))
+    })
 }
 
 fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String> {

@@ -4,15 +4,18 @@
 //! simulated machine ([`world::World`]) and keeps its [`history::History`]: the states that a restart may show. The
 //! [`study::Study`] repeats the run, cuts the power at each operation in turn, restarts under every crash policy and
 //! has the [`oracle`] read the store in every way there is; then it cuts the power inside that recovery, two deep.
-//! [`faults`] lets operations fail instead. A [`mutant::Mutant`] plants a bug that the rest must find.
+//! [`faults`] lets operations fail instead; [`damage`] harms files at rest. A [`mutant::Mutant`] plants a bug that the
+//! rest must find.
 //!
 //! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod allocation;
 mod calls;
 pub mod campaign;
+pub mod damage;
 pub mod faults;
 mod held;
 pub mod history;

@@ -3,7 +3,9 @@
 mod cli;
 
 use aether_sync::Arc;
+use aether_torture::allocation::Counted;
 use aether_torture::campaign::{self, Limits, Visit};
+use aether_torture::damage::{self, tally::Findings};
 use aether_torture::faults;
 use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
@@ -12,6 +14,9 @@ use cli::{Command, Format, Request};
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+#[global_allocator]
+static COUNTED: Counted = Counted;
 
 /// The seeds that the gate plays to the end.
 const CI_SEEDS: [u64; 2] = [1, 2];
@@ -27,7 +32,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if request.command == Command::Damage {
+        return damage(&request);
+    }
     let report = match request.command {
+        Command::Damage => Report::default(),
         Command::Replay => replay(&request),
         Command::Ci => ci(&request),
         Command::Crash => crash(&request),
@@ -46,8 +55,34 @@ fn print(report: &Report, format: Format) {
         Format::Plain => report.to_string(),
         Format::Json => report.json().to_string(),
     };
+    write_out(&text);
+}
+
+fn write_out(text: &str) {
     // A closed standard output changes nothing about the exit code.
     let _ = writeln!(stdout().lock(), "{text}");
+}
+
+fn damage(request: &Request) -> ExitCode {
+    let mut last = Instant::now();
+    let found = damage::run(&request.damage, &mut |findings: &Findings| {
+        if last.elapsed() > Duration::from_secs(5) {
+            last = Instant::now();
+            say(&findings.to_string());
+        }
+    });
+    let found = match found {
+        Ok(found) => found,
+        Err(what) => {
+            say(&format!("a store cannot be made: {what}"));
+            return ExitCode::from(1);
+        }
+    };
+    write_out(&match request.format {
+        Format::Plain => found.to_string(),
+        Format::Json => found.json().to_string(),
+    });
+    ExitCode::from(u8::from(!found.is_clean()))
 }
 
 fn say(text: &str) {

@@ -51,6 +51,13 @@ impl Shape {
         if number == 0 { smallest } else { smallest.vary(number, &mut Rng::new(number)) }
     }
 
+    /// The smallest, with these sizes.
+    pub fn of(page_bytes: usize, streams: usize, max_recovery_bytes: u64) -> Self {
+        let page_size = PageSize::new(page_bytes).unwrap_or_default();
+        let ring_bytes = (16 * page_bytes).max(128 << 10);
+        Self { page_size, streams, max_recovery_bytes, ring_bytes, ..Self::new(0) }
+    }
+
     fn vary(self, number: u64, rng: &mut Rng) -> Self {
         let sizes = [4096, 4096, 8192, 16384];
         Self {

@@ -4,8 +4,8 @@ use crate::mutant::{Call, Mutant, Switch};
 use crate::oracle::{Verdict, failed};
 use crate::rng::derive;
 use crate::shape::{self, Shape};
-use aether_kv::DbEnv;
-use aether_sim::{CrashPolicy, Sim};
+use aether_kv::{DbEnv, Options};
+use aether_sim::{CrashPolicy, OpKind, Sim};
 use aether_sync::Arc;
 use aether_types::{Hasher, Result};
 use aether_vfs::{Env, Vfs, read_file};
@@ -87,6 +87,23 @@ impl World {
     /// What the engine reports, in words.
     pub fn open(&self) -> Verdict<DbEnv> {
         DbEnv::open_in(self.env(), shape::home(), self.shape.options()).map_err(failed("open"))
+    }
+
+    /// How the store is opened.
+    pub fn options(&self) -> Options {
+        self.shape.options()
+    }
+
+    /// The name of the file of every write made so far.
+    pub fn writes(&self) -> Vec<String> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let log = self.sim.log();
+        log.iter().filter(|op| op.kind == OpKind::Write).map(|op| name(&op.path)).collect()
+    }
+
+    /// The same machine after the death of the process: nothing that was written is lost, and no fault waits any more.
+    pub fn at_rest(&self) -> Self {
+        self.with_sim(self.sim.kill_image())
     }
 
     /// The calls made so far, if they are recorded.

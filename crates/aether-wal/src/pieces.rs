@@ -24,6 +24,22 @@ pub(crate) struct Tail {
 pub(crate) struct Piece {
     pub(crate) header: Header,
     pub(crate) end: u64,
+    /// Its file says that another segment follows.
+    followed: bool,
+}
+
+impl Piece {
+    /// True if another segment must follow at `end`, unless a newer one took over before.
+    fn is_followed_at(&self, end: u64) -> bool {
+        self.followed && self.end == end && self.header.end() == end
+    }
+}
+
+/// A segment's file, as found.
+struct OnDisk {
+    header: Header,
+    size: u64,
+    followed: bool,
 }
 
 /// The files of one stream, oldest piece first.
@@ -59,24 +75,49 @@ impl Pieces {
         for (name, size) in names {
             match *name {
                 Name::Segment(of, sequence) if of == stream => {
-                    headers.push((pieces.read_header(sequence)?, *size))
+                    headers.push(pieces.read_header(sequence, *size, incarnations)?)
                 }
                 Name::Free(of, number) if of == stream => pieces.add_free(*name, number, *size),
                 _ => {}
             }
         }
-        headers.sort_by_key(|(header, _)| header.sequence);
+        headers.sort_by_key(|found| found.header.sequence);
         pieces.arrange(&headers, incarnations)?;
         Ok(pieces)
     }
 
-    fn read_header(&self, sequence: u64) -> Result<Header> {
+    fn read_header(&self, sequence: u64, size: u64, incarnations: &[Incarnation]) -> Result<OnDisk> {
         let name = Name::Segment(self.stream, sequence);
         let file = self.home.open_to_read(name)?;
         let mut block = vec![0; BLOCK_BYTES as usize];
         let path = self.home.path_of(name);
         read_whole(&*file, 0, &mut block).map_err(|error| error.at_path(&path))?;
-        Header::decode(self.home.store, self.stream, sequence, &block).map_err(|error| error.at_path(&path))
+        let header = Header::decode(self.home.store, self.stream, sequence, &block)
+            .map_err(|error| error.at_path(&path))?;
+        let newest = incarnations.last().map_or(0, |newest| newest.epoch);
+        if header.epoch > newest && self.is_in_use(&*file, &header)? {
+            let what = format!(
+                "the log of incarnation {}, yet the newest that the control file knows is {newest}: it is out of date",
+                header.epoch
+            );
+            return Err(Error::corruption(what).at_path(&path).at_offset(BLOCK_BYTES));
+        }
+        let followed = header.is_followed(self.home.store, &block);
+        Ok(OnDisk { header, size, followed })
+    }
+
+    /// True if a flush starts anywhere in a segment: the control file was told of its incarnation before.
+    fn is_in_use(&self, file: &dyn File, header: &Header) -> Result<bool> {
+        let seed = Seed::new(self.home.store, header.epoch, self.stream);
+        let mut block = vec![0; BLOCK_BYTES as usize];
+        let mut at = header.first;
+        while at < header.end() && file.read_at(BLOCK_BYTES + at - header.first, &mut block)? == block.len() {
+            if record::is_flush_start(seed, at, &block) {
+                return Ok(true);
+            }
+            at += BLOCK_BYTES;
+        }
+        Ok(false)
     }
 
     fn add_free(&mut self, name: Name, number: u64, size: u64) {
@@ -90,9 +131,9 @@ impl Pieces {
     }
 
     /// Finds out which segment is responsible for which positions: of two that hold the same, the newer.
-    fn arrange(&mut self, headers: &[(Header, u64)], incarnations: &[Incarnation]) -> Result<()> {
+    fn arrange(&mut self, headers: &[OnDisk], incarnations: &[Incarnation]) -> Result<()> {
         let mut limit = u64::MAX;
-        for (header, size) in headers.iter().rev() {
+        for OnDisk { header, size, followed } in headers.iter().rev() {
             self.end_ever = self.end_ever.max(header.end());
             self.epoch_max = self.epoch_max.max(header.epoch);
             self.found.sequence = self.found.sequence.max(header.sequence + 1);
@@ -106,7 +147,7 @@ impl Pieces {
                 let error = Error::corruption("a log segment is shorter than its header says");
                 return Err(error.at_path(&self.home.path_of(name)).at_offset(*size));
             }
-            self.list.push(Piece { header: *header, end: header.end().min(limit) });
+            self.list.push(Piece { header: *header, end: header.end().min(limit), followed: *followed });
             limit = header.first;
         }
         self.list.reverse();
@@ -126,6 +167,9 @@ impl Pieces {
                 return Err(self.missing(end));
             }
             end = piece.end;
+        }
+        if of_epoch().any(|piece| piece.is_followed_at(end)) {
+            return Err(self.missing(end));
         }
         if end == at && !of_epoch().any(|piece| piece.end == at) {
             return Err(self.missing(at));
@@ -192,11 +236,7 @@ impl Window<'_> {
     pub(crate) fn flush_starts(&mut self, at: u64, chunk: u64) -> Result<bool> {
         self.load(at, BLOCK_BYTES, chunk)?;
         let bytes = self.loaded(at);
-        if bytes.get(4) != Some(&record::FLUSH_START) {
-            return Ok(false);
-        }
-        let parsed = record::parse(self.seed, at, bytes);
-        Ok(matches!(parsed, Parsed::Record(frame) if frame.kind == record::FLUSH_START))
+        Ok(record::is_flush_start(self.seed, at, bytes))
     }
 
     fn loaded(&self, at: u64) -> &[u8] {

@@ -116,6 +116,12 @@ pub(crate) enum Parsed<'a> {
     Bad,
 }
 
+/// True if `bytes` start with the flush-start record at `lsn`.
+pub(crate) fn is_flush_start(seed: Seed, lsn: u64, bytes: &[u8]) -> bool {
+    bytes.get(4) == Some(&FLUSH_START)
+        && matches!(parse(seed, lsn, bytes), Parsed::Record(frame) if frame.kind == FLUSH_START)
+}
+
 /// How many bytes [`parse`] needs for the record at the start of `bytes`, as far as can be told.
 pub(crate) fn wanted(bytes: &[u8]) -> u64 {
     let head = bytes.get(..8).and_then(|head| Head::parse(number(head)));

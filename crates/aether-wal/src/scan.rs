@@ -144,6 +144,24 @@ impl Scan {
         }
     }
 
+    /// Fails if the cut is below `proved`, up to which the log is known to have been durable.
+    ///
+    /// # Errors
+    /// `Corruption` naming the place where the log ends.
+    pub fn check_durable(&self, proved: &Lv) -> Result<()> {
+        let short = proved.iter(STREAMS_MAX).find(|(id, proved)| self.cut.get(*id) < *proved);
+        let Some((id, proved)) = short else { return Ok(()) };
+        let what = format!(
+            "the log ends here, yet a page that was written shows that it was durable up to {proved}"
+        );
+        Err(self.damage(id, self.cut.get(id), &what))
+    }
+
+    /// An error at a position of a stream: names the file and the offset in it.
+    pub fn damage(&self, stream: StreamId, at: Lsn, what: &str) -> Error {
+        self.streams[usize::from(stream.get())].damage(at.get(), what)
+    }
+
     /// The largest consistent cut (L5): everything below it is kept, everything above is void.
     pub fn cut(&self) -> Lv {
         self.cut

@@ -4,6 +4,11 @@ use crate::record::BLOCK_BYTES;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Error, ErrorKind, Reader, Result, StoreId, StreamId, Writer, checksum};
 
+/// Where the header block has the note that another segment follows, in a sector of its own.
+pub(crate) const NEXT_AT: u64 = 512;
+const NEXT_MAGIC: &[u8; 8] = b"AETHNEXT";
+const SECTOR_BYTES: usize = 512;
+
 const MAGIC: &[u8; 8] = b"AETHRLOG";
 const VERSION: u32 = 1;
 const SUMMED_BYTES: usize = 72;
@@ -76,6 +81,25 @@ impl Header {
         block.put_u64(sum);
         block.resize(BLOCK_BYTES as usize, 0);
         block
+    }
+
+    /// The sector of the header block that says that `next` follows.
+    pub(crate) fn encode_next(&self, store: StoreId, next: &Header) -> Vec<u8> {
+        let mut sector = Vec::with_capacity(SECTOR_BYTES);
+        sector.put_bytes(NEXT_MAGIC);
+        sector.put_u64(next.first);
+        sector.put_u64(checksum(store.seed() ^ self.sequence, &sector));
+        sector.resize(SECTOR_BYTES, 0);
+        sector
+    }
+
+    /// True if the header block says that another segment follows. A damaged note is none.
+    pub(crate) fn is_followed(&self, store: StoreId, block: &[u8]) -> bool {
+        let sector = block.get(NEXT_AT as usize..).unwrap_or_default();
+        let (Some(note), Some(sum)) = (sector.get(..16), sector.get(16..24)) else { return false };
+        note.starts_with(NEXT_MAGIC)
+            && note[8..] == self.end().to_le_bytes()
+            && sum == checksum(store.seed() ^ self.sequence, note).to_le_bytes()
     }
 
     /// Reads the header of the file that is called `stream` and `sequence`.

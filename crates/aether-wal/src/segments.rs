@@ -4,7 +4,7 @@ use crate::config::WalConfig;
 use crate::home::Home;
 use crate::rank;
 use crate::record::BLOCK_BYTES;
-use crate::segment::{Header, Name};
+use crate::segment::{Header, NEXT_AT, Name};
 use aether_sync::{Arc, Condvar, Mutex, MutexGuard};
 use aether_types::{Error, ErrorKind, Result, StreamId};
 use aether_vfs::File;
@@ -196,7 +196,22 @@ impl Segments {
             Header { stream: self.stream, epoch: self.epoch, sequence, first, capacity: free.capacity }
         };
         let file = self.home.adopt(free.name, &header).map_err(Refused::Failed)?;
+        self.mark_before(&header).map_err(Refused::Failed)?;
         Ok((Segment { header, file: Some(file) }, reserve))
+    }
+
+    /// Notes in the segment before that `next` follows, before anything is written there: without the note nobody would
+    /// miss it.
+    fn mark_before(&self, next: &Header) -> Result<()> {
+        let before = {
+            let state = self.state.lock();
+            let last = state.list.back();
+            last.and_then(|segment| Some((segment.header, segment.file.clone()?)))
+        };
+        match before {
+            Some((header, file)) => file.write_at(NEXT_AT, &header.encode_next(self.home.store, next)),
+            None => Ok(()),
+        }
     }
 
     /// A complete file for the next segment, and whether it was the reserve.

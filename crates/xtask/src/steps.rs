@@ -121,6 +121,13 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "damage",
+        command: "cargo run --release -p aether-torture -- damage --ci",
+        shows: "every damaged store is read whole or refused with the place: bits, sectors, pages, files, lost writes",
+        when: When::Path("crates/aether-torture/src/damage"),
+        ..PLAIN
+    },
+    Step {
         name: "fuzz",
         command: "cargo check --manifest-path crates/aether-torture/fuzz/Cargo.toml --target-dir target/fuzz",
         shows: "the fuzz targets, a workspace of their own, compile",

@@ -255,7 +255,11 @@ impl BTree {
         let mut asked = Asked::default();
         (0..node.count()).for_each(|slot| copy_row(&node, slot, view, &mut asked, batch));
         (batch.lower, batch.upper) = (node.lower(), node.upper());
+        let known = node.tree();
         found.node.validate()?;
+        if known != self.id() || !towards.leads_between(&batch.lower, &batch.upper) {
+            return Err(Stop::Fail(self.wrong_leaf(&found)));
+        }
         if let (Access::Scan(ring), Some(forward), Some((parent, index))) = (access, ahead, &found.parent) {
             self.read_ahead(parent, *index, forward, ring);
         }

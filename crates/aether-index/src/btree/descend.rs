@@ -29,6 +29,21 @@ impl Towards<'_> {
             Self::Last => node.count(),
         }
     }
+
+    /// True if a leaf with these fences is where this leads.
+    pub(crate) fn leads_between(self, lower: &Option<Vec<u8>>, upper: &Option<Vec<u8>>) -> bool {
+        match self {
+            Self::Key(key) => {
+                lower.as_ref().is_none_or(|lower| &lower[..] <= key)
+                    && upper.as_ref().is_none_or(|upper| key < &upper[..])
+            }
+            Self::Below(key) => {
+                lower.as_ref().is_none_or(|lower| &lower[..] < key)
+                    && upper.as_ref().is_none_or(|upper| key <= &upper[..])
+            }
+            Self::Last => upper.is_none(),
+        }
+    }
 }
 
 /// A node reached, and the parent that led there.
@@ -111,6 +126,12 @@ impl BTree {
         parent.validate()?;
         parent.repair_hint(node.child_word_offset(index), swip, child.frame());
         Ok(child)
+    }
+
+    /// A leaf that does not hold the keys that its parent sends there. Ask only after validation.
+    pub(crate) fn wrong_leaf(&self, found: &Found<'_>) -> Error {
+        let what = "a leaf does not hold the keys that its parent says: a write of one of them was lost";
+        Error::corruption(what).at_file(FILE).at_page(aether_page::header::page_no(found.node.view()))
     }
 
     fn wrong_level(&self, swip: Swip, above: u8, found: u8) -> Error {

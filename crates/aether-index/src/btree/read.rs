@@ -34,6 +34,8 @@ impl Seen {
 /// What the leaf says without its undo.
 enum Newest {
     Seen(Seen),
+    /// The key does not belong in this leaf.
+    Misled,
     /// A version that the view does not show: look behind it.
     Older(TxnId, UndoPtr),
 }
@@ -83,15 +85,18 @@ impl BTree {
     }
 
     fn try_get(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen, Stop> {
-        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.node;
+        let found = self.leaf(Towards::Key(key), &Access::Normal)?;
+        let leaf = &found.node;
         let node = Node::new(leaf.view());
         let newest = match node.search(key) {
+            Err(_) if !node.in_fences(key) => Newest::Misled,
             Err(_) => Newest::Seen(Seen::Absent),
             Ok(slot) => newest(&node, slot, view, out),
         };
         leaf.validate()?;
         match newest {
             Newest::Seen(seen) => Ok(seen),
+            Newest::Misled => Err(Stop::Fail(self.wrong_leaf(&found))),
             Newest::Older(writer, undo) => older(self.manager(), view, key, (writer, undo), out),
         }
     }

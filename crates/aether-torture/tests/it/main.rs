@@ -3,5 +3,9 @@
 //! The full run with fixed seeds is `cargo run --release -p aether-torture -- crash --ci`.
 
 mod crash;
+mod damage;
 mod mutants;
 mod scripts;
+
+#[global_allocator]
+static COUNTED: aether_torture::allocation::Counted = aether_torture::allocation::Counted;
