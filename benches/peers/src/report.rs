@@ -71,10 +71,12 @@ pub fn document(results: &Results) -> String {
 fn preface(results: &Results) -> String {
     let Scale { rows, load_rows, seconds, sustained_seconds, rounds, cache_mib } = results.scale;
     format!(
-        "Written by the driver; do not edit above the last heading of its own. The command, which checks every adapter \
-         against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml -- all --out \
-         docs/performance.md\n```\n\n`--quick` takes minutes, `--json FILE` keeps the figures, `--features \
-         sled,mdbx,canopydb,rocksdb` adds engines.\n\n\
+        "Written by the driver; what stands below the mark at the end is written by hand and kept. The command, which \
+         checks every adapter against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml \
+         -- all --rows {rows} --load-rows {load_rows} --seconds {seconds} --sustained-seconds {sustained_seconds} --rounds \
+         {rounds} --cache-mib {cache_mib} --out docs/performance.md\n```\n\nWithout sizes it takes upwards of an hour, with \
+         `--quick` about two minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
+         engines.\n\n\
          Machine: {}.\n\n\
          {rows} rows of 20 B keys and 100 B values that do not compress, loaded in random order; loads write \
          {load_rows}. A cell measures {seconds} s ({sustained_seconds} s of sustained puts) after warming up, in a process \
@@ -82,14 +84,16 @@ fn preface(results: &Results) -> String {
          **Bold**: the best of the row.\n\n\
          Times are per operation: on the wall, for the whole process (two threads at half the time each give half the \
          figure), and in brackets of all its threads on a processor, background work included. A get, a put \
-         and each step of a mix is an operation and a transaction; in mix F a read and an update in turn. Gets copy the value \
-         out. Bytes written are what the process sent to storage until the store was closed, per byte of keys and values.\n\n",
+         and each step of a mix is an operation and a transaction; in mix F a read and an update in turn. Gets copy the \
+         value out. Bytes written are what the process sent to storage until the store was closed, per byte of keys and \
+         values.\n\n",
         results.machine
     )
 }
 
 fn settings(results: &Results) -> String {
-    let mut table = Table::new(&["engine", "durable commits", "sustained", "all else", "checksums", "cache"]);
+    let mut table =
+        Table::text(&["engine", "durable commits", "sustained", "all else", "checksums", "cache"]);
     for peer in results.peers() {
         let name = format!("{} {}", peer.name, peer.version());
         table.row(&[&name, peer.each, peer.every_second, peer.never, peer.checksums, peer.cache]);
@@ -168,7 +172,7 @@ fn compared(
 ) -> String {
     let mut head = vec![""];
     head.extend(results.engines.iter().map(String::as_str));
-    let mut table = Table::new(&head);
+    let mut table = Table::figures(&head);
     for workload in workloads {
         let of = |engine: &String| results.figures(&workload.name, engine);
         let ranks = results.engines.iter().filter_map(|engine| rank(of(engine)?));
@@ -190,24 +194,20 @@ fn compared(
 
 /// Where Aether is not the best, on the wall.
 fn losses(results: &Results, workloads: &[Workload]) -> String {
-    let mut table = Table::new(&["", "aether", "the best", "times slower", "CPU time of the best"]);
+    let mut table = Table::figures(&["", "aether", "the best", "wall", "CPU"]);
+    let shown = |figures: &Figures| format!("{} ({})", time(figures.wall_ns), time(figures.cpu_ns));
     for workload in workloads {
         let Some(own) = results.figures(&workload.name, "aether") else { continue };
         let others = results.engines.iter().filter(|engine| *engine != "aether");
         let found = others.filter_map(|engine| Some((engine, results.figures(&workload.name, engine)?)));
         let best = found.min_by(|(_, one), (_, other)| one.wall_ns.total_cmp(&other.wall_ns));
         let Some((engine, best)) = best.filter(|(_, best)| best.wall_ns < own.wall_ns) else { continue };
-        let slower = ratio(own.wall_ns / best.wall_ns);
-        let cpu = format!("{} of {}", time(best.cpu_ns), time(own.cpu_ns));
-        table.row(&[
-            &workload.name,
-            &time(own.wall_ns),
-            &format!("{} {engine}", time(best.wall_ns)),
-            &slower,
-            &cpu,
-        ]);
+        let [wall, cpu] = [own.wall_ns / best.wall_ns, own.cpu_ns / best.cpu_ns].map(ratio);
+        table.row(&[&workload.name, &shown(own), &format!("{engine} {}", shown(best)), &wall, &cpu]);
     }
-    format!("## Where Aether loses\n\n{table}\n")
+    format!(
+        "## Where Aether loses\n\nBeside the one that is best on the wall, and how many times more Aether takes.\n\n{table}\n"
+    )
 }
 
 fn failures(results: &Results) -> String {
@@ -216,3 +216,6 @@ fn failures(results: &Results) -> String {
         failed.map(|(cell, why)| format!("- {}, {}: {why}\n", cell.workload, cell.engine)).collect();
     if lines.is_empty() { lines } else { format!("## Cells that failed\n\n{lines}\n") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,20 @@ use std::fmt;
 pub(super) struct Table(Vec<String>);
 
 impl Table {
-    pub(super) fn new(head: &[&str]) -> Self {
+    /// A table of words.
+    pub(super) fn text(head: &[&str]) -> Self {
+        Self::aligned(head, "---|")
+    }
+
+    /// A table of figures.
+    pub(super) fn figures(head: &[&str]) -> Self {
+        Self::aligned(head, "---:|")
+    }
+
+    fn aligned(head: &[&str], column: &str) -> Self {
         let mut table = Self(Vec::new());
         table.row(head);
-        table.0.push(format!("|---|{}", "---:|".repeat(head.len() - 1)));
+        table.0.push(format!("|---|{}", column.repeat(head.len() - 1)));
         table
     }
 
@@ -66,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_table_is_markdown() {
-        let mut table = Table::new(&["", "a"]);
+        let mut table = Table::figures(&["", "a"]);
         table.row(&["x", "1"]);
         assert_eq!(table.to_string(), "|  | a |\n|---|---:|\n| x | 1 |\n");
     }
