@@ -1,6 +1,6 @@
 //! Damage at rest: is every damaged store either read whole, or refused?
 //!
-//! [`specimen`] makes small stores of several shapes, each once closed cleanly and once stopped in mid-work. [`plan`]
+//! [`specimen`] makes small stores of several shapes, each once closed cleanly and once stopped in mid-work. [`mod@plan`]
 //! lists what can happen to their files at rest ([`harm`]): a flipped bit, a sector or page that was overwritten, swapped,
 //! or is that of an older version, a file that was cut, extended, removed; and one write that was lost or misplaced.
 //! [`examine`] opens the store after each and reads it in every way there is. Allowed is the right content, or an error for
