@@ -1,8 +1,9 @@
 //! Damaged homes: either everything is there, or the command refuses with exit code 3 and names the place.
 
 use crate::home::{Home, bare, told};
+use crate::killed::{killed_after, start};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 /// A home that was closed, with what it holds.
@@ -38,10 +39,28 @@ fn judge(home: &Home, wanted: &[u8], what: &str) -> bool {
     }
 }
 
+/// A home whose process was killed, with what it holds.
+fn killed() -> (Home, Vec<u8>) {
+    let home = Home::new();
+    killed_after(start(&home, &["--segment-bytes", "65536"]), 400);
+    let whole = files(&home);
+    let dump = home.dump();
+    told(&dump, 0);
+    restore(&home, &whole);
+    (home, dump.stdout)
+}
+
+fn files(home: &Home) -> Vec<(Vec<u8>, PathBuf)> {
+    home.files().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect()
+}
+
 /// Damages a copy of each file in turn; gives how many times the store was refused.
 fn each_file(damage: impl Fn(&Path, &[u8], &mut dyn FnMut(&str))) -> u32 {
-    let (home, wanted) = closed();
-    let whole: Vec<_> = home.files().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect();
+    each_file_of(closed(), damage)
+}
+
+fn each_file_of((home, wanted): (Home, Vec<u8>), damage: impl Fn(&Path, &[u8], &mut dyn FnMut(&str))) -> u32 {
+    let whole = files(&home);
     let mut refused = 0;
     for (bytes, file) in &whole {
         damage(file, bytes, &mut |what| {
@@ -52,7 +71,7 @@ fn each_file(damage: impl Fn(&Path, &[u8], &mut dyn FnMut(&str))) -> u32 {
     refused
 }
 
-fn restore(home: &Home, whole: &[(Vec<u8>, std::path::PathBuf)]) {
+fn restore(home: &Home, whole: &[(Vec<u8>, PathBuf)]) {
     fs::remove_dir_all(home.path()).unwrap();
     for (bytes, file) in whole {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -109,4 +128,16 @@ fn a_grown_file_is_found_or_harmless() {
         fs::write(file, [bytes, &[0xa5; 5000]].concat()).unwrap();
         judge("grown by garbage");
     });
+}
+
+/// Of a store that was not closed too, every file is there, or is missed.
+#[test]
+fn a_missing_or_emptied_file_of_a_killed_process_is_found_or_harmless() {
+    let refused = each_file_of(killed(), |file, _, judge| {
+        fs::remove_file(file).unwrap();
+        judge("removed after a kill");
+        fs::write(file, "").unwrap();
+        judge("emptied after a kill");
+    });
+    assert!(refused >= 4, "the page file, the control file and a log segment can be taken away: {refused}");
 }

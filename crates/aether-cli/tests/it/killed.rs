@@ -8,13 +8,13 @@ use std::process::{Child, Stdio};
 /// The lines after which each process is killed: during start, early and late, amid checkpoints.
 const KILLS: [usize; 8] = [0, 1, 17, 150, 600, 40, 900, 250];
 
-fn start(home: &Home, flags: &[&str]) -> Child {
+pub(crate) fn start(home: &Home, flags: &[&str]) -> Child {
     let mut work = bare(&["torture", "work", "--txs", "1000000", "--clients", "3", "--keys", "60"]);
     work.args(flags).arg(home.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Kills the child once it has said so many lines; gives all that it said.
-fn killed_after(mut child: Child, lines: usize) -> String {
+pub(crate) fn killed_after(mut child: Child, lines: usize) -> String {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     for _ in 0..lines {
