@@ -101,7 +101,9 @@ impl Pool {
     /// # Errors
     /// `OverLimit` if every frame is latched, `Poisoned` if all are dirty and cannot be written any more.
     pub(crate) fn take_frame(&self, access: &Access<'_>) -> Result<u32> {
+        // While frames are free anyway, a scan may fill them: a set that fits stays.
         if let Access::Scan(ring) = access
+            && self.free.count() <= self.free_wanted()
             && let Some(frame) = self.reuse_from_ring(ring)
         {
             return Ok(frame);

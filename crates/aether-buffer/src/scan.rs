@@ -76,7 +76,12 @@ impl ScanRing {
 
     /// Remembers a frame that was just loaded; `version` is what its latch has from then on.
     pub(crate) fn remember(&self, index: u32, version: Version) {
-        self.frames.lock().push_back((index, version));
+        let mut frames = self.frames.lock();
+        if frames.len() == self.frames_max {
+            // Left to the clock: there were frames enough.
+            frames.pop_front();
+        }
+        frames.push_back((index, version));
     }
 
     pub(crate) fn pop_if_full(&self) -> Option<(u32, Version)> {

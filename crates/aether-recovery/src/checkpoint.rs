@@ -13,11 +13,40 @@ use aether_wal::Wal;
 /// Bytes of log between two checkpoints, as a part of `max_recovery_bytes`.
 const CHECKPOINT_SHARE: u64 = 8;
 
-/// When the last checkpoint was taken, and how many there were.
+/// Slices of write-back that fit between two checkpoints.
+const SLICES: u64 = 256;
+
+/// When the last checkpoint was taken, how many there were, and the one that is being paid for.
 #[derive(Default)]
 pub(crate) struct Checkpointer {
     taken_at: u64,
     count: u64,
+    /// What the next checkpoint waits for: pages first dirtied below.
+    bound: Option<Lv>,
+    /// When the last slice of write-back was paid.
+    paid_at: u64,
+}
+
+impl Checkpointer {
+    /// True if whoever comes at `position` has to pay a slice.
+    fn is_due(&mut self, position: u64, due: u64) -> bool {
+        if self.taken_at == 0 {
+            self.taken_at = position.saturating_sub(due);
+        }
+        let begins = self.bound.is_none() && position.saturating_sub(self.taken_at) >= due;
+        let goes_on = self.bound.is_some() && position.saturating_sub(self.paid_at) >= due / SLICES;
+        begins || goes_on
+    }
+
+    /// True if slices have not been enough: the next checkpoint should have been taken by now.
+    fn is_late(&self, position: u64, due: u64) -> bool {
+        position.saturating_sub(self.taken_at) >= 2 * due
+    }
+
+    fn finish(&mut self, position: u64) {
+        (self.taken_at, self.bound) = (position, None);
+        self.count += 1;
+    }
 }
 
 /// Checkpoints in numbers.
@@ -41,30 +70,36 @@ impl Store {
     }
 
     /// What each mini-transaction pays before its first latch: write-back and checkpoints in proportion to the
-    /// log in use, so that a restart never reads more than `max_recovery_bytes`. Blocks for at most a batch.
+    /// log in use, so that a restart never reads more than `max_recovery_bytes`. Blocks for a batch now and then, and for
+    /// all that is owed only if batches have not kept up.
     pub(crate) fn pay(&self) -> Result<()> {
         let Some(log) = self.log() else { return Ok(()) };
         let due = self.config.max_recovery_bytes / CHECKPOINT_SHARE;
         let position = total(&log.positions(), self.streams());
         let Some(mut checkpointer) = self.checkpointer.try_lock() else { return Ok(()) };
-        if position.saturating_sub(checkpointer.taken_at) < due {
+        if !checkpointer.is_due(position, due) {
             return Ok(());
         }
-        checkpointer.taken_at = position;
-        self.write_back_oldest(log)?;
-        checkpointer.count += 1;
+        checkpointer.paid_at = position;
+        let late = checkpointer.is_late(position, due);
+        let bound = *checkpointer.bound.get_or_insert_with(|| self.write_back_bound(log));
+        while self.pool.write_back_below(&bound)? > 0 {
+            if !late {
+                return Ok(());
+            }
+        }
+        checkpointer.finish(position);
         self.take_checkpoint(log)
     }
 
-    /// Writes back the pages that hold the redo start below the newest half of the allowed log.
-    fn write_back_oldest(&self, log: &Wal) -> Result<()> {
+    /// Pages first dirtied below this hold the redo start below the newest half of the allowed log.
+    fn write_back_bound(&self, log: &Wal) -> Lv {
         let keep = self.config.max_recovery_bytes / 2 / self.streams() as u64;
         let mut bound = Lv::ZERO;
         for (stream, lsn) in log.positions().iter(self.streams()) {
             bound.set(stream, Lsn::new(lsn.get().saturating_sub(keep)));
         }
-        while self.pool.write_back_below(&bound)? > 0 {}
-        Ok(())
+        bound
     }
 
     /// Takes a checkpoint now: writes back everything that was dirty, then notes where redo starts. Blocks.
@@ -73,8 +108,7 @@ impl Store {
         let mut checkpointer = self.checkpointer.lock();
         log.start()?;
         while self.pool.write_back_below(&log.positions())? > 0 {}
-        checkpointer.taken_at = total(&log.positions(), self.streams());
-        checkpointer.count += 1;
+        checkpointer.finish(total(&log.positions(), self.streams()));
         self.take_checkpoint(log)
     }
 
