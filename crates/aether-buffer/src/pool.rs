@@ -13,6 +13,7 @@ use crate::gate::FlushGate;
 use crate::guard::{Exclusive, Optimistic, Shared};
 use crate::memory::FrameMemory;
 use crate::provider::Provider;
+use crate::psn_table::PsnTable;
 use crate::rank;
 use crate::scan::Prefetcher;
 use crate::stats::{PoolStats, Statistics};
@@ -75,6 +76,7 @@ pub struct PoolParts {
 pub(crate) struct OpenFile {
     pub(crate) pages: Arc<PageFile>,
     pub(crate) translation: Translation,
+    pub(crate) psns: Option<PsnTable>,
 }
 
 /// How a fix treats the page's standing in the pool.
@@ -106,6 +108,8 @@ pub struct Pool {
     pub(crate) provider: Arc<Provider>,
     pub(crate) prefetcher: Arc<Prefetcher>,
     pub(crate) store_seed: u64,
+    /// Redo is done: loads are compared with the PSN tables.
+    settled: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(crate) stats: Statistics,
@@ -126,7 +130,8 @@ impl Pool {
         let per_frame = config.page_size.bytes() + size_of::<Frame>();
         let bytes = (config.num_frames * per_frame) as u64
             + DirtyTable::bytes(config.num_frames, config.streams)
-            + Batch::memory_bytes(config.page_size);
+            + Batch::memory_bytes(config.page_size)
+            + PsnTable::MEMORY_BYTES;
         account.charge(bytes)?;
         let pool = Arc::new(Self {
             memory: FrameMemory::new(config.num_frames, config.page_size)?,
@@ -140,6 +145,7 @@ impl Pool {
             provider: Provider::new(),
             prefetcher: Prefetcher::new(),
             store_seed: store.seed(),
+            settled: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::new(rank::POISON, None),
             stats: Statistics::default(),
@@ -152,11 +158,38 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Adds a page file.
-    pub fn add_file(&self, pages: Arc<PageFile>) {
-        let open = Arc::new(OpenFile { pages, translation: Translation::new() });
+    /// Adds a page file, with its PSN table unless it is volatile.
+    pub fn add_file(&self, pages: Arc<PageFile>, psns: Option<PsnTable>) {
+        let open = Arc::new(OpenFile { pages, translation: Translation::new(), psns });
         self.main.get_or_init(|| open.clone());
         self.files.write().push(open);
+    }
+
+    /// Says that redo is done, so that every page on disk is as the PSN tables say: from now on loads are compared with them.
+    pub fn settle(&self) {
+        self.settled.store(true, Release);
+    }
+
+    /// Makes the PSN tables durable for every page write that was synced by now; blocks. Comes before the redo start
+    /// moves.
+    ///
+    /// # Errors
+    /// As any write-back: once one has failed, all later ones do.
+    pub fn settle_psns(&self) -> Result<()> {
+        self.check_healthy()?;
+        let files = self.files();
+        let settled = files.iter().filter_map(|open| open.psns.as_ref()).try_for_each(PsnTable::settle);
+        settled.inspect_err(|error| self.fail(error))
+    }
+
+    /// What the translation array has of a page, after a look into the PSN table if that is nothing.
+    pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
+        let entry = open.translation.get(page);
+        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.settled.load(Acquire)) else {
+            return Ok(entry);
+        };
+        psns.learn(page, |page, mark| open.translation.record(page, mark))?;
+        Ok(open.translation.get(page))
     }
 
     /// The configuration.
@@ -307,7 +340,7 @@ impl Pool {
         check_page_no(wanted.page())?;
         let open = self.open_file(wanted.file())?;
         loop {
-            let entry = open.translation.get(wanted.page());
+            let entry = self.entry(&open, wanted.page())?;
             if let Some(index) = entry.frame() {
                 return Ok(index);
             }

@@ -14,7 +14,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts};
+use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts, PsnTable};
 use aether_wal::{Incarnation, Record, Scan, Wal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -146,6 +146,7 @@ impl Scanned {
         let found = Analysis::read(&scan, &current, clean)?;
         let pages = env_open_pages(&env, &home, &current)?;
         let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
+        let psns = PsnTable::open(&env, &home, current.store, PAGES_FILE)?;
         scan.check_durable(&double_write.log_durable())?;
         let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
@@ -163,7 +164,7 @@ impl Scanned {
             budget: budget.clone(),
         };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(pages);
+        pool.add_file(pages, Some(psns));
         let store = Arc::new(Store {
             env,
             id: current.store,
@@ -180,6 +181,7 @@ impl Scanned {
         if !clean {
             redo_all(&scan, &current, &store, &mut report)?;
         }
+        store.pool.settle();
         report.log_bytes = found.bytes;
         let losers = found.enter_losers(&store);
         let _ = store.space.set(Space::new(count_maps(&store)?));

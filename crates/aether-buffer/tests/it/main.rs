@@ -41,7 +41,7 @@ fn fixture_with(config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixture {
     let path = Path::new("home/pages");
     let file = Arc::new(PageFile::create(&*env.vfs, path, STORE, FILE, PageSize::MIN).unwrap());
     let pool = Pool::new(config, parts(&env, gate)).unwrap();
-    pool.add_file(file.clone());
+    pool.add_file(file.clone(), None);
     Fixture { env, file, pool }
 }
 
@@ -186,7 +186,7 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     assert_eq!(area.repair(&find).unwrap(), 1);
     assert_eq!(area.repair(&find).unwrap(), 0);
     let again = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    again.add_file(file);
+    again.add_file(file, None);
     assert_eq!(read(&again, 7), 7);
 }
 
