@@ -34,7 +34,7 @@ pub use budget::{Account, Budget};
 pub use frame::{Frame, FrameState, Resident};
 pub use gate::{Durable, FlushGate, NoGate};
 pub use guard::{Exclusive, Optimistic, Restart, Shared};
-pub use psn_table::{PsnTable, psn_table_name};
 pub use pool::{Access, BufferConfig, Pool, PoolParts, ScanRing};
+pub use psn_table::{PsnTable, psn_table_name};
 pub use stats::PoolStats;
 pub use torn::{BATCH_PAGES, DOUBLE_WRITE_NAME, DoubleWrite};

@@ -70,9 +70,8 @@ impl Pool {
         verify(bytes, self.store_seed, file, claim.page)?;
         let psn = header::psn_in(bytes);
         if !claim.entry.accepts(psn) {
-            let what = format!(
-                "the file holds {psn} of the page, but another was written last: a write was lost"
-            );
+            let what =
+                format!("the file holds {psn} of the page, but another was written last: a write was lost");
             return Err(Error::corruption(what).at_file(file).at_page(claim.page));
         }
         load_words(bytes, self.words(claim.frame));

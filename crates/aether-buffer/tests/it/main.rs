@@ -4,7 +4,7 @@
 
 use aether_buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
 use aether_buffer::{
-    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, Pool, PoolParts,
+    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, Pool, PoolParts, PsnTable,
 };
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_types::{ErrorKind, FileId, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId};
@@ -171,6 +171,40 @@ fn a_lost_write_is_found() {
     raw.write_at(3 * 4096, &older).unwrap();
     let error = pool.shared(FILE, swip(3)).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("a write was lost"), "{error}");
+}
+
+/// The pool of another open, with the PSN table that an earlier one has left.
+fn reopened(env: &Env, file: &Arc<PageFile>) -> Arc<Pool> {
+    let pool = Pool::new(config(16), parts(env, Arc::new(NoGate))).unwrap();
+    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap()));
+    pool
+}
+
+#[test]
+fn a_write_lost_before_the_open_is_found_once_redo_is_done() {
+    let Fixture { env, file, .. } = fixture(16);
+    let first = reopened(&env, &file);
+    write(&first, 3, 1, 1);
+    first.flush_all().unwrap();
+    let mut older = vec![0; 4096];
+    file.read(PageNo::new(3), &mut older).unwrap();
+    write(&first, 3, 2, 2);
+    write(&first, 4, 9, 3);
+    first.flush_all().unwrap();
+    first.settle_psns().unwrap();
+    drop(first);
+    file.write(PageNo::new(3), &older).unwrap();
+    let redo = reopened(&env, &file);
+    assert_eq!(read(&redo, 3), 1, "redo takes what it finds: the log goes on from there");
+    drop(redo);
+    let running = reopened(&env, &file);
+    running.settle();
+    let error = running.shared(FILE, swip(3)).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+    assert!(error.to_string().contains("a write was lost"), "{error}");
+    assert_eq!(read(&running, 4), 9);
+    // A new life needs nothing of the old bytes.
+    drop(running.create(FILE, PageNo::new(3)).unwrap());
 }
 
 #[test]
