@@ -18,7 +18,7 @@ const GAP_PAGES: u64 = 3;
 
 /// A page that this thread is loading.
 pub(crate) struct Claim {
-    page: PageNo,
+    pub(crate) page: PageNo,
     pub(crate) frame: u32,
     /// What stood in the translation array.
     entry: Entry,
@@ -52,8 +52,8 @@ impl Pool {
             let mut outcome = open.pages.read(first.page, bytes);
             let is_read = outcome.is_ok();
             for claim in claims {
-                let part = &bytes[place(claim.page)..][..page_bytes];
-                let filled = if is_read { self.fill(open.pages.id(), claim, part) } else { Ok(()) };
+                let part = &mut bytes[place(claim.page)..][..page_bytes];
+                let filled = if is_read { self.fill_or_repair(open, claim, part) } else { Ok(()) };
                 if is_read && filled.is_ok() {
                     self.finish_load(claim.frame, access);
                     continue;
@@ -66,7 +66,7 @@ impl Pool {
         })
     }
 
-    fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
         verify(bytes, self.store_seed, file, claim.page)?;
         let psn = header::psn_in(bytes);
         if !claim.entry.accepts(psn) {

@@ -15,6 +15,7 @@ use crate::memory::FrameMemory;
 use crate::provider::Provider;
 use crate::psn_table::PsnTable;
 use crate::rank;
+use crate::repair::PageSource;
 use crate::scan::Prefetcher;
 use crate::stats::{PoolStats, Statistics};
 use crate::torn::{Batch, DoubleWrite, check_page_no};
@@ -67,6 +68,8 @@ pub struct PoolParts {
     pub gate: Arc<dyn FlushGate>,
     /// Protects page writes; none for a volatile pool.
     pub double_write: Option<DoubleWrite>,
+    /// Where damaged pages may be had again.
+    pub source: Arc<dyn PageSource>,
     /// The store whose pages these are; its id seeds their checksums.
     pub store: StoreId,
     /// Where the pool's memory is counted.
@@ -104,12 +107,13 @@ pub struct Pool {
     /// The first file opened: nearly every fix is in it.
     main: OnceLock<Arc<OpenFile>>,
     pub(crate) gate: Arc<dyn FlushGate>,
+    pub(crate) source: Arc<dyn PageSource>,
     pub(crate) write_back: Mutex<WriteBack>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) prefetcher: Arc<Prefetcher>,
     pub(crate) store_seed: u64,
     /// Redo is done: loads are compared with the PSN tables.
-    settled: AtomicBool,
+    pub(crate) settled: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(crate) stats: Statistics,
@@ -125,7 +129,7 @@ impl Pool {
     /// memory.
     pub fn new(config: BufferConfig, parts: PoolParts) -> Result<Arc<Self>> {
         check_config(&config)?;
-        let PoolParts { gate, double_write, store, budget } = parts;
+        let PoolParts { gate, double_write, source, store, budget } = parts;
         let account = budget.account("frames");
         let per_frame = config.page_size.bytes() + size_of::<Frame>();
         let bytes = (config.num_frames * per_frame) as u64
@@ -141,6 +145,7 @@ impl Pool {
             files: RwLock::new(rank::FILES, Vec::new()),
             main: OnceLock::new(),
             gate,
+            source,
             write_back: Mutex::new(rank::WRITE_BACK, WriteBack::new(config.page_size, double_write)),
             provider: Provider::new(),
             prefetcher: Prefetcher::new(),

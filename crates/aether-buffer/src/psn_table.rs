@@ -168,6 +168,7 @@ impl PsnTable {
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 mod tests {
     use super::*;
 

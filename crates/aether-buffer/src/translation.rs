@@ -88,6 +88,11 @@ impl Translation {
         self.replace(page, Entry(0), Entry::recorded(mark));
     }
 
+    /// Expects a PSN of a page that was never loaded with success.
+    pub(crate) fn fence(&self, page: PageNo, psn: Psn) {
+        self.replace(page, Entry(0), Entry::evicted(psn));
+    }
+
     /// Replaces `from` by `to` if it still stands there.
     pub(crate) fn replace(&self, page: PageNo, from: Entry, to: Entry) -> bool {
         self.cell(page).compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok()

@@ -24,6 +24,11 @@ impl WriteBack {
     pub(crate) fn new(page_size: PageSize, double_write: Option<DoubleWrite>) -> Self {
         Self { batch: Batch::new(page_size), frames: Vec::new(), double_write, hand: 0 }
     }
+
+    /// The page as the last batch has it; false if it was not in it.
+    pub(crate) fn copy_of(&self, file: FileId, page: PageNo, into: &mut [u8]) -> Result<bool> {
+        self.double_write.as_ref().map_or(Ok(false), |area| area.copy_of(file, page, into))
+    }
 }
 
 impl Pool {

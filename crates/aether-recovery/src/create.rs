@@ -17,7 +17,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
 use aether_vfs::{AlignedBuf, Entry, Env};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, Pool, PoolParts};
+use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, NoSource, Pool, PoolParts};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn pages_name(file: FileId) -> String {
@@ -181,8 +181,8 @@ impl Store {
         let file = PageFile::create(&*env.vfs, &path, id, PAGES_FILE, page_size)?;
         write_initial_pages(&file, id, page_size, config.initial_trees)?;
         let budget = Budget::new(config.memory_bytes);
-        let parts =
-            PoolParts { gate: Arc::new(NoGate), double_write: None, store: id, budget: budget.clone() };
+        let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
+        let parts = PoolParts { gate, double_write: None, source, store: id, budget: budget.clone() };
         let pool = Pool::new(config.buffer.clone(), parts)?;
         pool.add_file(Arc::new(file), None);
         let space = OnceLock::new();

@@ -4,6 +4,7 @@
 use crate::active::ActiveTable;
 use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, pages_name, reserve_ids};
+use crate::rebuild::Rebuild;
 use crate::redo::Redo;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
@@ -50,6 +51,8 @@ pub struct RecoveryReport {
     pub torn_pages_restored: usize,
     /// Transactions to undo.
     pub losers: usize,
+    /// Pages that were damaged and lack changes: every read of one fails, the rest of the store is sound.
+    pub fenced: Vec<PageNo>,
 }
 
 /// Locked, control file read.
@@ -135,7 +138,7 @@ impl Scanned {
     /// Brings the pages up to the cut. Writes nothing if the store was closed cleanly.
     ///
     /// # Errors
-    /// `Corruption` naming the page if a change is missing or a page cannot be repaired.
+    /// `Corruption` naming the page if a change is missing. A damaged page that cannot be repaired is fenced.
     pub fn redo(self) -> Result<Redone> {
         let Self { opening, scan } = self;
         let Opening { env, home, config, lock, control } = opening;
@@ -160,6 +163,7 @@ impl Scanned {
         let parts = PoolParts {
             gate: log.clone(),
             double_write: Some(double_write),
+            source: Arc::new(Rebuild::new(env.clone(), home.clone(), config.wal.clone(), control.clone())),
             store: current.store,
             budget: budget.clone(),
         };
