@@ -7,7 +7,7 @@
 
 use aether_kv::buffer::page::node::Node;
 use aether_kv::buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
-use aether_kv::buffer::{Access, Budget, BufferConfig, DoubleWrite, NoGate, Pool, PoolParts};
+use aether_kv::buffer::{Access, Budget, BufferConfig, DoubleWrite, NoGate, NoSource, Pool, PoolParts};
 use aether_kv::lsm::index::txn::recovery::{FIRST_TREE_ROOT, PAGES_FILE, Store, StoreConfig};
 use aether_kv::lsm::index::txn::{Durability, TxnConfig, TxnManager};
 use aether_kv::lsm::index::{BTree, TreeUndo};
@@ -76,7 +76,8 @@ fn pool_on_disk(home: &Path, pages: u64) -> Result<Arc<Pool>> {
     let (env, store, page_size) = (Env::real(), StoreId::new([7; 16]), PageSize::default());
     let file = PageFile::create(&*env.vfs, &home.join("pages"), store, PAGES_FILE, page_size)?;
     let double_write = Some(DoubleWrite::open(&env, home, store, page_size)?);
-    let parts = PoolParts { gate: Arc::new(NoGate), double_write, store, budget: Budget::unlimited() };
+    let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
+    let parts = PoolParts { gate, double_write, source, store, budget: Budget::unlimited() };
     let num_frames = 2 * pages as usize;
     let config = BufferConfig {
         num_frames,
@@ -85,7 +86,7 @@ fn pool_on_disk(home: &Path, pages: u64) -> Result<Arc<Pool>> {
         ..BufferConfig::default()
     };
     let pool = Pool::new(config, parts)?;
-    pool.add_file(Arc::new(file));
+    pool.add_file(Arc::new(file), None);
     (1..=pages).map(PageNo::new).try_for_each(|page| pool.create(PAGES_FILE, page).map(drop))?;
     Ok(pool)
 }

@@ -6,8 +6,8 @@
 use crate::frame::{FrameState, Resident};
 use crate::pool::{Access, OpenFile, Pool};
 use crate::translation::Entry;
-use aether_page::{load_words, verify};
-use aether_types::{Error, FileId, Lv, PageNo, Psn, Result};
+use aether_page::{header, load_words, verify};
+use aether_types::{Error, FileId, Lv, PageNo, Result};
 use aether_vfs::AlignedBuf;
 use core::cell::RefCell;
 
@@ -18,7 +18,7 @@ const GAP_PAGES: u64 = 3;
 
 /// A page that this thread is loading.
 pub(crate) struct Claim {
-    page: PageNo,
+    pub(crate) page: PageNo,
     pub(crate) frame: u32,
     /// What stood in the translation array.
     entry: Entry,
@@ -52,8 +52,8 @@ impl Pool {
             let mut outcome = open.pages.read(first.page, bytes);
             let is_read = outcome.is_ok();
             for claim in claims {
-                let part = &bytes[place(claim.page)..][..page_bytes];
-                let filled = if is_read { self.fill(open.pages.id(), claim, part) } else { Ok(()) };
+                let part = &mut bytes[place(claim.page)..][..page_bytes];
+                let filled = if is_read { self.fill_or_repair(open, claim, part) } else { Ok(()) };
                 if is_read && filled.is_ok() {
                     self.finish_load(claim.frame, access);
                     continue;
@@ -66,13 +66,12 @@ impl Pool {
         })
     }
 
-    fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
         verify(bytes, self.store_seed, file, claim.page)?;
-        let psn = Psn::new(u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")));
+        let psn = header::psn_in(bytes);
         if !claim.entry.accepts(psn) {
-            let what = format!(
-                "the file holds {psn} of the page, but a later one was written back: a write was lost"
-            );
+            let what =
+                format!("the file holds {psn} of the page, but another was written last: a write was lost");
             return Err(Error::corruption(what).at_file(file).at_page(claim.page));
         }
         load_words(bytes, self.words(claim.frame));
@@ -102,7 +101,7 @@ impl Pool {
         let open = self.open_file(file)?;
         let mut claims = Vec::with_capacity(pages.len());
         for &page in pages {
-            let entry = open.translation.get(page);
+            let entry = self.entry(&open, page)?;
             if entry.frame().is_some() {
                 continue;
             }

@@ -13,7 +13,9 @@ use crate::gate::FlushGate;
 use crate::guard::{Exclusive, Optimistic, Shared};
 use crate::memory::FrameMemory;
 use crate::provider::Provider;
+use crate::psn_table::PsnTable;
 use crate::rank;
+use crate::repair::PageSource;
 use crate::scan::Prefetcher;
 use crate::stats::{PoolStats, Statistics};
 use crate::torn::{Batch, DoubleWrite, check_page_no};
@@ -66,6 +68,8 @@ pub struct PoolParts {
     pub gate: Arc<dyn FlushGate>,
     /// Protects page writes; none for a volatile pool.
     pub double_write: Option<DoubleWrite>,
+    /// Where damaged pages may be had again.
+    pub source: Arc<dyn PageSource>,
     /// The store whose pages these are; its id seeds their checksums.
     pub store: StoreId,
     /// Where the pool's memory is counted.
@@ -75,6 +79,7 @@ pub struct PoolParts {
 pub(crate) struct OpenFile {
     pub(crate) pages: Arc<PageFile>,
     pub(crate) translation: Translation,
+    pub(crate) psns: Option<PsnTable>,
 }
 
 /// How a fix treats the page's standing in the pool.
@@ -102,10 +107,13 @@ pub struct Pool {
     /// The first file opened: nearly every fix is in it.
     main: OnceLock<Arc<OpenFile>>,
     pub(crate) gate: Arc<dyn FlushGate>,
+    pub(crate) source: Arc<dyn PageSource>,
     pub(crate) write_back: Mutex<WriteBack>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) prefetcher: Arc<Prefetcher>,
     pub(crate) store_seed: u64,
+    /// Redo is done: loads are compared with the PSN tables.
+    pub(crate) settled: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(crate) stats: Statistics,
@@ -121,12 +129,13 @@ impl Pool {
     /// memory.
     pub fn new(config: BufferConfig, parts: PoolParts) -> Result<Arc<Self>> {
         check_config(&config)?;
-        let PoolParts { gate, double_write, store, budget } = parts;
+        let PoolParts { gate, double_write, source, store, budget } = parts;
         let account = budget.account("frames");
         let per_frame = config.page_size.bytes() + size_of::<Frame>();
         let bytes = (config.num_frames * per_frame) as u64
             + DirtyTable::bytes(config.num_frames, config.streams)
-            + Batch::memory_bytes(config.page_size);
+            + Batch::memory_bytes(config.page_size)
+            + PsnTable::MEMORY_BYTES;
         account.charge(bytes)?;
         let pool = Arc::new(Self {
             memory: FrameMemory::new(config.num_frames, config.page_size)?,
@@ -136,10 +145,12 @@ impl Pool {
             files: RwLock::new(rank::FILES, Vec::new()),
             main: OnceLock::new(),
             gate,
+            source,
             write_back: Mutex::new(rank::WRITE_BACK, WriteBack::new(config.page_size, double_write)),
             provider: Provider::new(),
             prefetcher: Prefetcher::new(),
             store_seed: store.seed(),
+            settled: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::new(rank::POISON, None),
             stats: Statistics::default(),
@@ -152,11 +163,39 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Adds a page file.
-    pub fn add_file(&self, pages: Arc<PageFile>) {
-        let open = Arc::new(OpenFile { pages, translation: Translation::new() });
+    /// Adds a page file, with its PSN table unless it is volatile.
+    pub fn add_file(&self, pages: Arc<PageFile>, psns: Option<PsnTable>) {
+        let open = Arc::new(OpenFile { pages, translation: Translation::new(), psns });
         self.main.get_or_init(|| open.clone());
         self.files.write().push(open);
+    }
+
+    /// Says that redo is done, so that every page on disk is as the PSN tables say: from now on loads are compared with them.
+    pub fn settle(&self) {
+        self.settled.store(true, Release);
+    }
+
+    /// Makes the PSN tables durable for every page write that was synced by now; blocks. Comes before the redo start
+    /// moves.
+    ///
+    /// # Errors
+    /// As any write-back: once one has failed, all later ones do.
+    pub fn settle_psns(&self) -> Result<()> {
+        self.check_healthy()?;
+        let files = self.files();
+        let settled = files.iter().filter_map(|open| open.psns.as_ref()).try_for_each(PsnTable::settle);
+        settled.inspect_err(|error| self.fail(error))
+    }
+
+    /// What the translation array has of a page, after a look into the PSN table if that is nothing.
+    pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
+        let entry = open.translation.get(page);
+        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.settled.load(Acquire))
+        else {
+            return Ok(entry);
+        };
+        psns.learn(page, |page, mark| open.translation.record(page, mark))?;
+        Ok(open.translation.get(page))
     }
 
     /// The configuration.
@@ -307,7 +346,7 @@ impl Pool {
         check_page_no(wanted.page())?;
         let open = self.open_file(wanted.file())?;
         loop {
-            let entry = open.translation.get(wanted.page());
+            let entry = self.entry(&open, wanted.page())?;
             if let Some(index) = entry.frame() {
                 return Ok(index);
             }

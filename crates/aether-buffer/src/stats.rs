@@ -9,6 +9,7 @@ pub(crate) struct Statistics {
     pub(crate) cooled: Counter,
     pub(crate) pages_written: Counter,
     pub(crate) batches: Counter,
+    pub(crate) repaired: Counter,
 }
 
 /// Counts since the pool was built, and the frames as they stand.
@@ -24,6 +25,8 @@ pub struct PoolStats {
     pub pages_written: u64,
     /// Batches they were written in.
     pub batches: u64,
+    /// Damaged pages made anew.
+    pub repaired: u64,
     /// Frames in all.
     pub frames: usize,
     /// Frames without a page.
@@ -46,6 +49,7 @@ impl Statistics {
             cooled: self.cooled.get(),
             pages_written: self.pages_written.get(),
             batches: self.batches.get(),
+            repaired: self.repaired.get(),
             ..PoolStats::default()
         }
     }

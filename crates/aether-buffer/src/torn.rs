@@ -202,6 +202,18 @@ impl DoubleWrite {
         Ok(restored.len())
     }
 
+    /// Reads the page as the last batch has it; false if it was not in it.
+    pub(crate) fn copy_of(&self, file: FileId, page: PageNo, into: &mut [u8]) -> Result<bool> {
+        let place = self.header()?.and_then(|header| header.pages.iter().position(|at| *at == (file, page)));
+        place.map_or(Ok(false), |at| self.read_copy(at, into))
+    }
+
+    /// Reads the copy at a place of the batch; false if it is cut off.
+    fn read_copy(&self, at: usize, into: &mut [u8]) -> Result<bool> {
+        let offset = HEADER_BYTES + at * self.page_size.bytes();
+        Ok(self.file.read_at(offset as u64, into)? == into.len())
+    }
+
     /// What the header says, if it is whole.
     fn header(&self) -> Result<Option<Header>> {
         let mut header = AlignedBuf::new(HEADER_BYTES);
@@ -237,9 +249,7 @@ impl DoubleWrite {
     fn restore(&self, at: usize, file: &PageFile, id: FileId, page: PageNo) -> Result<bool> {
         let seed = self.store.seed();
         let mut copy = AlignedBuf::new(self.page_size.bytes());
-        let offset = HEADER_BYTES + at * self.page_size.bytes();
-        let read = self.file.read_at(offset as u64, &mut copy)?;
-        if read < copy.len() || verify(&copy, seed, id, page).is_err() {
+        if !self.read_copy(at, &mut copy)? || verify(&copy, seed, id, page).is_err() {
             return Ok(false);
         }
         let mut placed = AlignedBuf::new(self.page_size.bytes());

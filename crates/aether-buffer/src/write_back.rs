@@ -9,7 +9,7 @@ use crate::frame::{FrameState, Resident};
 use crate::gate::Durable;
 use crate::pool::Pool;
 use crate::torn::{BATCH_PAGES, Batch, DoubleWrite};
-use aether_page::{View, copy_for_write, seal};
+use aether_page::{View, copy_for_write, header, seal};
 use aether_types::{FileId, Lv, PageNo, PageSize, Result};
 
 /// The batch under way and its protection.
@@ -23,6 +23,11 @@ pub(crate) struct WriteBack {
 impl WriteBack {
     pub(crate) fn new(page_size: PageSize, double_write: Option<DoubleWrite>) -> Self {
         Self { batch: Batch::new(page_size), frames: Vec::new(), double_write, hand: 0 }
+    }
+
+    /// The page as the last batch has it; false if it was not in it.
+    pub(crate) fn copy_of(&self, file: FileId, page: PageNo, into: &mut [u8]) -> Result<bool> {
+        self.double_write.as_ref().map_or(Ok(false), |area| area.copy_of(file, page, into))
     }
 }
 
@@ -76,7 +81,9 @@ impl Pool {
         if this.batch.is_empty() {
             return Ok(0);
         }
-        let written = Durable::up_to(&*self.gate, &lv).and_then(|proof| self.write_batch(this, &lv, proof));
+        let written = Durable::up_to(&*self.gate, &lv)
+            .and_then(|proof| self.write_batch(this, &lv, proof))
+            .and_then(|()| self.note_psns(&this.batch));
         if let Err(error) = &written {
             self.fail(error);
         } else {
@@ -138,6 +145,16 @@ impl Pool {
         let files = self.files();
         let mut touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.pages.id()));
         touched.try_for_each(|file| file.pages.sync())
+    }
+
+    /// Before `writing` ends: who computes a redo start afterwards finds the writes noted.
+    fn note_psns(&self, batch: &Batch) -> Result<()> {
+        self.files().iter().filter_map(|open| Some((open.pages.id(), open.psns.as_ref()?))).try_for_each(
+            |(file, psns)| {
+                let own = batch.iter().filter(|(id, ..)| *id == file);
+                psns.note(own.map(|(_, page, bytes)| (page, header::psn_in(bytes))))
+            },
+        )
     }
 
     fn finish_writing(&self, index: u32) {

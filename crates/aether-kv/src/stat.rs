@@ -28,6 +28,8 @@ pub struct Stat {
     pub pages_read: u64,
     /// Pages written to the file since the home was opened.
     pub pages_written: u64,
+    /// Damaged pages made anew since the home was opened.
+    pub pages_repaired: u64,
     /// Pages evicted since the home was opened.
     pub evictions: u64,
     /// The memory budget in bytes.
@@ -129,6 +131,7 @@ impl DbEnv {
             cool: pool.cool,
             pages_read: pool.loads,
             pages_written: pool.pages_written,
+            pages_repaired: pool.repaired,
             evictions: pool.evictions,
             memory_limit: budget.limit_bytes(),
             memory: budget.usage().into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect(),

@@ -81,6 +81,15 @@ pub fn psn(view: View) -> Psn {
     Psn::new(view.word(PSN_AT / 8))
 }
 
+/// The page sequence number of a page in bytes, as files have it.
+///
+/// # Panics
+/// If there is no whole header.
+pub fn psn_in(bytes: &[u8]) -> Psn {
+    let at = bytes[PSN_AT..].first_chunk().expect("a page has a header");
+    Psn::new(u64::from_le_bytes(*at))
+}
+
 /// Sets the page sequence number.
 #[inline]
 pub fn set_psn(page: PageMut, psn: Psn) {
@@ -125,6 +134,7 @@ mod tests {
         init(page, PageType::Leaf, FileId::new(0x0a0b_0c0d), PageNo::new(0x11_2233_4455), Psn::new(9));
         let mut bytes = [0; 4096];
         page.view().copy_to(0, &mut bytes);
+        assert_eq!(psn_in(&bytes), Psn::new(9));
         assert_eq!(bytes[0..8], [0; 8]);
         assert_eq!(bytes[8..16], [9, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[16..24], [6, 0, 0, 0, 0x0d, 0x0c, 0x0b, 0x0a]);

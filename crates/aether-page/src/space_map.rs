@@ -92,11 +92,6 @@ pub fn state(view: View, index: usize) -> PageState {
     if index < covered(view) { PageState::from_bits(entry(view, index)) } else { PageState::Used }
 }
 
-/// The low 14 bits of the page's last known PSN; `None` if unknown.
-pub fn psn_low_bits(view: View, index: usize) -> Option<u16> {
-    Some(entry(view, index) >> 2).filter(|bits| *bits != 0)
-}
-
 /// The first of `count` consecutive free pages, at index `from` or above.
 pub fn find_free(view: View, from: usize, count: usize) -> Option<usize> {
     let (mut index, mut run, end) = (from, 0, covered(view));
@@ -131,7 +126,7 @@ pub(crate) fn init(page: PageMut, first: PageNo, covered: usize) {
     page.put_u32(COVERED_AT, covered as u32);
 }
 
-/// Sets the state of `count` pages from `first` on and raises the floor. What was known of their PSNs is forgotten.
+/// Sets the state of `count` pages from `first` on and raises the floor.
 pub(crate) fn set(page: PageMut, first: usize, count: usize, state_to: PageState, floor: Psn) {
     let mut free = free_count(page.view());
     for index in first..first.saturating_add(count).min(covered(page.view())) {

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint reads the claim positions and the vectors there, then each frame's first-dirty and `writing`
 //! positions (P5), then the active transactions; it is written to the log, and stands in the control file once
-//! every stream is durable up to those vectors. It never goes back. Nothing is stopped for it.
+//! every stream is durable up to those vectors and the PSN tables for every page write synced by then. It never goes back. Nothing is stopped for it.
 
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
@@ -116,6 +116,7 @@ impl Store {
         let positions = log.positions();
         let mut need = log.slv_join();
         let start = self.pool.redo_start(positions);
+        self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = self.active.list();
         let body = group::checkpoint(&active);
@@ -162,6 +163,7 @@ impl Store {
         if !self.active.list().is_empty() {
             return Ok(());
         }
+        self.pool.settle_psns()?;
         let ends = durable.log.close()?;
         durable.control.lock().update(|control| {
             control.redo_start = ends;

@@ -19,7 +19,9 @@ pub(crate) const CONTROL_NEW_NAME: &str = "control.new";
 const SLOT_BYTES: usize = 32 << 10;
 const MAGIC: &[u8; 8] = b"AETHCTRL";
 const VERSION: u32 = 1;
-const KNOWN_REQUIRED: u32 = 0;
+/// Required feature: page writes are noted in PSN tables.
+const PSN_TABLES: u32 = 1;
+const KNOWN_REQUIRED: u32 = PSN_TABLES;
 /// Bytes before the body: magic, version, required and optional features, body length, checksum.
 const HEAD_BYTES: usize = 32;
 
@@ -158,7 +160,7 @@ fn frame(body: &[u8]) -> AlignedBuf {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     head.put_bytes(MAGIC);
     head.put_u32(VERSION);
-    head.put_u32(0);
+    head.put_u32(PSN_TABLES);
     head.put_u32(0);
     head.put_u32(body.len() as u32);
     let mut sum = head.clone();

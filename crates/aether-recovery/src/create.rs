@@ -17,7 +17,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
 use aether_vfs::{AlignedBuf, Entry, Env};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, Pool, PoolParts};
+use aether_wal::buffer::{Budget, DOUBLE_WRITE_NAME, NoGate, NoSource, Pool, PoolParts};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn pages_name(file: FileId) -> String {
@@ -73,7 +73,7 @@ fn first_control(id: StoreId, config: &StoreConfig) -> Control {
 /// the disk one by one, so the page file may be missing, or be that of an even earlier attempt. Nothing was ever written
 /// to such a store: no incarnation has begun, and no log is there.
 pub(crate) fn is_unfinished(env: &Env, home: &Path, control: &Control) -> Result<bool> {
-    let written = |entry: &Entry| entry.name.starts_with("log-") || entry.name == DOUBLE_WRITE_NAME;
+    let written = |entry: &Entry| is_written_later(&entry.name);
     if !control.incarnations.is_empty() || env.vfs.list(home)?.iter().any(written) {
         return Ok(false);
     }
@@ -110,7 +110,12 @@ fn check_is_ours(entries: &[Entry], ours: &[&str], home: &Path) -> Result<()> {
 }
 
 fn is_part_of_a_store(name: &str) -> bool {
-    name == DOUBLE_WRITE_NAME || ["log-", "pages-"].iter().any(|prefix| name.starts_with(prefix))
+    name.starts_with("pages-") || is_written_later(name)
+}
+
+/// True for what opening makes in a store that was created whole.
+fn is_written_later(name: &str) -> bool {
+    name == DOUBLE_WRITE_NAME || ["log-", "psns-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Fails if `home`, which has no control file, holds what cannot be the rest of a creation. Touches nothing.
@@ -176,10 +181,10 @@ impl Store {
         let file = PageFile::create(&*env.vfs, &path, id, PAGES_FILE, page_size)?;
         write_initial_pages(&file, id, page_size, config.initial_trees)?;
         let budget = Budget::new(config.memory_bytes);
-        let parts =
-            PoolParts { gate: Arc::new(NoGate), double_write: None, store: id, budget: budget.clone() };
+        let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
+        let parts = PoolParts { gate, double_write: None, source, store: id, budget: budget.clone() };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(Arc::new(file));
+        pool.add_file(Arc::new(file), None);
         let space = OnceLock::new();
         let _ = space.set(Space::new(1));
         Ok(Arc::new(Self {

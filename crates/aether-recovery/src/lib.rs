@@ -24,6 +24,7 @@ mod group;
 mod mtr;
 mod open;
 mod rank;
+mod rebuild;
 mod redo;
 mod space;
 mod store;

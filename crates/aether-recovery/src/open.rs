@@ -4,6 +4,7 @@
 use crate::active::ActiveTable;
 use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, pages_name, reserve_ids};
+use crate::rebuild::Rebuild;
 use crate::redo::Redo;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
@@ -14,7 +15,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts};
+use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts, PsnTable};
 use aether_wal::{Incarnation, Record, Scan, Wal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,8 @@ pub struct RecoveryReport {
     pub torn_pages_restored: usize,
     /// Transactions to undo.
     pub losers: usize,
+    /// Pages that were damaged and lack changes: every read of one fails, the rest of the store is sound.
+    pub fenced: Vec<PageNo>,
 }
 
 /// Locked, control file read.
@@ -135,7 +138,7 @@ impl Scanned {
     /// Brings the pages up to the cut. Writes nothing if the store was closed cleanly.
     ///
     /// # Errors
-    /// `Corruption` naming the page if a change is missing or a page cannot be repaired.
+    /// `Corruption` naming the page if a change is missing. A damaged page that cannot be repaired is fenced.
     pub fn redo(self) -> Result<Redone> {
         let Self { opening, scan } = self;
         let Opening { env, home, config, lock, control } = opening;
@@ -146,6 +149,7 @@ impl Scanned {
         let found = Analysis::read(&scan, &current, clean)?;
         let pages = env_open_pages(&env, &home, &current)?;
         let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
+        let psns = PsnTable::open(&env, &home, current.store, PAGES_FILE)?;
         scan.check_durable(&double_write.log_durable())?;
         let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
@@ -159,11 +163,12 @@ impl Scanned {
         let parts = PoolParts {
             gate: log.clone(),
             double_write: Some(double_write),
+            source: Arc::new(Rebuild::new(env.clone(), home.clone(), config.wal.clone(), control.clone())),
             store: current.store,
             budget: budget.clone(),
         };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(pages);
+        pool.add_file(pages, Some(psns));
         let store = Arc::new(Store {
             env,
             id: current.store,
@@ -180,6 +185,7 @@ impl Scanned {
         if !clean {
             redo_all(&scan, &current, &store, &mut report)?;
         }
+        store.pool.settle();
         report.log_bytes = found.bytes;
         let losers = found.enter_losers(&store);
         let _ = store.space.set(Space::new(count_maps(&store)?));

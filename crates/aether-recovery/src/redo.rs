@@ -7,7 +7,7 @@
 //! A change applies at exactly the next PSN; one at or below the page's own is there already; one further ahead
 //! waits for those between, which another stream holds. An init operation needs nothing of the old bytes: it
 //! applies above any lower PSN, and to a page whose bytes are damaged. What still waits at the end is a hole:
-//! corruption, reported, never skipped (P2).
+//! corruption, reported, never skipped (P2); but a page whose bytes are damaged is fenced, and the rest of the store opens.
 
 use crate::group::{self, PagePart};
 use crate::open::RecoveryReport;
@@ -195,23 +195,32 @@ impl<'s> Redo<'s> {
         Ok(())
     }
 
-    /// Applies the last groups. Fails if a change still waits.
+    /// Applies the last groups. Fails if a change still waits for one that is missing; a page that is damaged is fenced.
     pub(crate) fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
         self.apply_gathered()?;
         report.groups = self.groups;
         report.pages_redone = self.redone;
         report.pages_skipped = self.skipped;
-        let Some(((file, page), waiting)) = self.waiting.into_iter().next() else { return Ok(()) };
-        let first = waiting.first_key_value().map_or(Psn::default(), |(psn, _)| *psn);
-        let found = self.store.pool().exclusive(file, Swip::new(page)).map(|guard| guard.psn());
-        Err(match found {
-            Ok(psn) => Error::corruption(format!(
-                "the page stands at {psn}, the log goes on at {first}: a change is missing"
-            )),
-            Err(error) => error,
+        for ((file, page), waiting) in &self.waiting {
+            self.give_up(*file, *page, waiting).map_err(|error| error.at_file(*file).at_page(*page))?;
+            report.fenced.push(*page);
         }
-        .at_file(file)
-        .at_page(page))
+        Ok(())
+    }
+
+    /// Fences a damaged page: it should have the changes that wait for it.
+    fn give_up(&self, file: FileId, page: PageNo, waiting: &Waiting) -> Result<()> {
+        let (Some((first, _)), Some((last, _))) = (waiting.first_key_value(), waiting.last_key_value())
+        else {
+            return Ok(());
+        };
+        match self.store.pool().exclusive(file, Swip::new(page)).map(|guard| guard.psn()) {
+            Ok(psn) => Err(Error::corruption(format!(
+                "the page stands at {psn}, the log goes on at {first}: a change is missing"
+            ))),
+            Err(error) if error.kind() == ErrorKind::Corruption => self.store.pool().fence(file, page, *last),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use aether_buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
 use aether_buffer::{
-    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, Pool, PoolParts,
+    Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, NoSource, PageSource, Pool,
+    PoolParts, PsnTable,
 };
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_types::{ErrorKind, FileId, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId};
@@ -32,7 +33,8 @@ fn config(frames: usize) -> BufferConfig {
 
 fn parts(env: &Env, gate: Arc<dyn FlushGate>) -> PoolParts {
     let double_write = DoubleWrite::open(env, Path::new("home"), STORE, PageSize::MIN).unwrap();
-    PoolParts { gate, double_write: Some(double_write), store: STORE, budget: Budget::unlimited() }
+    let source = Arc::new(NoSource);
+    PoolParts { gate, double_write: Some(double_write), source, store: STORE, budget: Budget::unlimited() }
 }
 
 fn fixture_with(config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixture {
@@ -41,7 +43,7 @@ fn fixture_with(config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixture {
     let path = Path::new("home/pages");
     let file = Arc::new(PageFile::create(&*env.vfs, path, STORE, FILE, PageSize::MIN).unwrap());
     let pool = Pool::new(config, parts(&env, gate)).unwrap();
-    pool.add_file(file.clone());
+    pool.add_file(file.clone(), None);
     Fixture { env, file, pool }
 }
 
@@ -173,6 +175,122 @@ fn a_lost_write_is_found() {
     assert!(error.to_string().contains("a write was lost"), "{error}");
 }
 
+/// The pool of another open, with the PSN table that an earlier one has left.
+fn reopened(env: &Env, file: &Arc<PageFile>) -> Arc<Pool> {
+    let pool = Pool::new(config(16), parts(env, Arc::new(NoGate))).unwrap();
+    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap()));
+    pool
+}
+
+#[test]
+fn a_write_lost_before_the_open_is_found_once_redo_is_done() {
+    let Fixture { env, file, .. } = fixture(16);
+    let first = reopened(&env, &file);
+    write(&first, 3, 1, 1);
+    first.flush_all().unwrap();
+    let mut older = vec![0; 4096];
+    file.read(PageNo::new(3), &mut older).unwrap();
+    write(&first, 3, 2, 2);
+    first.flush_all().unwrap();
+    write(&first, 4, 9, 3);
+    first.flush_all().unwrap();
+    first.settle_psns().unwrap();
+    drop(first);
+    file.write(PageNo::new(3), &older).unwrap();
+    let redo = reopened(&env, &file);
+    assert_eq!(read(&redo, 3), 1, "redo takes what it finds: the log goes on from there");
+    drop(redo);
+    let running = reopened(&env, &file);
+    running.settle();
+    let error = running.shared(FILE, swip(3)).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+    assert!(error.to_string().contains("a write was lost"), "{error}");
+    assert_eq!(read(&running, 4), 9);
+    // A new life needs nothing of the old bytes.
+    drop(running.create(FILE, PageNo::new(3)).unwrap());
+}
+
+/// A source that has one page, as of one PSN.
+struct Attic(Vec<u8>);
+
+impl PageSource for Attic {
+    fn rebuild(&self, _: FileId, page: PageNo, into: &mut [u8]) -> bool {
+        into.copy_from_slice(&self.0);
+        page.get() == 3
+    }
+}
+
+/// Three pages, written, the first of them changed once more by a batch of its own; then another open whose source
+/// has page 3 as it was in the end, or before.
+fn damaged(stale_source: bool) -> (Arc<PageFile>, Arc<Pool>) {
+    let Fixture { env, file, .. } = fixture(16);
+    let first = reopened(&env, &file);
+    (3..6).for_each(|page| write(&first, page, page, page));
+    first.flush_all().unwrap();
+    let mut older = vec![0; 4096];
+    file.read(PageNo::new(3), &mut older).unwrap();
+    write(&first, 3, 33, 7);
+    first.flush_all().unwrap();
+    let mut newer = vec![0; 4096];
+    file.read(PageNo::new(3), &mut newer).unwrap();
+    write(&first, 4, 44, 8);
+    first.flush_all().unwrap();
+    first.settle_psns().unwrap();
+    drop(first);
+    (3..6).for_each(|page| file.write(PageNo::new(page), &[0x77; 4096]).unwrap());
+    let source = Arc::new(Attic(if stale_source { older } else { newer }));
+    let pool = Pool::new(config(16), PoolParts { source, ..parts(&env, Arc::new(NoGate)) }).unwrap();
+    pool.add_file(file.clone(), Some(PsnTable::open(&env, Path::new("home"), STORE, FILE).unwrap()));
+    (file, pool)
+}
+
+#[test]
+fn a_damaged_page_comes_back_from_the_last_batch_or_the_source() {
+    let (file, pool) = damaged(false);
+    assert!(pool.shared(FILE, swip(4)).is_err(), "not before redo is done");
+    pool.settle();
+    assert_eq!((read(&pool, 3), read(&pool, 4)), (33, 44));
+    let error = pool.shared(FILE, swip(5)).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption, "nobody has it");
+    assert_eq!(pool.stats().repaired, 2);
+    for page in [3, 4] {
+        let mut bytes = vec![0; 4096];
+        file.read(PageNo::new(page), &mut bytes).unwrap();
+        aether_buffer::page::verify(&bytes, STORE.seed(), FILE, PageNo::new(page)).unwrap();
+    }
+}
+
+#[test]
+fn an_older_page_is_no_repair() {
+    let (_, pool) = damaged(true);
+    pool.settle();
+    assert_eq!(pool.shared(FILE, swip(3)).map(|_| ()).unwrap_err().kind(), ErrorKind::Corruption);
+    assert_eq!(pool.stats().repaired, 0);
+}
+
+#[test]
+fn a_fenced_page_stays_unreadable_until_a_new_life() {
+    let Fixture { env, file, .. } = fixture(16);
+    let first = reopened(&env, &file);
+    write(&first, 3, 3, 3);
+    first.flush_all().unwrap();
+    let mut old = vec![0; 4096];
+    file.read(PageNo::new(3), &mut old).unwrap();
+    file.write(PageNo::new(3), &[0x77; 4096]).unwrap();
+    drop(first);
+    let redo = reopened(&env, &file);
+    redo.fence(FILE, PageNo::new(3), Psn::new(9)).unwrap();
+    redo.settle_psns().unwrap();
+    drop(redo);
+    // Somebody puts back the page from a backup: it lacks changes that the log had then.
+    file.write(PageNo::new(3), &old).unwrap();
+    let running = reopened(&env, &file);
+    running.settle();
+    assert!(running.shared(FILE, swip(3)).is_err());
+    drop(running.create(FILE, PageNo::new(3)).unwrap());
+    assert!(running.shared(FILE, swip(3)).is_ok());
+}
+
 #[test]
 fn a_torn_page_is_restored_from_the_double_write_area() {
     let Fixture { pool, env, file } = fixture(64);
@@ -186,7 +304,7 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     assert_eq!(area.repair(&find).unwrap(), 1);
     assert_eq!(area.repair(&find).unwrap(), 0);
     let again = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    again.add_file(file);
+    again.add_file(file, None);
     assert_eq!(read(&again, 7), 7);
 }
 

@@ -44,7 +44,7 @@ fn read_all(page: &TestPage, key: &[u8]) {
     for index in (0..slotted.count().min(50)).chain([usize::MAX]) {
         slotted.bytes_into(index, &mut out);
         fixed.record_into(index, &mut out);
-        let _ = (space_map::state(view, index), space_map::psn_low_bits(view, index));
+        let _ = space_map::state(view, index);
         out.clear();
     }
     let _ = (slotted.first_free(), slotted.is_empty(), slotted.free_bytes(), fixed.first_free(0));

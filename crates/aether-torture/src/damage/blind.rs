@@ -23,16 +23,19 @@ pub enum Blind {
     MissingSegment,
     /// The end of a log segment: beyond it there are zeros.
     CutSegment,
+    /// The PSN tables: a page is as it was written last if its checksum is right.
+    PsnTable,
 }
 
 impl Blind {
     /// All of them.
-    pub const ALL: [Blind; 5] = [
+    pub const ALL: [Blind; 6] = [
         Self::PageChecksum,
         Self::ControlChecksum,
         Self::StaleControl,
         Self::MissingSegment,
         Self::CutSegment,
+        Self::PsnTable,
     ];
 
     /// Its name on the command line.
@@ -43,6 +46,7 @@ impl Blind {
             Self::StaleControl => "stale-control",
             Self::MissingSegment => "missing-segment",
             Self::CutSegment => "cut-segment",
+            Self::PsnTable => "no-psn-table",
         }
     }
 
@@ -143,6 +147,7 @@ impl BlindFile {
                 into[read..].fill(0);
                 return Ok(into.len());
             }
+            Blind::PsnTable if self.name.starts_with("psns-") => into.fill(0),
             Blind::MissingSegment if offset == 0 && segment(&self.name).is_some() => into[512..1024].fill(0),
             _ => {}
         }

@@ -70,9 +70,6 @@ pub fn examine(plan: &Plan, case: &Case) -> Outcome {
     match outcome {
         Outcome::Vain => Outcome::Vain,
         _ if used > specimen.bytes() + MEMORY_BYTES => Outcome::Wrong(format!("{used} bytes were allocated")),
-        Outcome::Wrong(what) if case.harm.is_lost_page_write(&case.file, specimen.page_bytes) => {
-            Outcome::Known(what)
-        }
         Outcome::Older if matches!(case.harm, Harm::StaleFile(_)) => Outcome::Known("an old log file".into()),
         outcome => outcome,
     }

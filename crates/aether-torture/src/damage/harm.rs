@@ -103,15 +103,6 @@ impl Harm {
         }
         Some(bytes)
     }
-
-    /// An old whole page in the place of a newer one: the damage that no checksum shows.
-    pub fn is_lost_page_write(&self, file: &str, page_bytes: u64) -> bool {
-        match self {
-            Self::Stale(_, length, _) => file.starts_with("pages-") && *length >= page_bytes,
-            Self::StaleFile(_) | Self::Slip(_) => file.starts_with("pages-"),
-            _ => false,
-        }
-    }
 }
 
 fn piece(bytes: &[u8], at: u64, length: u64) -> &[u8] {

@@ -6,6 +6,7 @@ use aether_torture::damage::blind::Blind;
 use aether_torture::damage::examine::{Outcome, examine};
 use aether_torture::damage::harm::{Filler, Harm};
 use aether_torture::damage::plan::{Case, Plan};
+use aether_torture::damage::specimen::Slip;
 use aether_torture::damage::{self, Settings};
 
 fn plan(store: &str, blind: Option<Blind>) -> Plan {
@@ -151,4 +152,24 @@ fn a_missing_segment_that_is_passed_over_is_caught() {
 fn a_cut_segment_that_is_read_as_zeros_is_caught() {
     let harms = |size| every_sector(size, Harm::Cut);
     assert_caught(Blind::CutSegment, "segments-stopped", "log-", harms);
+}
+
+/// Pages of a closed store as they were before, whole; and page writes that were acknowledged and lost, or went
+/// elsewhere, on closed and on stopped stores. Without the PSN table old rows were back.
+#[test]
+fn a_lost_page_write_that_is_not_looked_for_is_caught() {
+    let plan_of = |store: &str| plan(store, None);
+    let older = moments(&plan_of("plain-closed"));
+    let stale = |size: u64| {
+        let pages = 0..size / 4096;
+        pages.flat_map(|page| (0..older).map(move |when| Harm::Stale(page * 4096, 4096, when))).collect()
+    };
+    assert_caught(Blind::PsnTable, "plain-closed", "pages-", stale);
+    for store in ["plain-closed", "plain-stopped"] {
+        let writes = plan_of(store).specimens[0].writes.len() as u64;
+        let slips = |_| {
+            (0..writes).flat_map(|n| [Harm::Slip(Slip::Lost(n)), Harm::Slip(Slip::Misplaced(n))]).collect()
+        };
+        assert_none_wrong(&each(&plan_of(store), "pages-", slips));
+    }
 }

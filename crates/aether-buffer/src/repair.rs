@@ -1,0 +1,76 @@
+//! Damaged pages: made anew where that is possible, reported where it is not.
+//!
+//! A page whose bytes are damaged, or whose last write was lost, is looked for in the double-write area, which
+//! has the newest version of every page of the last batch; then whoever knows the log is asked. What they give is
+//! sealed, and counts only if it has the PSN that the page must have. It is written to its place, where it can do no
+//! more harm than is done already, and synced before anybody uses it.
+
+use crate::load::Claim;
+use crate::pool::{OpenFile, Pool};
+use aether_page::verify;
+use aether_sync::atomic::Ordering::Acquire;
+use aether_types::{Error, ErrorKind, FileId, PageNo, Psn, Result};
+
+/// Makes pages anew from what was logged. Implemented above, by who can read the log.
+pub trait PageSource: Send + Sync + 'static {
+    /// Fills `into` with the page as the log has it, sealed; false if the log does not go back to its beginning. Blocks.
+    fn rebuild(&self, file: FileId, page: PageNo, into: &mut [u8]) -> bool;
+}
+
+/// The source of a pool whose pages nobody logs.
+#[derive(Debug)]
+pub struct NoSource;
+
+impl PageSource for NoSource {
+    fn rebuild(&self, _: FileId, _: PageNo, _: &mut [u8]) -> bool {
+        false
+    }
+}
+
+impl Pool {
+    /// Fills a claimed frame with `bytes`, or with what the page should have been.
+    pub(crate) fn fill_or_repair(&self, open: &OpenFile, claim: &Claim, bytes: &mut [u8]) -> Result<()> {
+        let filled = self.fill(open.pages.id(), claim, bytes);
+        let Err(error) = filled else { return Ok(()) };
+        // Until redo is done, a damaged page may yet begin a new life.
+        if error.kind() != ErrorKind::Corruption || !self.settled.load(Acquire) {
+            return Err(error);
+        }
+        self.repair(open, claim, bytes, error)
+    }
+
+    fn repair(&self, open: &OpenFile, claim: &Claim, bytes: &mut [u8], error: Error) -> Result<()> {
+        let (file, page) = (open.pages.id(), claim.page);
+        let is_right = |bytes: &[u8]| verify(bytes, self.store_seed, file, page).is_ok();
+        let copied = self.write_back.lock().copy_of(file, page, bytes)?;
+        let found = (copied && is_right(bytes) && self.fill(file, claim, bytes).is_ok())
+            || (self.source.rebuild(file, page, bytes)
+                && is_right(bytes)
+                && self.fill(file, claim, bytes).is_ok());
+        if !found {
+            return Err(error);
+        }
+        self.put_back(open, page, bytes)?;
+        self.stats.repaired.add(1);
+        Ok(())
+    }
+
+    /// Writes a repaired page to its place. A store that has failed is not written: then the next load repairs it once more.
+    fn put_back(&self, open: &OpenFile, page: PageNo, bytes: &[u8]) -> Result<()> {
+        if self.check_healthy().is_err() {
+            return Ok(());
+        }
+        // One writer of pages at a time.
+        let _write_back = self.write_back.lock();
+        let written = open.pages.write(page, bytes).and_then(|()| open.pages.sync());
+        written.inspect_err(|error| self.fail(error))
+    }
+
+    /// Gives a page up: it must have `psn`, which nobody has, so every load fails until a new life begins. The rest
+    /// stays readable.
+    pub fn fence(&self, file: FileId, page: PageNo, psn: Psn) -> Result<()> {
+        let open = self.open_file(file)?;
+        open.translation.fence(page, psn);
+        open.psns.iter().try_for_each(|psns| psns.note([(page, psn)].into_iter()))
+    }
+}
