@@ -2,7 +2,9 @@
 
 mod bulk;
 
-pub(crate) use bulk::{Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, StoreKind};
+pub(crate) use bulk::{
+    Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, Salvage, StoreKind,
+};
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -77,6 +79,10 @@ pub(crate) enum Command {
     /// Check every page and every index; exit code 3 if anything is wrong.
     #[command(after_help = exit::HELP)]
     Verify,
+    /// Write out all that is sound of a damaged home, a file for each keyspace, and list what is not; the home is
+    /// not changed. Exit code 3 if anything is lost.
+    #[command(after_help = exit::HELP)]
+    Salvage(Salvage),
     /// Load Unicode's character table, query it, kill a loading process and show that nothing is lost.
     #[command(after_help = exit::HELP)]
     Demo,

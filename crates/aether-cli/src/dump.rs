@@ -1,10 +1,9 @@
 //! `dump`: a keyspace, or all of them, in a format that `load` reads back.
 
-mod rows;
-mod target;
+pub(crate) mod rows;
+pub(crate) mod target;
 
 use crate::arguments::{Common, Dump, OutputFormat};
-use crate::db_dump::Encoding;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use crate::output::Output;
@@ -71,14 +70,7 @@ fn store_bytes(env: &DbEnv) -> Outcome<u64> {
 fn form(arguments: &Dump) -> Outcome<Form> {
     let by_name = || arguments.output.as_deref().and_then(format_by_name);
     let format = arguments.output_format.or_else(by_name).unwrap_or(OutputFormat::Tsv);
-    let encoding = arguments.encoding.unwrap_or(Encoding::Bytevalue);
-    let form = match format {
-        OutputFormat::Tsv => Form::Tsv,
-        OutputFormat::Csv => Form::Csv,
-        OutputFormat::Jsonl => Form::Jsonl,
-        OutputFormat::Dbdump => Form::Database { encoding, map_bytes: None },
-        OutputFormat::Mdbdump => Form::Database { encoding, map_bytes: Some(0) },
-    };
+    let form = Form::of(format, arguments.encoding);
     let is_database = matches!(form, Form::Database { .. });
     if !is_database && (arguments.encoding.is_some() || arguments.databases) {
         return Err(Failure::input("--encoding and --databases go with --output-format dbdump or mdbdump"));

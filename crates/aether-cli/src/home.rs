@@ -1,7 +1,7 @@
 //! Opening a home for a command: who creates it, how much memory it gets, which keyspace.
 
 use crate::arguments::{Common, DEFAULT_HOME, InKeyspace};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{self, Exit, Failure, Outcome};
 use aether::buffer::BufferConfig;
 use aether::wal::WalConfig;
 use aether::{DbEnv, Error, ErrorKind, Keyspace, Options};
@@ -17,13 +17,27 @@ pub(crate) fn path(common: &Common) -> PathBuf {
     common.home.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_HOME))
 }
 
+/// The home that the command line names, which must exist.
+pub(crate) fn existing_path(common: &Common) -> Outcome<PathBuf> {
+    let home = path(common);
+    if home.exists() { Ok(home) } else { Err(missing(&home)) }
+}
+
+/// Says on stderr which pages a restart had to give up.
+fn warn_of_fences(env: &DbEnv) {
+    for page in &env.recovery_report().fenced {
+        exit::warn(&format!(
+            "{page} is damaged and lacks changes: reading it fails; `aether salvage` writes out the rest"
+        ));
+    }
+}
+
 /// Opens a home that exists, with few frames and no thread of its own. Blocks on recovery.
 pub(crate) fn open_existing(common: &Common) -> Outcome<DbEnv> {
-    let home = path(common);
-    if !home.exists() {
-        return Err(missing(&home));
-    }
-    DbEnv::open(&home, light_options()).map_err(|error| refused(error, &home))
+    let home = existing_path(common)?;
+    let env = DbEnv::open(&home, light_options()).map_err(|error| refused(error, &home))?;
+    warn_of_fences(&env);
+    Ok(env)
 }
 
 /// Opens a home, creating it if it is absent, for one small change. Blocks on recovery.

@@ -19,6 +19,7 @@ mod import;
 mod load;
 mod output;
 mod put;
+mod salvage;
 mod scan;
 mod show;
 mod stat;
@@ -51,6 +52,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Scan(scan) => scan::run(common, scan),
         Command::Stat { full } => stat::run(common, *full),
         Command::Verify => verify::run(common),
+        Command::Salvage(salvage) => salvage::run(common, salvage),
         Command::Demo => demo::run(common),
         Command::Torture(torture) => torture::run(torture),
     }

@@ -6,6 +6,7 @@ mod descend;
 mod extents;
 mod read;
 mod reclaim;
+mod salvage;
 mod smo;
 mod undo;
 mod value;
@@ -13,6 +14,7 @@ mod write;
 
 pub use check::TreeCheck;
 pub use cursor::Cursor;
+pub use salvage::{LostRange, Salvaged, Sink, trees_with_leaves};
 pub use undo::TreeUndo;
 pub use value::ValueReader;
 

@@ -16,5 +16,7 @@ mod btree;
 mod traits;
 
 pub use aether_txn as txn;
-pub use btree::{BTree, Cursor, TreeCheck, TreeUndo, ValueReader};
+pub use btree::{
+    BTree, Cursor, LostRange, Salvaged, Sink, TreeCheck, TreeUndo, ValueReader, trees_with_leaves,
+};
 pub use traits::{Index, OrderedCursor, OrderedIndex};

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const INITIAL_TREES: u32 = 2;
 /// The keyspace that is always there.
 pub(crate) const DEFAULT_NAME: &str = "default";
-const CATALOG_ID: u32 = 1;
-const DEFAULT_ID: u32 = 2;
+pub(crate) const CATALOG_ID: u32 = 1;
+pub(crate) const DEFAULT_ID: u32 = 2;
 const FIRST_FREE_ID: u32 = 16;
 
 /// What the catalog says of a keyspace.
@@ -45,7 +45,7 @@ fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
         .map_err(|error| Error::invalid(format!("a catalog entry cannot be written: {error}")))
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
     bincode::serde::decode_from_slice(bytes, bincode::config::standard())
         .map(|(value, _)| value)
         .map_err(|error| Error::corruption(format!("a damaged catalog entry: {error}")))
@@ -71,6 +71,11 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 impl Entry {
+    /// The keyspace `default`, which the catalog does not list.
+    pub(crate) fn of_default() -> Self {
+        Self { id: DEFAULT_ID, root: FIRST_TREE_ROOT.offset(1).get(), kind: Kind::BTree }
+    }
+
     pub(crate) fn open(&self, txns: &Arc<TxnManager>) -> BTree {
         BTree::open(txns.clone(), PageNo::new(self.root), self.id)
     }
@@ -96,8 +101,7 @@ impl Catalog {
     /// The keyspace called `name`, or `NotFound`.
     pub(crate) fn find(&self, view: &ReadView, name: &str) -> Result<Entry> {
         if name == DEFAULT_NAME {
-            let root = FIRST_TREE_ROOT.offset(1).get();
-            return Ok(Entry { id: DEFAULT_ID, root, kind: Kind::BTree });
+            return Ok(Entry::of_default());
         }
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no keyspace `{name}`"));
         self.get(view, &name_key(name))?.ok_or_else(missing)

@@ -3,3 +3,5 @@
 use aether_sync::Rank;
 
 pub(crate) const GARBAGE: Rank = Rank::new(100, "dropped keyspaces");
+pub(crate) const OVERLAY_NAMES: Rank = Rank::new(880, "overlay names");
+pub(crate) const OVERLAY_BYTES: Rank = Rank::new(885, "overlay bytes");

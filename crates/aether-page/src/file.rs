@@ -71,6 +71,25 @@ impl PageFile {
         Ok(Self { file, path: path.to_path_buf(), id, page_size })
     }
 
+    /// The store and page size that a file's header page states.
+    ///
+    /// # Errors
+    /// As [`PageFile::open`].
+    pub fn identify(vfs: &dyn Vfs, path: &Path, id: FileId) -> Result<(StoreId, PageSize)> {
+        let file = vfs.open(path, OpenOptions::read())?;
+        let mut bytes = AlignedBuf::new(PageSize::MAX.bytes());
+        let read = file.read_at(0, &mut bytes)?;
+        let short = || Error::corruption("the file is too short for a page file").at_path(path);
+        let mut reader = Reader::new(bytes[..read].get(52..72).ok_or_else(short)?);
+        let page_size = PageSize::new(reader.u32()? as usize)?;
+        let mut store = [0; 16];
+        store.copy_from_slice(reader.bytes(16)?);
+        let (store, header) =
+            (StoreId::new(store), bytes[..read].get(..page_size.bytes()).ok_or_else(short)?);
+        check_header(header, store, id, page_size).map_err(|error| error.at_path(path))?;
+        Ok((store, page_size))
+    }
+
     /// The file's id.
     pub fn id(&self) -> FileId {
         self.id

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The name of the lock file inside a home.
-pub(crate) const LOCK_NAME: &str = "lock";
+pub const LOCK_NAME: &str = "lock";
 
 /// A transaction that had not ended when the log was cut; its changes must be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]

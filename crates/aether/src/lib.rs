@@ -46,6 +46,6 @@ pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
     Advice, CommitHandle, CommitStatus, Cursor, Db, DbEnv, Durability, Error, ErrorKind, Iter, Keyspace,
-    KeyspaceOptions, KeyspaceStat, KvStore, LogStat, Options, Place, RecoveryReport, Result, Savepoint,
-    Snapshot, Stat, Txn, ValueReader, VerifyReport, WriteBatch,
+    KeyspaceOptions, KeyspaceStat, KvStore, LogStat, Lost, Options, Place, RecoveryReport, Result,
+    SalvageReport, Salvaged, Savepoint, Snapshot, Stat, Txn, ValueReader, VerifyReport, WriteBatch, salvage,
 };

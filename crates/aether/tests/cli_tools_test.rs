@@ -239,7 +239,9 @@ fn torture_works_and_dumps() {
 fn help_documents_every_command_and_exit_code() {
     let home = Home::new();
     let help = home.works(&["--help"]);
-    for command in ["load", "dump", "get", "put", "delete", "scan", "stat", "verify", "demo", "torture"] {
+    for command in
+        ["load", "dump", "get", "put", "delete", "scan", "stat", "verify", "salvage", "demo", "torture"]
+    {
         assert!(help.contains(command), "{command}");
         home.works(&[command, "--help"]);
     }

@@ -97,6 +97,30 @@ pub(crate) struct Dump {
     pub(crate) databases: bool,
 }
 
+/// `salvage`
+#[derive(Args)]
+pub(crate) struct Salvage {
+    /// The new directory for the files, one for each keyspace.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// The format of the files, all of which `load` reads back.
+    #[arg(long, value_enum, default_value = "tsv")]
+    pub(crate) output_format: OutputFormat,
+}
+
+impl OutputFormat {
+    /// How names of files in this format end.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Tsv => "tsv",
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Dbdump => "dbdump",
+            Self::Mdbdump => "mdbdump",
+        }
+    }
+}
+
 /// Format of the output of `dump`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum OutputFormat {

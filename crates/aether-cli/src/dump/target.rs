@@ -8,14 +8,14 @@ use tempfile::NamedTempFile;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The target of a dump.
-pub(super) enum Target {
+pub(crate) enum Target {
     Stdout(BufWriter<StdoutLock<'static>>),
     File { out: BufWriter<NamedTempFile>, path: PathBuf },
 }
 
 impl Target {
     /// A new file, or standard output.
-    pub(super) fn open(path: Option<&Path>) -> Outcome<Self> {
+    pub(crate) fn open(path: Option<&Path>) -> Outcome<Self> {
         let Some(path) = path else {
             return Ok(Self::Stdout(BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock())));
         };
@@ -27,7 +27,7 @@ impl Target {
     }
 
     /// Writes something.
-    pub(super) fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Outcome<()> {
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Outcome<()> {
         match self {
             Self::Stdout(out) => write(out).map_err(|error| Failure::output(&error)),
             Self::File { out, path } => write(out).map_err(|error| unwritten(path, &error)),
@@ -35,7 +35,7 @@ impl Target {
     }
 
     /// Hands over what is buffered; a file is synced, gets its name, and its directory is synced.
-    pub(super) fn finish(mut self) -> Outcome<()> {
+    pub(crate) fn finish(mut self) -> Outcome<()> {
         self.write(|out| out.flush())?;
         match self {
             Self::Stdout(_) => Ok(()),

@@ -141,3 +141,46 @@ fn a_missing_or_emptied_file_of_a_killed_process_is_found_or_harmless() {
     });
     assert!(refused >= 4, "the page file, the control file and a log segment can be taken away: {refused}");
 }
+
+/// A store whose leaves are damaged one after the other: what `salvage` writes can be loaded again, and together with what it
+/// lists it is everything.
+#[test]
+fn salvage_writes_what_is_sound_and_lists_the_rest() {
+    let (home, wanted) = closed();
+    let whole = files(&home);
+    let output = home.path().with_file_name("salvaged");
+    let salvage = |home: &Home| {
+        let _ = fs::remove_dir_all(&output);
+        let run = home
+            .command(&["--format", "json", "salvage", "--output", output.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        (run.status.code(), told, fs::read(output.join("default.tsv")).unwrap())
+    };
+    let (code, told_of, rows) = salvage(&home);
+    assert_eq!((code, rows == wanted), (Some(0), true));
+    assert_eq!(told_of["lost"], serde_json::json!([]));
+    let path = home.path().join("pages-00000001");
+    let bytes = fs::read(&path).unwrap();
+    let leaves = bytes.chunks(4096).zip(0..).filter(|(page, _)| page[16] == 6).map(|(_, at)| at);
+    let mut lossy = 0;
+    for leaf in leaves.collect::<Vec<usize>>() {
+        let mut bad = bytes.clone();
+        bad[leaf * 4096 + 4000] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let (code, told_of, rows) = salvage(&home);
+        assert_eq!(code == Some(3), told_of["lost"] != serde_json::json!([]), "{told_of}");
+        let all: Vec<&[u8]> = wanted.split_inclusive(|byte| *byte == b'\n').collect();
+        assert!(rows.split_inclusive(|byte| *byte == b'\n').all(|row| all.contains(&row)));
+        if code == Some(3) && rows != wanted {
+            lossy += 1;
+            let again = Home::new();
+            let load =
+                again.command(&["load", output.join("default.tsv").to_str().unwrap()]).output().unwrap();
+            told(&load, 0);
+        }
+        restore(&home, &whole);
+    }
+    assert!(lossy > 0);
+}

@@ -27,11 +27,11 @@ pub struct TreeCheck {
 }
 
 /// What a node must be, as its parent says.
-struct Expected {
-    page: PageNo,
-    level: Option<u8>,
-    lower: Option<Vec<u8>>,
-    upper: Option<Vec<u8>>,
+pub(super) struct Expected {
+    pub(super) page: PageNo,
+    pub(super) level: Option<u8>,
+    pub(super) lower: Option<Vec<u8>>,
+    pub(super) upper: Option<Vec<u8>>,
 }
 
 impl BTree {
@@ -77,21 +77,11 @@ impl BTree {
             }
         };
         let node = Node::new(guard.view());
-        let mut problems = check_page(guard.view());
-        let mut expect = |right: bool, what: &str| {
-            if !right {
-                problems.push(what.to_owned());
-            }
-        };
-        expect(node.is_node(), "not a node");
-        expect(node.tree() == self.id(), "a node of another tree");
-        expect(expected.level.is_none_or(|level| node.level() == level), "a node of the wrong level");
-        expect(node.lower() == expected.lower, "the lower fence differs from the parent's separator");
-        expect(node.upper() == expected.upper, "the upper fence differs from the parent's separator");
-        expect(
-            self.store().page_state(expected.page)? == PageState::Used,
-            "the space map says it is not in use",
-        );
+        let mut problems: Vec<String> =
+            check_page(guard.view()).into_iter().chain(is_as_expected(self, &node, expected)).collect();
+        if self.store().page_state(expected.page)? != PageState::Used {
+            problems.push("the space map says it is not in use".into());
+        }
         let sound = problems.is_empty();
         found.problems.extend(problems.into_iter().map(|what| format!("{}: {what}", expected.page)));
         found.nodes += 1;
@@ -168,7 +158,23 @@ impl BTree {
     }
 }
 
-fn children(node: &Node<'_>) -> Vec<Expected> {
+/// How a node differs from what its parent says.
+pub(super) fn is_as_expected(
+    tree: &BTree,
+    node: &Node<'_>,
+    expected: &Expected,
+) -> impl Iterator<Item = String> {
+    let rules = [
+        (node.is_node(), "not a node"),
+        (node.tree() == tree.id(), "a node of another tree"),
+        (expected.level.is_none_or(|level| node.level() == level), "a node of the wrong level"),
+        (node.lower() == expected.lower, "the lower fence differs from the parent's separator"),
+        (node.upper() == expected.upper, "the upper fence differs from the parent's separator"),
+    ];
+    rules.into_iter().filter(|(holds, _)| !holds).map(|(_, what)| what.to_owned())
+}
+
+pub(super) fn children(node: &Node<'_>) -> Vec<Expected> {
     let level = node.level().checked_sub(1);
     let separator = |index: usize| {
         let mut key = Vec::new();

@@ -32,7 +32,7 @@ impl Seen {
 }
 
 /// What the leaf says without its undo.
-enum Newest {
+pub(super) enum Newest {
     Seen(Seen),
     /// The key does not belong in this leaf.
     Misled,
@@ -125,7 +125,7 @@ impl BTree {
 
 /// Reads the newest version; the view is asked before the caller validates the page.
 #[inline]
-fn newest(node: &Node<'_>, slot: usize, view: &ReadView, out: &mut Vec<u8>) -> Newest {
+pub(super) fn newest(node: &Node<'_>, slot: usize, view: &ReadView, out: &mut Vec<u8>) -> Newest {
     let flags = node.flags(slot);
     if let Some((writer, undo)) = node.version(slot)
         && !view.sees(writer)

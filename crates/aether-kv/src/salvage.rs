@@ -1,0 +1,179 @@
+//! Salvage: all that is sound of a damaged home, and a list of what is not. The home is not changed.
+//!
+//! The home is opened and recovered in memory, over its files; then every keyspace is walked past what cannot be
+//! read. A home that cannot be opened is read page by page, without its log.
+
+mod overlay;
+mod raw;
+
+use crate::catalog::{CATALOG_ID, DEFAULT_NAME, Entry, decode};
+use crate::env::DbEnv;
+use crate::lsm::index::txn::recovery::LOCK_NAME;
+use crate::lsm::index::{self, BTree, LostRange, trees_with_leaves};
+use crate::options::Options;
+use aether_sync::Arc;
+use aether_types::{ErrorKind, PageNo, Result};
+use aether_vfs::{Env, File, OpenOptions};
+use overlay::Overlay;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a salvage hands over.
+#[derive(Debug)]
+pub enum Salvaged<'a> {
+    /// The rows that follow are of this keyspace; `tree-N` if its name is lost.
+    Keyspace(&'a str),
+    /// A row, in the order of keys.
+    Row {
+        /// The key.
+        key: &'a [u8],
+        /// The value.
+        value: &'a [u8],
+    },
+    /// Something that cannot be read.
+    Lost(&'a Lost),
+}
+
+/// Keys that cannot be read: those from `from` on (none: from the first) and below `to` (none: to the last).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The keyspace, if it is known.
+    pub keyspace: Option<String>,
+    /// The page that holds them, if it is known.
+    pub page: Option<u64>,
+    /// The first key that may be lost.
+    pub from: Option<Vec<u8>>,
+    /// The first key that is not.
+    pub to: Option<Vec<u8>>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What a salvage came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SalvageReport {
+    /// Rows handed over.
+    pub rows: u64,
+    /// Ranges of keys, or pages, that cannot be read.
+    pub lost: u64,
+    /// Why the home could not be opened; then the log was not read: the newest commits may be missing.
+    pub unopened: Option<String>,
+    /// Rows of an unopened home that a transaction was changing, which may not have been committed.
+    pub doubtful: u64,
+}
+
+/// Takes what was found; an error of its own ends the salvage. It must not use the home.
+pub type Sink<'s> = dyn FnMut(Salvaged<'_>) -> Result<()> + 's;
+
+impl SalvageReport {
+    fn lose(&mut self, lost: Lost, sink: &mut Sink<'_>) -> Result<()> {
+        self.lost += 1;
+        sink(Salvaged::Lost(&lost))
+    }
+}
+
+/// Hands everything sound in `home` to `sink`, and every loss. Reads the whole home and writes nothing; blocks.
+/// Memory: the options' pool, and what recovery writes, at most about twice the log of a restart.
+///
+/// # Errors
+/// `Locked` if the home is open elsewhere; `NotFound`; `Corruption` if not even the store's id and page size
+/// can be found; `Unsupported` for another version; `Io`; those of `sink`.
+pub fn salvage(env: &Env, home: &Path, options: Options, sink: &mut Sink<'_>) -> Result<SalvageReport> {
+    let _lock = lock(env, home)?;
+    let mut report = SalvageReport::default();
+    let above = Env { vfs: Arc::new(Overlay::new(env.vfs.clone())), ..env.clone() };
+    match DbEnv::open_in(above, home, Options { create: false, background: false, ..options }) {
+        Ok(db) => opened(&db, &mut report, sink)?,
+        Err(error) if error.kind() == ErrorKind::Corruption => {
+            report.unopened = Some(error.to_string());
+            raw::salvage(env, home, &mut report, sink)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(report)
+}
+
+/// Keeps others out, where the lock file can be written.
+fn lock(env: &Env, home: &Path) -> Result<Option<Arc<dyn File>>> {
+    let path = home.join(LOCK_NAME);
+    let options = OpenOptions { write: true, ..OpenOptions::default() };
+    let Ok(file) = env.vfs.open(&path, options) else { return Ok(None) };
+    match file.lock("aether salvage") {
+        Err(error) if error.kind() == ErrorKind::Locked => Err(error),
+        _ => Ok(Some(file)),
+    }
+}
+
+fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<()> {
+    let txns = &db.0.txns;
+    let view = txns.view();
+    let catalog = Catalog::read(db, report, sink)?;
+    for (name, entry) in &catalog.keyspaces {
+        sink(Salvaged::Keyspace(name))?;
+        entry.open(txns).salvage(&view, &mut |found| hand_over(name, found, report, sink))?;
+    }
+    if report.lost == 0 {
+        return Ok(());
+    }
+    // Something is lost: perhaps the names of keyspaces.
+    for id in trees_with_leaves(txns)?.difference(&catalog.trees) {
+        let name = format!("tree-{id}");
+        sink(Salvaged::Keyspace(&name))?;
+        let tree = BTree::open(txns.clone(), PageNo::new(0), *id);
+        tree.salvage_leaves(&view, &mut |found| hand_over(&name, found, report, sink))?;
+    }
+    Ok(())
+}
+
+/// What is left of the catalog.
+struct Catalog {
+    keyspaces: Vec<(String, Entry)>,
+    /// Every tree that is accounted for: the catalog itself, and dropped keyspaces too.
+    trees: BTreeSet<u32>,
+}
+
+impl Catalog {
+    fn read(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<Self> {
+        let default = Entry::of_default();
+        let trees = BTreeSet::from([CATALOG_ID, default.id]);
+        let mut this = Self { keyspaces: vec![(DEFAULT_NAME.to_owned(), default)], trees };
+        db.0.catalog.tree().salvage(&db.0.txns.view(), &mut |found| match found {
+            index::Salvaged::Row(key, value) => {
+                this.note(key, value);
+                Ok(())
+            }
+            index::Salvaged::Lost(range) => report.lose(lost("the catalog", range), sink),
+        })?;
+        Ok(this)
+    }
+
+    fn note(&mut self, key: &[u8], value: &[u8]) {
+        let (Some((kind, name)), Ok(entry)) = (key.split_first(), decode::<Entry>(value)) else { return };
+        if *kind == b'n' {
+            self.keyspaces.push((String::from_utf8_lossy(name).into_owned(), entry));
+        }
+        if matches!(kind, b'n' | b'd') {
+            self.trees.insert(entry.id);
+        }
+    }
+}
+
+fn hand_over(
+    keyspace: &str,
+    found: index::Salvaged<'_>,
+    report: &mut SalvageReport,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    match found {
+        index::Salvaged::Row(key, value) => {
+            report.rows += 1;
+            sink(Salvaged::Row { key, value })
+        }
+        index::Salvaged::Lost(range) => report.lose(lost(keyspace, range), sink),
+    }
+}
+
+fn lost(keyspace: &str, range: LostRange) -> Lost {
+    let LostRange { page, from, to, what } = range;
+    Lost { keyspace: Some(keyspace.to_owned()), page: page.map(PageNo::get), from, to, what }
+}
