@@ -17,6 +17,7 @@ pub mod examine;
 pub mod harm;
 mod maker;
 pub mod plan;
+mod rescue;
 pub mod specimen;
 pub mod tally;
 

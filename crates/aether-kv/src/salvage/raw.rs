@@ -8,7 +8,7 @@ use crate::catalog::{self, Entry};
 use crate::lsm::index::txn::recovery::{PAGES_FILE, identify, pages_path};
 use aether_sync::Arc;
 use aether_sync::word::Word;
-use aether_types::{Error, PageNo, PageSize, Result, StoreId, checksum};
+use aether_types::{Error, ErrorKind, PageNo, PageSize, Result, StoreId, checksum};
 use aether_vfs::{AlignedBuf, Env, File, OpenOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,7 +45,11 @@ struct Survey {
 /// Hands over what can be read of the store in `home`.
 pub(super) fn salvage(env: &Env, home: &Path, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<()> {
     let (store, page_size) = identify(env, home)?;
-    let file = env.vfs.open(&pages_path(home), OpenOptions::read())?;
+    let path = pages_path(home);
+    let file = env.vfs.open(&path, OpenOptions::read()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::corruption("the store's page file is missing").at_path(&path),
+        _ => error,
+    })?;
     let words = (0..page_size.words()).map(|_| Word::new(0)).collect();
     let mut pages = Pages { file, store, page_size, words };
     let survey = pages.survey()?;

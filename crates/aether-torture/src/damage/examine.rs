@@ -2,6 +2,7 @@
 
 use super::harm::Harm;
 use super::plan::{Case, Plan};
+use super::rescue;
 use super::specimen::Specimen;
 use crate::allocation;
 use crate::model::{Bytes, Rows, State};
@@ -17,6 +18,9 @@ const MEMORY_BYTES: u64 = 64 << 20;
 
 /// One in so many stores that are right is written to, closed and read again.
 const AGAIN: u64 = 8;
+
+/// One in so many stores that are refused is salvaged.
+const SALVAGED: u64 = 4;
 
 /// How a case came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +96,16 @@ fn outcome(plan: &Plan, specimen: &Specimen, case: &Case) -> Outcome {
     let world = specimen.world.fork();
     match case.harm.befall(specimen, &case.file, &world.sim) {
         Ok(false) => Outcome::Vain,
-        Ok(true) => judge(plan, case, &world, specimen.permitted(&case.file, &case.harm)),
+        Ok(true) => {
+            let states = specimen.permitted(&case.file, &case.harm);
+            let untouched = world.fork();
+            match judge(plan, case, &world, states) {
+                Outcome::Refused(what) if case.number % SALVAGED == plan.settings.seed % SALVAGED => {
+                    rescue::check(&untouched, states).map_or_else(Outcome::Wrong, |()| Outcome::Refused(what))
+                }
+                outcome => outcome,
+            }
+        }
         Err(error) => Outcome::Wrong(format!("the harm cannot be done: {error}")),
     }
 }
