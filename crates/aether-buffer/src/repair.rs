@@ -3,13 +3,16 @@
 //! A page whose bytes are damaged, or whose last write was lost, is looked for in the double-write area, which
 //! has the newest version of every page of the last batch; then whoever knows the log is asked. What they give is
 //! sealed, and counts only if it has the PSN that the page must have. It is written to its place, where it can do no
-//! more harm than is done already, and synced before anybody uses it.
+//! more harm than is done already, and synced before anybody uses it. A resident page whose bytes on disk have gone bad is
+//! written again from memory by [`Pool::scrub`].
 
+use crate::frame::FrameState;
 use crate::load::Claim;
 use crate::pool::{OpenFile, Pool};
-use aether_page::verify;
+use aether_page::{Swip, copy_for_write, header, seal, verify};
 use aether_sync::atomic::Ordering::Acquire;
 use aether_types::{Error, ErrorKind, FileId, PageNo, Psn, Result};
+use aether_vfs::AlignedBuf;
 
 /// Makes pages anew from what was logged. Implemented above, by who can read the log.
 pub trait PageSource: Send + Sync + 'static {
@@ -64,6 +67,36 @@ impl Pool {
         let _write_back = self.write_back.lock();
         let written = open.pages.write(page, bytes).and_then(|()| open.pages.sync());
         written.inspect_err(|error| self.fail(error))
+    }
+
+    /// Reads a page from its file, also if it is resident, and compares it with what it should be; a damaged one is made
+    /// anew. A page that is dirty is left alone: it will be written. Blocks for the read.
+    ///
+    /// # Errors
+    /// `Corruption` if the page is damaged and nobody has it.
+    pub fn scrub(&self, file: FileId, page: PageNo) -> Result<()> {
+        if !self.is_resident(file, page) {
+            // Loading compares.
+            return self.shared(file, Swip::new(page)).map(drop);
+        }
+        let guard = self.shared(file, Swip::new(page))?;
+        let is_newer =
+            self.dirty.is_dirty(guard.frame) || self.frame(guard.frame).state() == FrameState::Writing;
+        if is_newer {
+            return Ok(());
+        }
+        let open = self.open_file(file)?;
+        let mut bytes = AlignedBuf::new(self.config.page_size.bytes());
+        open.pages.read(page, &mut bytes)?;
+        let is_same = header::psn_in(&bytes) == header::psn(guard.view());
+        if is_same && verify(&bytes, self.store_seed, file, page).is_ok() {
+            return Ok(());
+        }
+        copy_for_write(guard.view(), &mut bytes);
+        seal(&mut bytes, self.store_seed);
+        self.put_back(&open, page, &bytes)?;
+        self.stats.repaired.add(1);
+        Ok(())
     }
 
     /// Gives a page up: it must have `psn`, which nobody has, so every load fails until a new life begins. The rest

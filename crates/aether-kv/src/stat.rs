@@ -160,34 +160,38 @@ impl DbEnv {
             id: entry.id,
             height: tree.height()?,
             leaf_pages: tree.count_leaves()?,
-            entries: full.then(|| tree.check()).transpose()?.map(|found| found.entries),
+            entries: full.then(|| tree.check(&self.0.txns.view())).transpose()?.map(|found| found.entries),
         })
     }
 
-    /// Checks every page of every keyspace: checksums, layout, order, fences, levels, space map. Blocks for reads; meant
-    /// for a home that is not being written.
+    /// Checks every page of every keyspace: bytes on disk, layout, order, fences, levels, large values, space map. Blocks
+    /// for reads; others may read and write meanwhile. A damaged page is repaired where that is possible; what is
+    /// repaired is no problem any more, and counted by [`Stat::pages_repaired`].
     ///
     /// # Errors
     /// `Io`; what is broken is in the report.
     pub fn verify(&self) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
         let mut pages = Vec::new();
-        let all = self.0.catalog.list(&self.0.txns.view())?;
-        note("the catalog", self.0.catalog.tree().check()?, &mut report, &mut pages);
+        // One view for all: it keeps what it shows from being freed.
+        let view = self.0.txns.view();
+        let all = self.0.catalog.list(&view)?;
+        note("the catalog", self.0.catalog.tree().check(&view)?, &mut report, &mut pages);
         for (name, entry) in &all {
-            note(&format!("keyspace `{name}`"), entry.open(&self.0.txns).check()?, &mut report, &mut pages);
+            let found = entry.open(&self.0.txns).check(&view)?;
+            note(&format!("keyspace `{name}`"), found, &mut report, &mut pages);
         }
         report.keyspaces = all.len() as u64;
         pages.sort_unstable();
         let twice = pages.windows(2).filter(|pair| pair[0] == pair[1]);
-        report.problems.extend(twice.map(|pair| format!("{}: in use by two keyspaces", pair[0])));
+        report.problems.extend(twice.map(|pair| format!("{}: in use by two values", pair[0])));
         Ok(report)
     }
 }
 
 fn note(of: &str, found: TreeCheck, report: &mut VerifyReport, pages: &mut Vec<aether_types::PageNo>) {
-    report.pages += found.nodes + found.extent_pages;
+    report.pages += found.nodes + found.value_pages.len() as u64;
     report.entries += found.entries;
     report.problems.extend(found.problems.into_iter().map(|what| format!("{of}, {what}")));
-    pages.extend(found.pages);
+    pages.extend(found.value_pages);
 }

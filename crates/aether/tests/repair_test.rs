@@ -75,6 +75,77 @@ fn pages_whose_lives_the_log_holds_are_rebuilt_while_the_store_runs() {
     assert_eq!(count(&again).unwrap(), ROWS);
 }
 
+/// Pages that are in memory and sound, and bad on disk: nobody would notice until they are evicted.
+#[test]
+fn verify_writes_resident_pages_again_whose_bytes_on_disk_are_bad() {
+    let env = Env::memory();
+    filled(&env).close().unwrap();
+    let all = BufferConfig { num_frames: 4096, ..BufferConfig::default() };
+    let options = Options { buffer: all, ..options() };
+    let db = DbEnv::open_in(env.clone(), Path::new(HOME), options).unwrap();
+    assert_eq!(count(&db).unwrap(), ROWS);
+    let harmed = damage(&*env.vfs, 4);
+    assert!(db.verify().unwrap().problems.is_empty());
+    assert_eq!(db.stat().unwrap().pages_repaired, harmed);
+    db.close().unwrap();
+    assert_eq!(count(&open(&env)).unwrap(), ROWS);
+}
+
+/// Splits, merges, large values, keyspaces that come and go: `verify` finds nothing wrong in what is moving.
+#[test]
+fn verify_runs_beside_writers() {
+    let env = Env::memory();
+    let db = filled(&env);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (stop, db) = (&stop, &db);
+    std::thread::scope(|scope| {
+        for thread in 0..2u32 {
+            scope.spawn(move || {
+                for round in 0.. {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    write_and_delete(db, thread, round);
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(db.verify().unwrap().problems, [""; 0]);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(db.verify().unwrap().problems, [""; 0]);
+}
+
+fn write_and_delete(db: &DbEnv, thread: u32, round: u32) {
+    let own = |n: u32| format!("thread-{thread}-{:05}", n * 7919 % 300).into_bytes();
+    let space = db.keyspace("default").unwrap();
+    let mut txn = db.begin().unwrap();
+    for n in 0..100 {
+        match (round + n) % 3 {
+            0 => txn.put(&space, &own(n), &vec![thread as u8; 20 + (n as usize * 97) % 900]).unwrap(),
+            1 => drop(txn.delete(&space, &own(n)).unwrap()),
+            _ if n % 10 == 0 => txn.put(&space, &own(n), &vec![round as u8; 9000]).unwrap(),
+            _ => {}
+        }
+    }
+    if round % 5 == 4 {
+        txn.abort().unwrap()
+    } else {
+        txn.commit().unwrap()
+    }
+    if round % 7 == 6 {
+        let name = format!("passing-{thread}");
+        let passing = db.open_or_create_keyspace(&name).unwrap();
+        let mut txn = db.begin().unwrap();
+        (0..50).for_each(|n| txn.put(&passing, &own(n), &[1; 300]).unwrap());
+        txn.commit().unwrap();
+        let mut txn = db.begin().unwrap();
+        db.drop_keyspace(&mut txn, &name).unwrap();
+        txn.commit().unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_page_that_nobody_has_is_refused_and_the_rest_stays_readable() {
     let env = Env::memory();

@@ -1,11 +1,14 @@
 //! Walks a whole tree and reports every broken rule.
 
 use super::extents::{Extent, Extents, read_page};
-use super::{BTree, FILE};
+use super::read::{Newest, Seen, newest, older};
+use super::{BTree, FILE, Stop};
 use aether_page::node::Node;
 use aether_page::overflow::Stub;
 use aether_page::space_map::PageState;
 use aether_page::{Swip, check_page};
+use aether_txn::ReadView;
+use aether_txn::recovery::wal::buffer::Shared;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::{ErrorKind, Hasher, PageNo, Result};
 
@@ -18,10 +21,8 @@ pub struct TreeCheck {
     pub leaves: u64,
     /// Rows, ghosts not counted.
     pub entries: u64,
-    /// Pages of extents.
-    pub extent_pages: u64,
-    /// Every page of the tree, extents included.
-    pub pages: Vec<PageNo>,
+    /// Every page of the extents of large values; none twice in a sound store.
+    pub value_pages: Vec<PageNo>,
     /// Broken rules, each with its page.
     pub problems: Vec<String>,
 }
@@ -51,89 +52,154 @@ impl BTree {
         Ok(leaves)
     }
 
-    /// Checks order, fences, levels, page layout and that every page is in use exactly once. Reads shared latches one
-    /// page at a time: concurrent changes of the structure may show as problems, so check a quiet tree.
+    /// Checks order, fences, levels, page layout, the bytes on disk, and the large values that `view` shows. Others may go
+    /// on meanwhile: each leaf is reached from the root hand over hand, so that what a node is compared with is what its
+    /// parent says at that moment.
     ///
     /// # Errors
     /// `Io`; a damaged page is a problem, not an error.
-    pub fn check(&self) -> Result<TreeCheck> {
-        let mut found = TreeCheck::default();
-        let root = Expected { page: self.root(), level: None, lower: None, upper: None };
-        let mut todo = vec![root];
-        while let Some(expected) = todo.pop() {
-            found.pages.push(expected.page);
-            self.check_node(&expected, &mut found, &mut todo)?;
+    pub fn check(&self, view: &ReadView) -> Result<TreeCheck> {
+        let (found, path, stubs) = (TreeCheck::default(), Vec::new(), Vec::new());
+        let mut walk = Walk { tree: self, view, found, path, stubs };
+        let mut from = Some(Vec::new());
+        while let Some(key) = from {
+            from = walk.down(&key)?;
         }
-        report_shared_pages(&mut found);
-        Ok(found)
+        Ok(walk.found)
+    }
+}
+
+/// A check under way.
+struct Walk<'t> {
+    tree: &'t BTree,
+    view: &'t ReadView,
+    found: TreeCheck,
+    /// The node last met at each level.
+    path: Vec<PageNo>,
+    /// Stubs of the leaf last met.
+    stubs: Vec<Vec<u8>>,
+}
+
+impl<'t> Walk<'t> {
+    /// Checks the nodes between the root and the leaf for `key`; returns where the next leaf begins.
+    fn down(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut expected = Expected { page: self.tree.root(), level: None, lower: None, upper: None };
+        let mut parent: Option<Shared<'t>> = None;
+        loop {
+            let Some(guard) = self.node(&expected)? else { return Ok(expected.upper) };
+            let node = Node::new(guard.view());
+            if node.is_leaf() {
+                let upper = node.upper();
+                drop((guard, parent));
+                self.values()?;
+                return Ok(upper);
+            }
+            expected = child(&node, node.child_index(key));
+            // Hand over hand: the parent is let go when the child is held.
+            parent = Some(guard);
+        }
     }
 
-    fn check_node(&self, expected: &Expected, found: &mut TreeCheck, todo: &mut Vec<Expected>) -> Result<()> {
-        let guard = match self.pool().shared(FILE, Swip::new(expected.page)) {
-            Ok(guard) => guard,
-            Err(error) => {
-                found.problems.push(error.to_string());
-                return Ok(());
-            }
+    /// The node, if it is sound; what is wrong with it is noted.
+    fn node(&mut self, expected: &Expected) -> Result<Option<Shared<'t>>> {
+        let (tree, page) = (self.tree, expected.page);
+        let was_met = self.path.contains(&page);
+        let scrubbed = if was_met { Ok(()) } else { tree.pool().scrub(FILE, page) };
+        let Some(guard) = self.sound(scrubbed.and_then(|()| tree.pool().shared(FILE, Swip::new(page))))?
+        else {
+            return Ok(None);
         };
+        if was_met {
+            return Ok(Some(guard));
+        }
         let node = Node::new(guard.view());
         let mut problems: Vec<String> =
-            check_page(guard.view()).into_iter().chain(is_as_expected(self, &node, expected)).collect();
-        if self.store().page_state(expected.page)? != PageState::Used {
-            problems.push("the space map says it is not in use".into());
+            check_page(guard.view()).into_iter().chain(is_as_expected(tree, &node, expected)).collect();
+        match tree.store().page_state(page) {
+            Ok(PageState::Used) => {}
+            Ok(_) => problems.push("the space map says it is not in use".into()),
+            Err(error) => drop(self.sound::<()>(Err(error))?),
         }
-        let sound = problems.is_empty();
-        found.problems.extend(problems.into_iter().map(|what| format!("{}: {what}", expected.page)));
-        found.nodes += 1;
-        match (sound, node.is_leaf()) {
-            (false, _) => {}
-            (true, true) => self.check_leaf(&node, found)?,
-            (true, false) => todo.extend(children(&node)),
+        if !problems.is_empty() {
+            self.found.problems.extend(problems.into_iter().map(|what| format!("{page}: {what}")));
+            return Ok(None);
+        }
+        self.met(page, &node)?;
+        Ok(Some(guard))
+    }
+
+    fn met(&mut self, page: PageNo, node: &Node<'_>) -> Result<()> {
+        let level = usize::from(node.level());
+        self.path.resize(self.path.len().max(level + 1), PageNo::new(0));
+        self.path[level] = page;
+        self.found.nodes += 1;
+        if !node.is_leaf() {
+            return Ok(());
+        }
+        self.found.leaves += 1;
+        self.found.entries += node.live_count() as u64;
+        for slot in 0..node.count() {
+            if !node.flags(slot).is_overflow() && node.version(slot).is_none() {
+                continue;
+            }
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            node.key_into(slot, &mut key);
+            let seen = match newest(node, slot, self.view, &mut value) {
+                Newest::Older(writer, undo) => {
+                    older(self.tree.manager(), self.view, &key, (writer, undo), &mut value)
+                }
+                Newest::Seen(seen) => Ok(seen),
+                Newest::Misled => Ok(Seen::Absent),
+            };
+            match seen {
+                Ok(Seen::Stub) => self.stubs.push(value),
+                Ok(_) | Err(Stop::Restart) => {}
+                Err(Stop::Fail(error)) => drop(self.sound::<()>(Err(error))?),
+            }
         }
         Ok(())
     }
 
-    fn check_leaf(&self, node: &Node<'_>, found: &mut TreeCheck) -> Result<()> {
-        found.leaves += 1;
-        found.entries += node.live_count() as u64;
-        for slot in (0..node.count()).filter(|slot| node.flags(*slot).is_overflow()) {
-            match Stub::decode(&node.row(slot).value) {
-                Err(error) => found.problems.push(error.to_string()),
-                Ok(stub) => self.check_value(&stub, found)?,
+    /// What a call gives; damage is noted as a problem.
+    fn sound<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                self.found.problems.push(error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks the large values of the leaf last met, without its latch: the view keeps their pages.
+    fn values(&mut self) -> Result<()> {
+        for stub in core::mem::take(&mut self.stubs) {
+            if let Some(stub) = self.sound(Stub::decode(&stub))? {
+                self.value(&stub)?;
             }
         }
         Ok(())
     }
 
     /// Reads every page of a large value and looks it up in the space map.
-    fn check_value(&self, stub: &Stub, found: &mut TreeCheck) -> Result<()> {
-        let extents = match Extents::of(self.store(), stub) {
-            Ok(extents) => extents,
-            Err(error) if error.kind() == ErrorKind::Corruption => {
-                found.problems.push(error.to_string());
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+    fn value(&mut self, stub: &Stub) -> Result<()> {
+        let Some(extents) = self.sound(Extents::of(self.tree.store(), stub))? else { return Ok(()) };
         let (mut sum, mut length) = (Hasher::new(0), 0);
         for extent in &extents.data {
-            self.check_extent(*extent, found, |bytes| {
+            self.extent(*extent, |bytes| {
                 sum.update(bytes);
                 length += bytes.len() as u64;
             })?;
         }
         if (length, sum.finish()) != (stub.len, stub.checksum) {
-            found.problems.push("a large value does not match its length and checksum".into());
+            self.found.problems.push("a large value does not match its length and checksum".into());
         }
-        extents.list.iter().try_for_each(|extent| self.check_extent(*extent, found, |_| {}))
+        extents.list.iter().try_for_each(|extent| self.extent(*extent, |_| {}))
     }
 
-    fn check_extent(
-        &self,
-        (first, pages): Extent,
-        found: &mut TreeCheck,
-        mut see: impl FnMut(&[u8]),
-    ) -> Result<()> {
+    fn extent(&mut self, (first, pages): Extent, mut see: impl FnMut(&[u8])) -> Result<()> {
+        let store = self.tree.store();
         let mut bytes = Vec::new();
         for index in 0..pages {
             let page = first.offset(index);
@@ -142,18 +208,17 @@ impl BTree {
                 (0, _) => PageState::ExtentFirst,
                 _ => PageState::ExtentRest,
             };
-            if self.store().page_state(page)? != wanted {
-                found.problems.push(format!("{page}: the space map does not know it as part of an extent"));
+            if self.sound(store.page_state(page))?.is_some_and(|state| state != wanted) {
+                let what = format!("{page}: the space map does not know it as part of an extent");
+                self.found.problems.push(what);
             }
-            found.pages.push(page);
+            self.found.value_pages.push(page);
             bytes.clear();
-            match read_page(self.store(), first, index, &mut bytes) {
-                Ok(_) => see(&bytes),
-                Err(error) if error.kind() == ErrorKind::Corruption => found.problems.push(error.to_string()),
-                Err(error) => return Err(error),
+            let scrubbed = store.pool().scrub(FILE, page);
+            if self.sound(scrubbed.and_then(|()| read_page(store, first, index, &mut bytes)))?.is_some() {
+                see(&bytes);
             }
         }
-        found.extent_pages += pages;
         Ok(())
     }
 }
@@ -174,26 +239,21 @@ pub(super) fn is_as_expected(
     rules.into_iter().filter(|(holds, _)| !holds).map(|(_, what)| what.to_owned())
 }
 
+/// Every child of a node, in order.
 pub(super) fn children(node: &Node<'_>) -> Vec<Expected> {
-    let level = node.level().checked_sub(1);
+    (0..=node.count()).map(|index| child(node, index)).collect()
+}
+
+fn child(node: &Node<'_>, index: usize) -> Expected {
     let separator = |index: usize| {
         let mut key = Vec::new();
         node.key_into(index, &mut key);
         key
     };
-    (0..=node.count())
-        .map(|index| Expected {
-            page: node.child(index).page(),
-            level,
-            lower: if index == 0 { node.lower() } else { Some(separator(index - 1)) },
-            upper: if index == node.count() { node.upper() } else { Some(separator(index)) },
-        })
-        .collect()
-}
-
-fn report_shared_pages(found: &mut TreeCheck) {
-    found.pages.sort_unstable();
-    let twice = found.pages.windows(2).filter(|pair| pair[0] == pair[1]);
-    let problems: Vec<String> = twice.map(|pair| format!("{}: in use twice", pair[0])).collect();
-    found.problems.extend(problems);
+    Expected {
+        page: node.child(index).page(),
+        level: node.level().checked_sub(1),
+        lower: if index == 0 { node.lower() } else { Some(separator(index - 1)) },
+        upper: if index == node.count() { node.upper() } else { Some(separator(index)) },
+    }
 }

@@ -7,8 +7,8 @@ use aether_sim::Sim;
 use aether_vfs::{Create, OpenOptions, Vfs, read_file};
 use std::path::Path;
 
-const HOME: &str = "/home";
-const PAGES: &str = "/home/pages-00000001";
+const HOME: &str = "/store";
+const PAGES: &str = "/store/pages-00000001";
 const ROWS: u32 = 2000;
 
 fn open(sim: &Sim) -> DbEnv {
