@@ -109,10 +109,10 @@ fn verify_runs_beside_writers() {
                 }
             });
         }
-        for _ in 0..20 {
-            assert_eq!(db.verify().unwrap().problems, [""; 0]);
-        }
+        let found: Vec<String> = (0..20).flat_map(|_| db.verify().unwrap().problems).collect();
+        // Before the assertion: the scope waits for the writers.
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(found, [""; 0]);
     });
     assert_eq!(db.verify().unwrap().problems, [""; 0]);
 }

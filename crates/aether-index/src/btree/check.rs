@@ -61,9 +61,14 @@ impl BTree {
     pub fn check(&self, view: &ReadView) -> Result<TreeCheck> {
         let (found, path, stubs) = (TreeCheck::default(), Vec::new(), Vec::new());
         let mut walk = Walk { tree: self, view, found, path, stubs };
-        let mut from = Some(Vec::new());
-        while let Some(key) = from {
-            from = walk.down(&key)?;
+        let (mut key, mut more) = (Vec::new(), true);
+        while more {
+            let next = walk.down(&key)?;
+            more = next.as_ref().is_some_and(|next| *next > key);
+            if next.is_some() && !more {
+                walk.found.problems.push("a leaf ends before it begins".into());
+            }
+            key = next.unwrap_or_default();
         }
         Ok(walk.found)
     }
