@@ -109,7 +109,7 @@ fn verify_runs_beside_writers() {
                 }
             });
         }
-        let found: Vec<String> = (0..20).flat_map(|_| db.verify().unwrap().problems).collect();
+        let found: Vec<String> = (0..200).flat_map(|_| db.verify().unwrap().problems).collect();
         // Before the assertion: the scope waits for the writers.
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(found, [""; 0]);
