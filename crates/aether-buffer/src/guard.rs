@@ -42,9 +42,11 @@ impl<'p> Optimistic<'p> {
         }
     }
 
-    /// Takes the latch shared if nobody has written since; blocks while writers are inside.
+    /// Takes the latch shared if nobody has written since; blocks while a writer waits.
     pub fn share(self) -> Result<Shared<'p>, Restart> {
-        self.pool.frame(self.frame).latch.shared();
+        if !self.pool.frame(self.frame).latch.shared_while(|| self.validate().is_ok()) {
+            return Err(Restart);
+        }
         let shared = Shared { pool: self.pool, frame: self.frame };
         self.validate().map(|()| shared)
     }

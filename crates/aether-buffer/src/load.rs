@@ -34,11 +34,12 @@ impl Pool {
         access: &Access<'_>,
     ) -> Result<Option<Claim>> {
         let frame = self.take_frame(access)?;
+        // Before the array says so: who finds the frame there waits for this page, and for no other.
+        self.frame(frame).set_resident(Resident::new(open.pages.id(), page));
         if !open.translation.replace(page, entry, Entry::resident(frame)) {
             self.give_back(frame);
             return Ok(None);
         }
-        self.frame(frame).set_resident(Resident::new(open.pages.id(), page));
         Ok(Some(Claim { page, frame, entry }))
     }
 

@@ -261,7 +261,10 @@ impl Pool {
         loop {
             let index = self.locate(wanted, access)?;
             let frame = self.frame(index);
-            let version = frame.latch.wait_version();
+            // The frame may have another page by now, whose holder waits for what this thread has.
+            let Some(version) = frame.latch.wait_version_while(|| frame.resident() == wanted) else {
+                continue;
+            };
             if frame.resident() == wanted {
                 if matches!(access, Access::Normal) {
                     frame.touch();
@@ -300,7 +303,9 @@ impl Pool {
 
     fn exclusive_frame(&self, index: u32, wanted: Resident) -> Option<Exclusive<'_>> {
         let frame = self.frame(index);
-        frame.latch.exclusive();
+        if !frame.latch.exclusive_while(|| frame.resident() == wanted) {
+            return None;
+        }
         let guard = Exclusive { pool: self, frame: index, changed: Cell::new(false) };
         frame.touch();
         (frame.resident() == wanted).then_some(guard)
@@ -321,12 +326,12 @@ impl Pool {
                 continue;
             }
             let index = self.take_frame(&Access::Normal)?;
+            let frame = self.frame(index);
+            frame.set_resident(wanted);
             if !open.translation.replace(page, entry, Entry::resident(index)) {
                 self.give_back(index);
                 continue;
             }
-            let frame = self.frame(index);
-            frame.set_resident(wanted);
             self.words(index).iter().for_each(|each| word::store(each, 0));
             header::init(
                 aether_page::PageMut::new(self.words(index)),

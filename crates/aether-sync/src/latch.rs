@@ -71,15 +71,20 @@ impl HybridLatch {
         self.word.load(Relaxed) & (VERSION_MASK | EXCLUSIVE) == version.0
     }
 
-    /// Blocks until no writer is inside; returns the version then.
-    pub fn wait_version(&self) -> Version {
+    /// Blocks until no writer is inside, and returns the version then; gives up once `worthwhile` is false.
+    ///
+    /// Whoever protects changing things by one latch must say what it waits for: by the time the waiter sleeps, the
+    /// latch may protect something else, whose holder waits for what the waiter has. `worthwhile` must turn false only
+    /// under an exclusive hold.
+    pub fn wait_version_while(&self, worthwhile: impl Fn() -> bool) -> Option<Version> {
         let mut backoff = Backoff::new();
-        loop {
+        while worthwhile() {
             if let Some(version) = self.version() {
-                return version;
+                return Some(version);
             }
-            self.pause(&mut backoff, EXCLUSIVE);
+            self.pause(&mut backoff, EXCLUSIVE, &worthwhile);
         }
+        None
     }
 
     /// Takes the latch exclusively if nobody has written since `version` and nobody else holds it or waits.
@@ -109,10 +114,20 @@ impl HybridLatch {
 
     /// Takes the latch exclusively; blocks.
     pub fn exclusive(&self) {
+        self.exclusive_while(|| true);
+    }
+
+    /// Takes the latch exclusively; blocks, but gives up once `worthwhile` is false: see
+    /// [`HybridLatch::wait_version_while`]. True if it was taken.
+    pub fn exclusive_while(&self, worthwhile: impl Fn() -> bool) -> bool {
         let mut backoff = Backoff::new();
-        while !self.try_exclusive() {
-            self.pause(&mut backoff, EXCLUSIVE | SHARED_MASK);
+        while worthwhile() {
+            if self.try_exclusive() {
+                return true;
+            }
+            self.pause(&mut backoff, EXCLUSIVE | SHARED_MASK, &worthwhile);
         }
+        false
     }
 
     /// Takes the latch shared if no writer is inside or waiting.
@@ -128,10 +143,20 @@ impl HybridLatch {
     /// Takes the latch shared; blocks. A thread must not take it shared twice: a writer waiting in between
     /// would stop it for ever.
     pub fn shared(&self) {
+        self.shared_while(|| true);
+    }
+
+    /// Takes the latch shared; blocks, but gives up once `worthwhile` is false: see
+    /// [`HybridLatch::wait_version_while`]. True if it was taken.
+    pub fn shared_while(&self, worthwhile: impl Fn() -> bool) -> bool {
         let mut backoff = Backoff::new();
-        while !self.try_shared() {
-            self.pause(&mut backoff, EXCLUSIVE | WAIT);
+        while worthwhile() {
+            if self.try_shared() {
+                return true;
+            }
+            self.pause(&mut backoff, EXCLUSIVE | WAIT, &worthwhile);
         }
+        false
     }
 
     /// The version as seen by a shared or exclusive holder.
@@ -181,9 +206,9 @@ impl HybridLatch {
         }
     }
 
-    /// Waits a round while any bit of `blockers` is set: spins first, then sleeps.
+    /// Waits a round while any bit of `blockers` is set: spins first, then sleeps, unless that is not worthwhile.
     #[cold]
-    fn pause(&self, backoff: &mut Backoff, blockers: u64) {
+    fn pause(&self, backoff: &mut Backoff, blockers: u64, worthwhile: &dyn Fn() -> bool) {
         if !backoff.is_spent() {
             return backoff.wait();
         }
@@ -202,7 +227,7 @@ impl HybridLatch {
         }
         park::park(self.address(), || {
             let now = self.word.load(Relaxed);
-            now & WAIT != 0 && now & (EXCLUSIVE | SHARED_MASK) != 0
+            now & WAIT != 0 && now & (EXCLUSIVE | SHARED_MASK) != 0 && worthwhile()
         });
     }
 
@@ -216,6 +241,33 @@ mod tests {
     use super::*;
     use crate::Arc;
     use crate::word::{self, Word};
+
+    /// A page latch is a frame's: a waiter that does not notice that the frame has another page sleeps until that page's
+    /// holder is done, who may be waiting for the waiter.
+    #[test]
+    fn a_wait_that_is_not_worthwhile_any_more_is_given_up() {
+        let latch = Arc::new(HybridLatch::new());
+        let wanted = Arc::new(AtomicU64::new(1));
+        for wait in [
+            |latch: &HybridLatch, wanted: &AtomicU64| latch.exclusive_while(|| wanted.load(Relaxed) == 1),
+            |latch: &HybridLatch, wanted: &AtomicU64| latch.shared_while(|| wanted.load(Relaxed) == 1),
+            |latch: &HybridLatch, wanted: &AtomicU64| {
+                latch.wait_version_while(|| wanted.load(Relaxed) == 1).is_some()
+            },
+        ] {
+            latch.exclusive();
+            wanted.store(1, Relaxed);
+            let (its_latch, its_wanted) = (latch.clone(), wanted.clone());
+            let waiter = crate::thread::spawn("waiter", move || wait(&its_latch, &its_wanted));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            // The holder reuses the frame, lets it go, and somebody has the latch again before the waiter looks.
+            wanted.store(2, Relaxed);
+            latch.release_exclusive();
+            latch.exclusive();
+            assert!(!waiter.join().unwrap());
+            latch.release_exclusive();
+        }
+    }
 
     #[test]
     fn a_write_ends_an_optimistic_read_and_a_shared_hold_does_not() {

@@ -91,7 +91,7 @@ impl<'t> Walk<'t> {
         let mut expected = Expected { page: self.tree.root(), level: None, lower: None, upper: None };
         let mut parent: Option<Shared<'t>> = None;
         loop {
-            let Some(guard) = self.node(&expected)? else { return Ok(expected.upper) };
+            let Some(guard) = self.node(&expected, key)? else { return Ok(expected.upper) };
             let node = Node::new(guard.view());
             if node.is_leaf() {
                 let upper = node.upper();
@@ -106,7 +106,7 @@ impl<'t> Walk<'t> {
     }
 
     /// The node, if it is sound; what is wrong with it is noted.
-    fn node(&mut self, expected: &Expected) -> Result<Option<Shared<'t>>> {
+    fn node(&mut self, expected: &Expected, key: &[u8]) -> Result<Option<Shared<'t>>> {
         let (tree, page) = (self.tree, expected.page);
         let was_met = self.path.contains(&page);
         let scrubbed = if was_met { Ok(()) } else { tree.pool().scrub(FILE, page) };
@@ -129,11 +129,12 @@ impl<'t> Walk<'t> {
             self.found.problems.extend(problems.into_iter().map(|what| format!("{page}: {what}")));
             return Ok(None);
         }
-        self.met(page, &node)?;
+        self.met(page, &node, key)?;
         Ok(Some(guard))
     }
 
-    fn met(&mut self, page: PageNo, node: &Node<'_>) -> Result<()> {
+    /// Counts a sound node. A leaf that was merged meanwhile holds rows below `key` that were met before.
+    fn met(&mut self, page: PageNo, node: &Node<'_>, key: &[u8]) -> Result<()> {
         let level = usize::from(node.level());
         self.path.resize(self.path.len().max(level + 1), PageNo::new(0));
         self.path[level] = page;
@@ -142,8 +143,9 @@ impl<'t> Walk<'t> {
             return Ok(());
         }
         self.found.leaves += 1;
-        self.found.entries += node.live_count() as u64;
-        for slot in 0..node.count() {
+        let first = node.search(key).unwrap_or_else(|index| index);
+        for slot in first..node.count() {
+            self.found.entries += u64::from(!node.flags(slot).is_ghost());
             if !node.flags(slot).is_overflow() && node.version(slot).is_none() {
                 continue;
             }
