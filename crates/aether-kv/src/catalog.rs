@@ -40,12 +40,12 @@ pub(crate) enum Kind {
 /// The catalog of a home.
 pub(crate) struct Catalog(BTree);
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map_err(|error| Error::invalid(format!("a catalog entry cannot be written: {error}")))
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
     bincode::serde::decode_from_slice(bytes, bincode::config::standard())
         .map(|(value, _)| value)
         .map_err(|error| Error::corruption(format!("a damaged catalog entry: {error}")))

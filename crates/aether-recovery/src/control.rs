@@ -16,12 +16,12 @@ use std::path::Path;
 pub const CONTROL_NAME: &str = "control";
 pub(crate) const CONTROL_NEW_NAME: &str = "control.new";
 
-const SLOT_BYTES: usize = 32 << 10;
+pub(crate) const SLOT_BYTES: usize = 32 << 10;
 const MAGIC: &[u8; 8] = b"AETHCTRL";
 const VERSION: u32 = 1;
 const KNOWN_REQUIRED: u32 = 0;
 /// Bytes before the body: magic, version, required and optional features, body length, checksum.
-const HEAD_BYTES: usize = 32;
+pub(crate) const HEAD_BYTES: usize = 32;
 
 /// What the control file says.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +75,7 @@ fn read_lv(reader: &mut Reader<'_>) -> Result<Lv> {
 }
 
 impl Control {
-    fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         body.put_u64(self.number);
         body.put_bytes(&self.store.bytes());
@@ -154,7 +154,7 @@ impl Control {
 }
 
 /// A slot with its head: magic, version, features, length, checksum.
-fn frame(body: &[u8]) -> AlignedBuf {
+pub(crate) fn frame(body: &[u8]) -> AlignedBuf {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     head.put_bytes(MAGIC);
     head.put_u32(VERSION);
@@ -171,7 +171,7 @@ fn frame(body: &[u8]) -> AlignedBuf {
 }
 
 /// What a slot holds: a control block, or why it does not.
-fn parse(slot: &[u8]) -> Result<Control> {
+pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
     let mut reader = Reader::new(slot);
     if reader.bytes(8)? != MAGIC {
         return Err(Error::corruption("not a control block of a store"));

@@ -11,7 +11,7 @@ const SECTOR_BYTES: usize = 512;
 
 const MAGIC: &[u8; 8] = b"AETHRLOG";
 const VERSION: u32 = 1;
-const SUMMED_BYTES: usize = 72;
+pub(crate) const SUMMED_BYTES: usize = 72;
 /// No position, size or count comes near this, so that sums do not overflow.
 const NUMBER_END: u64 = 1 << 60;
 
