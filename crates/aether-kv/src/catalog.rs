@@ -109,7 +109,7 @@ impl Catalog {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("the keyspace `{name}` exists")));
         }
         let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
-        let next: u32 = id + 1;
+        let next: u32 = id.checked_add(1).ok_or_else(|| Error::corruption("the last tree id is taken"))?;
         self.0.put(txn, b"i", &encode(&next)?)?;
         let tree = BTree::create(txn, id)?;
         let entry = Entry { id, root: tree.root().get(), kind: Kind::BTree };

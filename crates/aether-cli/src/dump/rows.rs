@@ -13,7 +13,7 @@ const MAP_PER_STORE: u64 = 4;
 
 /// How rows are written.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Tsv,
     Csv,
     Jsonl,
@@ -26,7 +26,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The form for a store of so many bytes.
-    pub(super) fn for_store(self, store_bytes: u64) -> Self {
+    pub(crate) fn for_store(self, store_bytes: u64) -> Self {
         let needed = store_bytes.saturating_mul(MAP_PER_STORE).max(MAP_BYTES_MIN);
         match self {
             Self::Database { encoding, map_bytes } => {
@@ -38,18 +38,18 @@ impl Form {
 }
 
 /// Writes the rows of a database.
-pub(super) struct RowWriter<'a> {
+pub(crate) struct RowWriter<'a> {
     out: &'a mut dyn Write,
     form: Form,
 }
 
 impl<'a> RowWriter<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, form: Form) -> Self {
+    pub(crate) fn new(out: &'a mut dyn Write, form: Form) -> Self {
         Self { out, form }
     }
 
     /// What stands before the rows.
-    pub(super) fn begin(self, name: Option<&str>) -> io::Result<()> {
+    pub(crate) fn begin(self, name: Option<&str>) -> io::Result<()> {
         let Form::Database { encoding, map_bytes } = self.form else { return Ok(()) };
         writeln!(self.out, "VERSION={VERSION}\nformat={}", encoding.name())?;
         if let Some(name) = name {
@@ -65,7 +65,7 @@ impl<'a> RowWriter<'a> {
     }
 
     /// A row.
-    pub(super) fn row(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    pub(crate) fn row(self, key: &[u8], value: &[u8]) -> io::Result<()> {
         match self.form {
             Form::Tsv => tsv::write_row(self.out, key, value),
             Form::Csv => csv::write_row(self.out, key, value),
@@ -78,7 +78,7 @@ impl<'a> RowWriter<'a> {
     }
 
     /// What stands behind the rows.
-    pub(super) fn end(self) -> io::Result<()> {
+    pub(crate) fn end(self) -> io::Result<()> {
         match self.form {
             Form::Database { .. } => self.out.write_all(b"DATA=END\n"),
             _ => Ok(()),
