@@ -20,6 +20,8 @@ pub(crate) const SLOT_BYTES: usize = 32 << 10;
 const MAGIC: &[u8; 8] = b"AETHCTRL";
 const VERSION: u32 = 1;
 const KNOWN_REQUIRED: u32 = 0;
+/// No counter comes near this, so that what is added to one does not overflow.
+const COUNT_END: u64 = 1 << 60;
 /// Bytes before the body: magic, version, required and optional features, body length, checksum.
 pub(crate) const HEAD_BYTES: usize = 32;
 
@@ -113,7 +115,8 @@ impl Control {
         let number = reader.u64()?;
         let mut store = [0; 16];
         store.copy_from_slice(reader.bytes(16)?);
-        let page_size = PageSize::new(reader.u32()? as usize)?;
+        let page_size = reader.u32()? as usize;
+        let page_size = PageSize::new(page_size).map_err(|error| reader.bad(error.what()))?;
         let streams = reader.u8()?;
         let redo_start = read_lv(&mut reader)?;
         let (stream, lsn) = (reader.u8()?, Lsn::new(reader.u64()?));
@@ -136,6 +139,9 @@ impl Control {
         reader.finish()?;
         if !(1..=STREAMS_MAX).contains(&(streams as usize)) {
             return Err(reader.bad(format!("{streams} log streams")));
+        }
+        if [number, txn_floor.get(), timestamp_floor.get()].iter().any(|count| *count >= COUNT_END) {
+            return Err(reader.bad("a counter that can never have come so far"));
         }
         Ok(Self {
             number,

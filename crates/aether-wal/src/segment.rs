@@ -13,7 +13,7 @@ const MAGIC: &[u8; 8] = b"AETHRLOG";
 const VERSION: u32 = 1;
 pub(crate) const SUMMED_BYTES: usize = 72;
 /// No position, size or count comes near this, so that sums do not overflow.
-const NUMBER_END: u64 = 1 << 60;
+pub(crate) const NUMBER_END: u64 = 1 << 60;
 
 /// What a name in the home means to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,6 +152,7 @@ impl Header {
         let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
         let numbers = [self.first, self.capacity, self.epoch, self.sequence];
         let small = numbers.iter().all(|number| *number < NUMBER_END) && self.capacity > 0;
+        let small = small && self.end() < NUMBER_END;
         if aligned && small {
             Ok(self)
         } else {

@@ -7,7 +7,6 @@
 
 use super::input::Input;
 use super::{expect_damage, stays};
-use crate::shape::{self, Shape};
 use aether_kv::fuzzing::{entry_again, put_catalog_row, tree_id_again};
 use aether_kv::{DbEnv, Error, ErrorKind, KeyspaceOptions};
 use aether_vfs::Env;
@@ -47,7 +46,7 @@ fn rows<'a>(input: &mut Input<'a>) -> Vec<(&'a [u8], &'a [u8])> {
 }
 
 fn open(env: &Env) -> Result<DbEnv, Error> {
-    DbEnv::open_in(env.clone(), shape::home(), Shape::new(0).options())
+    super::store::open(env)
 }
 
 /// A store with those rows, unless no store could hold one of them.

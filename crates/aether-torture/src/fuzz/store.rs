@@ -19,7 +19,7 @@ use aether_kv::buffer::page::seal;
 use aether_kv::lsm::index::txn::recovery::CONTROL_NAME;
 use aether_kv::lsm::index::txn::recovery::fuzzing::seal_control;
 use aether_kv::wal::fuzzing::seal_segment;
-use aether_kv::{DbEnv, Error, ErrorKind, Keyspace, Snapshot};
+use aether_kv::{DbEnv, Error, ErrorKind, Keyspace, Options, Snapshot};
 use aether_sync::{Arc, OnceLock};
 use aether_types::StoreId;
 use aether_vfs::Env;
@@ -130,18 +130,23 @@ pub fn store(data: &[u8]) {
 
 /// What the store holds, read in every way there is; then, if it is to be `used`, written to and opened once more.
 fn look(env: &Env, used: bool) -> Result<State, Error> {
-    let options = Shape::new(0).options();
-    let store = DbEnv::open_in(env.clone(), shape::home(), options.clone())?;
+    let store = open(env)?;
     let state = contents(&store)?;
     store.verify()?;
-    store.stat_full()?;
     if used {
         write(&store)?;
         store.close()?;
-        let store = DbEnv::open_in(env.clone(), shape::home(), options)?;
-        contents(&store)?;
+        contents(&open(env)?)?;
     }
     Ok(state)
+}
+
+/// Opens the store in the home, or creates it.
+pub(super) fn open(env: &Env) -> Result<DbEnv, Error> {
+    // Made once: it asks the system how many processors there are.
+    static OPTIONS: OnceLock<Options> = OnceLock::new();
+    let options = OPTIONS.get_or_init(|| Shape::new(0).options());
+    DbEnv::open_in(env.clone(), shape::home(), options.clone())
 }
 
 fn contents(store: &DbEnv) -> Result<State, Error> {

@@ -51,7 +51,7 @@ impl Making {
         };
         let wal = Wal::resume(&scan, config, Box::new(control))?;
         for round in 0..rounds {
-            (0..self.streams).try_for_each(|id| append(&wal, id as u8, &vec![round; body_bytes]))?;
+            (0..self.streams).try_for_each(|id| append(&wal, id as u8, &body(round, body_bytes)))?;
             wal.flush_all()?;
         }
         self.clean_end = if closes { Some(wal.close()?) } else { None };
@@ -90,6 +90,11 @@ fn append(wal: &Wal, id: u8, body: &[u8]) -> Result<(), Error> {
     let needs = if id == 0 { Lv::ZERO } else { wal.slv_join() };
     wal.append(credit, 16 + id, &needs, body);
     Ok(())
+}
+
+/// Zeros but for the beginning, so that the seed is short.
+fn body(round: u8, count: usize) -> Vec<u8> {
+    (0..count).map(|at| if at < 20 { round + 1 } else { 0 }).collect()
 }
 
 /// The log is kept from its beginning.
