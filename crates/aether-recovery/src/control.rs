@@ -305,6 +305,22 @@ mod tests {
         }
     }
 
+    /// A page size that cannot be was told as a wrong argument; a counter at its end overflowed.
+    #[test]
+    fn impossible_numbers_are_damage() {
+        let mut body = sample().encode().unwrap();
+        body[24] = 1;
+        assert_eq!(parse(&frame(&body)).unwrap_err().kind(), ErrorKind::Corruption);
+        let last = u64::MAX;
+        for changed in [
+            Control { number: last, ..sample() },
+            Control { txn_floor: TxnId::new(last), ..sample() },
+            Control { timestamp_floor: Timestamp::new(last), ..sample() },
+        ] {
+            assert_eq!(parse(&frame(&changed.encode().unwrap())).unwrap_err().kind(), ErrorKind::Corruption);
+        }
+    }
+
     #[test]
     fn a_torn_slot_leaves_the_other() {
         let env = Env::memory();

@@ -42,10 +42,13 @@ pub struct Scan {
     cut: Lv,
 }
 
-/// Each is newer than the one before, and none near the end of numbers.
+/// Each is newer than the one before and begins above it, and above what it was cut back to.
 fn check_incarnations(incarnations: &[Incarnation]) -> Result<()> {
-    let possible = incarnations.iter().all(|incarnation| incarnation.is_below(NUMBER_END));
-    if possible && incarnations.is_sorted_by(|older, newer| older.epoch < newer.epoch) {
+    let possible = incarnations.iter().all(|each| each.is_below(NUMBER_END) && each.start.covers(&each.cut));
+    let follows = |older: &Incarnation, newer: &Incarnation| {
+        older.epoch < newer.epoch && newer.start.covers(&older.start)
+    };
+    if possible && incarnations.is_sorted_by(follows) {
         return Ok(());
     }
     Err(Error::corruption("the incarnations of the log, as the control file has them, cannot be"))

@@ -184,6 +184,15 @@ mod tests {
         }
     }
 
+    /// The position after the last byte could lie beyond every number that a later header may have.
+    #[test]
+    fn a_segment_that_reaches_the_end_of_positions_is_refused() {
+        let store = StoreId::new([9; 16]);
+        let far = Header { first: NUMBER_END - BLOCK_BYTES, capacity: BLOCK_BYTES, ..header() };
+        let error = Header::decode(store, far.stream, far.sequence, &far.encode(store)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption);
+    }
+
     #[test]
     fn a_header_is_read_as_written_and_every_flip_is_seen() {
         let store = StoreId::new([9; 16]);

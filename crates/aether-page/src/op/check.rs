@@ -214,8 +214,9 @@ fn check_node_image(view: View, image: &NodeImage) -> Result<()> {
     need(image.size_bytes() <= view.len_bytes(), || format!("a node of {} bytes", image.size_bytes()))?;
     check_fences(view, image)?;
     let (prefix, mut before) = (image.prefix_len(), None);
-    if !image.is_leaf() {
-        check_reference(image.upper_child())?;
+    match image.upper_child() {
+        none if image.is_leaf() => need(none.get() == 0, || "a leaf with an upper child".into())?,
+        child => check_reference(child)?,
     }
     for (key, entry) in image.entries() {
         if let Entry::Child(page) = entry {
