@@ -4,6 +4,8 @@
 //! for they are safe code but for rooms that Miri watches, with debug assertions and overflow checks. They
 //! run side by side, as many as there are processors; what each says goes to a file.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{fs, io, thread};
@@ -21,6 +23,8 @@ const INPUT_SECONDS_MAX: u32 = 20;
 const MEMORY_MIB_MAX: u32 = 2048;
 /// Bytes of an input that is added to a corpus, at most.
 const ADDED_BYTES_MAX: u32 = 4096;
+/// Inputs that are added to a corpus at once, at most.
+const ADDED_MAX: usize = 40;
 /// How libFuzzer names what it found.
 const FOUND: &str = "Test unit written to ";
 
@@ -145,7 +149,8 @@ fn stat<'t>(text: &'t str, name: &str) -> &'t str {
 /// What the target said, from the panic on, or at its end.
 fn reason(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
-    let told = lines.iter().position(|line| line.contains("panicked at") || line.contains("ERROR: libFuzzer"));
+    let told =
+        lines.iter().position(|line| line.contains("panicked at") || line.contains("ERROR: libFuzzer"));
     let first = told.unwrap_or(lines.len().saturating_sub(8));
     lines[first..].iter().take(8).copied().collect::<Vec<_>>().join("\n")
 }
@@ -160,16 +165,38 @@ fn repeat(target: &str, text: &str) -> String {
     )
 }
 
-/// Adds to the repository's corpus what reaches code that it does not reach yet.
+/// Adds to the repository's corpus what reaches code that it does not reach yet; the shortest, if that is much.
 fn merge(root: &Path, target: &str) -> Result<(), String> {
+    let corpus = root.join(HOME).join("corpus").join(target);
+    let before = names(&corpus).map_err(|error| format!("{target}: {error}"))?;
     let mut cargo = cargo_fuzz(root, "run");
     cargo.args([target, &format!("{HOME}/corpus/{target}"), &format!("{OUT}/corpus/{target}"), "--"]);
-    cargo.args(["-merge=1", "-use_counters=0"]).arg(format!("-max_len={ADDED_BYTES_MAX}"));
+    cargo.args(["-set_cover_merge=1", "-use_counters=0"]).arg(format!("-max_len={ADDED_BYTES_MAX}"));
     let output = cargo.output().map_err(|error| format!("cargo does not start: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let added = text.lines().find(|line| line.contains("new files with")).unwrap_or_default();
-    say(&format!("{target:12} {added}"));
-    if output.status.success() { Ok(()) } else { Err(format!("{target}: {}\n{text}", output.status)) }
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{target}: {}\n{text}", output.status));
+    }
+    let added = thin_out(&corpus, &before).map_err(|error| format!("{target}: {error}"))?;
+    say(&format!("{target:12} {added:>10} inputs added"));
+    Ok(())
+}
+
+fn names(directory: &Path) -> io::Result<BTreeSet<OsString>> {
+    directory.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+/// Removes all but the shortest of the files that were not there `before`; returns how many stay.
+fn thin_out(directory: &Path, before: &BTreeSet<OsString>) -> io::Result<usize> {
+    let mut added = Vec::new();
+    for name in names(directory)?.difference(before) {
+        let path = directory.join(name);
+        added.push((fs::metadata(&path)?.len(), path));
+    }
+    added.sort();
+    let surplus = added.split_off(added.len().min(ADDED_MAX));
+    surplus.iter().try_for_each(|(_, path)| fs::remove_file(path))?;
+    Ok(added.len())
 }
 
 #[cfg(test)]
@@ -186,7 +213,10 @@ mod tests {
     fn a_finding_names_what_repeats_it() {
         let found = judge("page", ExitStatus::from_raw(77 << 8), LOG).unwrap();
         assert!(found.contains("after 123 inputs") && found.contains("panicked at a.rs"), "{found}");
-        assert!(found.contains("--target-dir target/fuzz page target/fuzz/artifacts/page/crash-1"), "{found}");
+        assert!(
+            found.contains("--target-dir target/fuzz page target/fuzz/artifacts/page/crash-1"),
+            "{found}"
+        );
         assert!(!found.contains("INITED"), "{found}");
         assert_eq!(judge("page", ExitStatus::from_raw(0), LOG), None);
         assert!(judge("page", ExitStatus::from_raw(9), "").unwrap().contains("no artifact"));
@@ -219,5 +249,19 @@ mod tests {
         copy(from.path(), to.path()).unwrap();
         assert_eq!(fs::read(to.path().join("a")).unwrap(), b"1");
         assert!(to.path().join("b").exists());
+    }
+
+    #[test]
+    fn only_the_shortest_of_what_is_new_stay() {
+        let corpus = tempfile::tempdir().unwrap();
+        fs::write(corpus.path().join("seed"), [0; 99]).unwrap();
+        let before = names(corpus.path()).unwrap();
+        for size in 0..ADDED_MAX + 5 {
+            fs::write(corpus.path().join(format!("{size:03}")), vec![0; size]).unwrap();
+        }
+        assert_eq!(thin_out(corpus.path(), &before).unwrap(), ADDED_MAX);
+        let kept = names(corpus.path()).unwrap();
+        assert!(kept.contains(&OsString::from("seed")) && kept.contains(&OsString::from("000")));
+        assert_eq!(kept.len(), ADDED_MAX + 1);
     }
 }

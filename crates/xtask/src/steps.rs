@@ -47,11 +47,8 @@ pub(crate) const MIRI: Tool = Tool {
 };
 
 /// Builds and runs the fuzz targets.
-pub(crate) const FUZZ: Tool = Tool {
-    probe: "cargo fuzz --version",
-    install: "cargo install --locked cargo-fuzz",
-    optional: false,
-};
+pub(crate) const FUZZ: Tool =
+    Tool { probe: "cargo fuzz --version", install: "cargo install --locked cargo-fuzz", optional: false };
 
 /// A step that is always there and needs nothing but the toolchain.
 const PLAIN: Step = Step { name: "", variable: None, command: "", shows: "", when: When::Always, tool: None };

@@ -1,11 +1,11 @@
 //! Target `record`: what the log and undo pages hold. The input is each kind of body at once.
 
 use super::stays;
+use aether_kv::Error;
 use aether_kv::buffer::page::overflow::{ExtentList, Stub};
 use aether_kv::lsm::index::txn::UndoRecord;
 use aether_kv::lsm::index::txn::recovery::fuzzing::{checkpoint_again, group_again};
 use aether_kv::wal::fuzzing::vector_again;
-use aether_kv::Error;
 use aether_types::PageSize;
 
 /// Reads the input as the body of every record there is; what decodes stays the same.

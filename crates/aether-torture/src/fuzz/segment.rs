@@ -11,9 +11,9 @@
 use super::input::{Input, put_file};
 use super::{disk, expect_damage};
 use crate::shape;
+use aether_kv::Error;
 use aether_kv::wal::fuzzing::{STORE_AT, seal_segment};
 use aether_kv::wal::{Incarnation, Scan, Wal, WalConfig};
-use aether_kv::Error;
 use aether_sync::{Arc, OnceLock};
 use aether_types::{Lsn, Lv, StoreId, StreamId, Writer};
 use aether_vfs::Env;

@@ -25,7 +25,8 @@ use aether_types::StoreId;
 use aether_vfs::Env;
 
 /// The stores, by name.
-pub(super) const STORES: [&str; 4] = ["plain-closed", "keyspaces-stopped", "streams-stopped", "extents-closed"];
+pub(super) const STORES: [&str; 4] =
+    ["plain-closed", "keyspaces-stopped", "streams-stopped", "extents-closed"];
 /// The seed that they follow from.
 pub(super) const SEED: u64 = 3;
 /// Rows of a keyspace that are read at the most: a damaged tree may lead a scan far.
@@ -59,7 +60,8 @@ pub(super) fn specimen(name: &str, seed: u64) -> Specimen {
 
 impl Base {
     fn new(specimen: &Specimen) -> Self {
-        let files: Vec<_> = specimen.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        let files: Vec<_> =
+            specimen.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
         let pages = files.iter().find(|(name, _)| name.starts_with("pages-")).expect("a store has pages");
         let mut id = [0; 16];
         id.copy_from_slice(&pages.1[STORE_AT..STORE_AT + 16]);

@@ -70,8 +70,10 @@ fn the_seeds_are_those_of_the_engine() {
         let kept: Vec<_> = files.iter().filter(|(name, _)| name.starts_with("seed-")).collect();
         let made: Vec<_> = seeds.iter().collect();
         let names = |all: &[&String]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-        let (kept_names, made_names) =
-            (kept.iter().map(|(name, _)| name).collect::<Vec<_>>(), made.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        let (kept_names, made_names) = (
+            kept.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            made.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        );
         assert_eq!(names(&kept_names), names(&made_names), "{target}");
         for ((name, kept), (_, made)) in kept.into_iter().zip(made) {
             assert!(kept == made, "{target}: {name} is not what the engine writes");

@@ -243,7 +243,8 @@ fn impossible_incarnations_are_refused() {
     let lv = |position| Lv::at(stream(0), aether_types::Lsn::new(position));
     let began = |epoch, cut, start| aether_wal::Incarnation { epoch, cut: lv(cut), start: lv(start) };
     let scan = |incarnations: &[aether_wal::Incarnation], from: Lv| {
-        let scan = aether_wal::Scan::open(&env, Path::new(HOME), STORE, &small(1), incarnations, &from, None)?;
+        let scan =
+            aether_wal::Scan::open(&env, Path::new(HOME), STORE, &small(1), incarnations, &from, None)?;
         aether_wal::Wal::resume(&scan, small(1), Box::new(|_| Ok(()))).map(drop)
     };
     scan(&[], Lv::ZERO).unwrap();

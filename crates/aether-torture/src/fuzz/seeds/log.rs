@@ -4,8 +4,8 @@ use super::BTreeMap;
 use crate::fuzz::disk;
 use crate::fuzz::segment::Log;
 use crate::shape;
-use aether_kv::wal::{Incarnation, Scan, Wal, WalConfig};
 use aether_kv::Error;
+use aether_kv::wal::{Incarnation, Scan, Wal, WalConfig};
 use aether_sync::{Arc, Mutex, Rank};
 use aether_types::{Lsn, Lv, StoreId, StreamId};
 use aether_vfs::{Env, read_file};
@@ -42,8 +42,7 @@ impl Making {
     fn open(&mut self, rounds: u8, body_bytes: usize, closes: bool) -> Result<(), Error> {
         let (known, config) = (self.incarnations.lock().clone(), self.config());
         let clean = self.clean_end.take();
-        let scan =
-            Scan::open(&self.env, shape::home(), STORE, &config, &known, &Lv::ZERO, clean.as_ref())?;
+        let scan = Scan::open(&self.env, shape::home(), STORE, &config, &known, &Lv::ZERO, clean.as_ref())?;
         let begun = self.incarnations.clone();
         let control = move |incarnation: &Incarnation| {
             begun.lock().push(*incarnation);
@@ -105,13 +104,9 @@ fn first(incarnations: &[Incarnation]) -> Lv {
 /// Logs by kind.
 pub(super) fn segments() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let mut kinds = BTreeMap::new();
-    for (name, streams, opens, body_bytes) in [
-        ("one", 1, 1, 40),
-        ("two", 2, 1, 100),
-        ("again", 1, 3, 30),
-        ("four", 4, 2, 20),
-        ("long", 1, 1, 9000),
-    ] {
+    for (name, streams, opens, body_bytes) in
+        [("one", 1, 1, 40), ("two", 2, 1, 100), ("again", 1, 3, 30), ("four", 4, 2, 20), ("long", 1, 1, 9000)]
+    {
         let made = made(streams, opens, body_bytes);
         kinds.insert(name, made.unwrap_or_else(|error| panic!("{name}: {error}")));
     }
