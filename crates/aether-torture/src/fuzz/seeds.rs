@@ -22,6 +22,9 @@ const EACH_MAX: usize = 12;
 const SOURCES: [&str; 5] =
     ["keyspaces-stopped", "extents-stopped", "shrunk-stopped", "checkpoint-stopped", "plain-closed"];
 
+/// Keys and values.
+type Rows<'a> = &'a [(&'a [u8], &'a [u8])];
+
 /// Seeds by name.
 pub type Seeds = BTreeMap<String, Vec<u8>>;
 
@@ -38,7 +41,11 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
     ])
 }
 
-/// Writes the seeds of every target into its directory in `corpus`. Returns how many there are.
+/// How the names of seeds begin.
+pub const PREFIX: &str = "seed-";
+
+/// Writes the seeds of every target into its directory in `corpus`, in place of those that are there. Returns how many
+/// there are.
 ///
 /// # Errors
 /// Of the files.
@@ -47,9 +54,21 @@ pub fn write(corpus: &Path) -> io::Result<usize> {
     for (target, seeds) in &all {
         let directory = corpus.join(target);
         fs::create_dir_all(&directory)?;
+        forget(&directory)?;
         seeds.iter().try_for_each(|(name, bytes)| fs::write(directory.join(name), bytes))?;
     }
     Ok(all.values().map(Seeds::len).sum())
+}
+
+/// Removes the seeds of before.
+fn forget(directory: &Path) -> io::Result<()> {
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Seeds of several kinds, named after their kind and numbered.
@@ -70,7 +89,7 @@ fn thinned(mut all: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 /// Rows as the catalog has them (an entry: id, root, kind; numbers as bincode writes them), and some that cannot be.
 fn catalog() -> Seeds {
-    let rows: [(&str, &[(&[u8], &[u8])]); 8] = [
+    let rows: [(&str, Rows<'_>); 8] = [
         ("empty", &[]),
         ("one", &[(b"i", &[17]), (b"nspace", &[16, 5, 0])]),
         ("dropped", &[(b"i", &[18]), (b"d\0\0\0\x11", &[17, 5, 0]), (b"nspace", &[16, 5, 0])]),
