@@ -151,8 +151,8 @@ impl Header {
     fn check(self) -> Result<Self> {
         let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
         let numbers = [self.first, self.capacity, self.epoch, self.sequence];
-        let small = numbers.iter().all(|number| *number < NUMBER_END) && self.capacity > 0;
-        let small = small && self.end() < NUMBER_END;
+        let small = numbers.iter().all(|number| *number < NUMBER_END) && self.end() < NUMBER_END;
+        let small = small && self.capacity > 0;
         if aligned && small {
             Ok(self)
         } else {

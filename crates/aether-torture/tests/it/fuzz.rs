@@ -1,5 +1,7 @@
 //! The corpora of the fuzz targets, played once each: seeds, what the fuzzer found, and regressions.
 
+#![allow(clippy::unwrap_used)]
+
 use aether_torture::fuzz::{TARGETS, bounded, seeds};
 use std::collections::BTreeMap;
 use std::fs;
