@@ -193,6 +193,7 @@ impl DoubleWrite {
         let Some(Header { pages, .. }) = self.header()? else { return Ok(0) };
         let mut restored = Vec::new();
         for (at, (id, page)) in pages.into_iter().enumerate() {
+            check_page_no(page)?;
             let Some(file) = files(id) else { continue };
             if self.restore(at, &file, id, page)? {
                 restored.push(file);

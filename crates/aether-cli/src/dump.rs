@@ -3,12 +3,13 @@
 pub(crate) mod rows;
 pub(crate) mod target;
 
+pub(crate) use rows::{Form, RowWriter};
+
 use crate::arguments::{Common, Dump, OutputFormat};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use crate::output::Output;
 use aether::{DbEnv, Keyspace, Snapshot};
-use rows::{Form, RowWriter};
 use std::path::Path;
 use target::Target;
 

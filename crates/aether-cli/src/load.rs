@@ -17,12 +17,13 @@ mod progress;
 mod source;
 
 pub(crate) use columns::{Columns, Shape};
+pub(crate) use csv::{Csv, CsvShape};
+pub(crate) use db_dump::DbDump;
+pub(crate) use json::Json;
 pub(crate) use lines::LineLimit;
 pub(crate) use loader::{Loader, Report, Rules};
 pub(crate) use progress::Progress;
-pub(crate) use source::Source;
-#[cfg(feature = "import")]
-pub(crate) use source::{Next, Row};
+pub(crate) use source::{Next, Row, Source};
 
 use crate::arguments::{Batches, Common, Format, Load};
 use crate::exit::{Exit, Failure, Outcome};

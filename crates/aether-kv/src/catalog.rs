@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 /// The catalog of a home.
 pub(crate) struct Catalog(BTree);
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map_err(|error| Error::invalid(format!("a catalog entry cannot be written: {error}")))
 }
@@ -113,7 +113,7 @@ impl Catalog {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("the keyspace `{name}` exists")));
         }
         let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
-        let next: u32 = id + 1;
+        let next: u32 = id.checked_add(1).ok_or_else(|| Error::corruption("the last tree id is taken"))?;
         self.0.put(txn, b"i", &encode(&next)?)?;
         let tree = BTree::create(txn, id)?;
         let entry = Entry { id, root: tree.root().get(), kind: Kind::BTree };

@@ -10,6 +10,8 @@ mod batch;
 mod catalog;
 mod db;
 mod env;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod iter;
 mod keyspace;

@@ -16,14 +16,16 @@ use std::path::Path;
 pub const CONTROL_NAME: &str = "control";
 pub(crate) const CONTROL_NEW_NAME: &str = "control.new";
 
-const SLOT_BYTES: usize = 32 << 10;
+pub(crate) const SLOT_BYTES: usize = 32 << 10;
 const MAGIC: &[u8; 8] = b"AETHCTRL";
 const VERSION: u32 = 1;
 /// Required feature: page writes are noted in PSN tables.
 const PSN_TABLES: u32 = 1;
 const KNOWN_REQUIRED: u32 = PSN_TABLES;
+/// No counter comes near this, so that what is added to one does not overflow.
+const COUNT_END: u64 = 1 << 60;
 /// Bytes before the body: magic, version, required and optional features, body length, checksum.
-const HEAD_BYTES: usize = 32;
+pub(crate) const HEAD_BYTES: usize = 32;
 
 /// What the control file says.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +79,7 @@ fn read_lv(reader: &mut Reader<'_>) -> Result<Lv> {
 }
 
 impl Control {
-    fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         body.put_u64(self.number);
         body.put_bytes(&self.store.bytes());
@@ -115,7 +117,8 @@ impl Control {
         let number = reader.u64()?;
         let mut store = [0; 16];
         store.copy_from_slice(reader.bytes(16)?);
-        let page_size = PageSize::new(reader.u32()? as usize)?;
+        let page_size = reader.u32()? as usize;
+        let page_size = PageSize::new(page_size).map_err(|error| reader.bad(error.what()))?;
         let streams = reader.u8()?;
         let redo_start = read_lv(&mut reader)?;
         let (stream, lsn) = (reader.u8()?, Lsn::new(reader.u64()?));
@@ -139,6 +142,9 @@ impl Control {
         if !(1..=STREAMS_MAX).contains(&(streams as usize)) {
             return Err(reader.bad(format!("{streams} log streams")));
         }
+        if [number, txn_floor.get(), timestamp_floor.get()].iter().any(|count| *count >= COUNT_END) {
+            return Err(reader.bad("a counter that can never have come so far"));
+        }
         Ok(Self {
             number,
             store: StoreId::new(store),
@@ -156,7 +162,7 @@ impl Control {
 }
 
 /// A slot with its head: magic, version, features, length, checksum.
-fn frame(body: &[u8]) -> AlignedBuf {
+pub(crate) fn frame(body: &[u8]) -> AlignedBuf {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     head.put_bytes(MAGIC);
     head.put_u32(VERSION);
@@ -173,7 +179,7 @@ fn frame(body: &[u8]) -> AlignedBuf {
 }
 
 /// What a slot holds: a control block, or why it does not.
-fn parse(slot: &[u8]) -> Result<Control> {
+pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
     let mut reader = Reader::new(slot);
     if reader.bytes(8)? != MAGIC {
         return Err(Error::corruption("not a control block of a store"));
@@ -298,6 +304,22 @@ mod tests {
             let mut bad = slot.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(parse(&bad).is_err(), "bit {bit}");
+        }
+    }
+
+    /// A page size that cannot be was told as a wrong argument; a counter at its end overflowed.
+    #[test]
+    fn impossible_numbers_are_damage() {
+        let mut body = sample().encode().unwrap();
+        body[24] = 1;
+        assert_eq!(parse(&frame(&body)).unwrap_err().kind(), ErrorKind::Corruption);
+        let last = u64::MAX;
+        for changed in [
+            Control { number: last, ..sample() },
+            Control { txn_floor: TxnId::new(last), ..sample() },
+            Control { timestamp_floor: Timestamp::new(last), ..sample() },
+        ] {
+            assert_eq!(parse(&frame(&changed.encode().unwrap())).unwrap_err().kind(), ErrorKind::Corruption);
         }
     }
 

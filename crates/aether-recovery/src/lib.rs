@@ -20,6 +20,8 @@ mod active;
 mod checkpoint;
 mod control;
 mod create;
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod identify;
 mod mtr;

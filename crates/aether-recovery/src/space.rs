@@ -47,6 +47,10 @@ impl<'s, 'o> Mtr<'s, 'o> {
     /// `Full` if the file cannot grow, `Corruption` in the space map.
     pub fn allocate(&mut self) -> Result<PageSlot> {
         let (page, floor) = self.allocate_run(1)?;
+        if self.find(PAGES_FILE, page).is_some() {
+            let what = "the space map has a page as free that is in use";
+            return Err(Error::corruption(what).at_file(PAGES_FILE).at_page(page));
+        }
         let guard = self.store().pool().create(PAGES_FILE, page)?;
         Ok(self.add_fresh(guard, floor))
     }

@@ -5,6 +5,7 @@ use aether_torture::damage::{self, blind::Blind};
 use aether_torture::mutant::Mutant;
 use aether_torture::study::Settings;
 use aether_torture::world::Cut;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 const USAGE: &str = "\
@@ -15,10 +16,11 @@ usage: aether-torture crash   [--seed S] [--states N]   cut the power at every o
        aether-torture damage  [--seed S] [--ci] [--cases N] [--stores NAME] [--case N]
                                                 harm files at rest: every case, about N, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
+       aether-torture corpus DIRECTORY          write the seeds of the fuzz targets
 options: --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Command {
     Crash,
     Ci,
@@ -27,6 +29,7 @@ pub(crate) enum Command {
     FaultAt(u64),
     Torture(f64),
     Damage,
+    Corpus(PathBuf),
 }
 
 /// How to print the outcome.
@@ -54,6 +57,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         Some("faults") => Command::Faults,
         Some("damage") => Command::Damage,
         Some("torture") => Command::Torture(0.0),
+        Some("corpus") => Command::Corpus(arguments.next().ok_or_else(|| USAGE.to_owned())?.into()),
         _ => return Err(USAGE.into()),
     };
     let settings = Settings::full(1);

@@ -5,7 +5,7 @@
 //! [`study::Study`] repeats the run, cuts the power at each operation in turn, restarts under every crash policy and
 //! has the [`oracle`] read the store in every way there is; then it cuts the power inside that recovery, two deep.
 //! [`faults`] lets operations fail instead; [`damage`] harms files at rest. A [`mutant::Mutant`] plants a bug that the
-//! rest must find.
+//! rest must find. [`fuzz`] holds what is done with bytes from outside.
 //!
 //! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
@@ -17,6 +17,7 @@ mod calls;
 pub mod campaign;
 pub mod damage;
 pub mod faults;
+pub mod fuzz;
 mod held;
 pub mod history;
 pub mod model;

@@ -7,11 +7,13 @@ use aether_torture::allocation::Counted;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::damage::{self, tally::Findings};
 use aether_torture::faults;
+use aether_torture::fuzz::seeds;
 use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
 use aether_torture::study::{Settings, Study};
 use cli::{Command, Format, Request};
 use std::io::{Write, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -32,11 +34,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if request.command == Command::Damage {
-        return damage(&request);
-    }
     let report = match request.command {
-        Command::Damage => Report::default(),
+        Command::Damage => return damage(&request),
+        Command::Corpus(ref directory) => return corpus(directory),
         Command::Replay => replay(&request),
         Command::Ci => ci(&request),
         Command::Crash => crash(&request),
@@ -83,6 +83,19 @@ fn damage(request: &Request) -> ExitCode {
         Format::Json => found.json().to_string(),
     });
     ExitCode::from(u8::from(!found.is_clean()))
+}
+
+fn corpus(directory: &Path) -> ExitCode {
+    match seeds::write(directory) {
+        Ok(count) => {
+            write_out(&format!("{count} seeds"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&format!("{}: {error}", directory.display()));
+            ExitCode::from(1)
+        }
+    }
 }
 
 fn say(text: &str) {

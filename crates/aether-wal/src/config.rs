@@ -93,3 +93,11 @@ pub struct Incarnation {
     /// Where its own records begin; every position above `cut` and up to here is void.
     pub start: Lv,
 }
+
+impl Incarnation {
+    /// True if its number and its positions are below `end`.
+    pub(crate) fn is_below(&self, end: u64) -> bool {
+        let positions = [self.cut, self.start].map(|lv| lv.iter(STREAMS_MAX).all(|(_, lsn)| lsn.get() < end));
+        self.epoch < end && positions == [true, true]
+    }
+}

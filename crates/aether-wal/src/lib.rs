@@ -21,6 +21,8 @@ mod commit;
 mod config;
 mod cut;
 mod flusher;
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod pieces;
 mod poison;

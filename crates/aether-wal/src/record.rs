@@ -60,7 +60,7 @@ impl Head {
     }
 
     /// A head read from storage, if it can be one.
-    fn parse(word: u64) -> Option<Self> {
+    pub(crate) fn parse(word: u64) -> Option<Self> {
         let head = Self(word);
         let known = matches!(head.kind(), PAD | FLUSH_START | FIRST_KIND..);
         let plain = word >> 40 <= u64::from(FLAG_VECTOR);
@@ -72,7 +72,7 @@ impl Head {
         self.0
     }
 
-    fn body_bytes(self) -> u64 {
+    pub(crate) fn body_bytes(self) -> u64 {
         self.0 & u64::from(u32::MAX)
     }
 
@@ -176,7 +176,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn read_vector(reader: &mut Reader<'_>) -> Result<Lv> {
+pub(crate) fn read_vector(reader: &mut Reader<'_>) -> Result<Lv> {
     let mut lv = Lv::ZERO;
     for _ in 0..reader.varint_below(STREAMS_MAX as u64 + 1)? {
         let stream = reader.u8()?;

@@ -5,7 +5,7 @@ use crate::cut;
 use crate::home::Home;
 use crate::pieces::{Pieces, Tail};
 use crate::record::FIRST_KIND;
-use crate::segment::Name;
+use crate::segment::{NUMBER_END, Name};
 use crate::segments::Found;
 use crate::walk::{Walked, walk};
 use aether_sync::Arc;
@@ -42,6 +42,18 @@ pub struct Scan {
     cut: Lv,
 }
 
+/// Each is newer than the one before and begins above it, and above what it was cut back to.
+fn check_incarnations(incarnations: &[Incarnation]) -> Result<()> {
+    let possible = incarnations.iter().all(|each| each.is_below(NUMBER_END) && each.start.covers(&each.cut));
+    let follows = |older: &Incarnation, newer: &Incarnation| {
+        older.epoch < newer.epoch && newer.start.covers(&older.start)
+    };
+    if possible && incarnations.is_sorted_by(follows) {
+        return Ok(());
+    }
+    Err(Error::corruption("the incarnations of the log, as the control file has them, cannot be"))
+}
+
 /// The end of a stream that must be written anew before anything else (L1).
 pub(crate) struct Rewrite {
     pub(crate) stream: StreamId,
@@ -69,6 +81,7 @@ impl Scan {
         clean_end: Option<&Lv>,
     ) -> Result<Self> {
         config.check()?;
+        check_incarnations(incarnations).map_err(|error| error.at_path(home))?;
         let home = Home::new(env, home, store);
         let names = home.list()?;
         let ids = (0..STREAMS_MAX as u8).map(StreamId::new);
@@ -88,6 +101,12 @@ impl Scan {
     }
 
     fn walk_newest(&mut self, from: &Lv) -> Result<()> {
+        let start = self.newest().map_or(Lv::ZERO, |newest| newest.start);
+        let nowhere = from.iter(STREAMS_MAX).find(|(id, from)| from.get() > 0 && start.get(*id).get() == 0);
+        if let Some((id, from)) = nowhere {
+            let what = format!("redo starts at position {} of {id}, which has no log", from.get());
+            return Err(Error::corruption(what).at_path(&self.home.path));
+        }
         let Some(newest) = self.incarnations.last() else { return Ok(()) };
         for (pieces, (id, start)) in self.streams.iter().zip(newest.start.iter(STREAMS_MAX)) {
             let known = start > Lsn::new(0);

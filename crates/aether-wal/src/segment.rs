@@ -11,9 +11,9 @@ const SECTOR_BYTES: usize = 512;
 
 const MAGIC: &[u8; 8] = b"AETHRLOG";
 const VERSION: u32 = 1;
-const SUMMED_BYTES: usize = 72;
+pub(crate) const SUMMED_BYTES: usize = 72;
 /// No position, size or count comes near this, so that sums do not overflow.
-const NUMBER_END: u64 = 1 << 60;
+pub(crate) const NUMBER_END: u64 = 1 << 60;
 
 /// What a name in the home means to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,7 +151,8 @@ impl Header {
     fn check(self) -> Result<Self> {
         let aligned = self.first.is_multiple_of(BLOCK_BYTES) && self.capacity.is_multiple_of(BLOCK_BYTES);
         let numbers = [self.first, self.capacity, self.epoch, self.sequence];
-        let small = numbers.iter().all(|number| *number < NUMBER_END) && self.capacity > 0;
+        let small = numbers.iter().all(|number| *number < NUMBER_END) && self.end() < NUMBER_END;
+        let small = small && self.capacity > 0;
         if aligned && small {
             Ok(self)
         } else {
@@ -181,6 +182,15 @@ mod tests {
         {
             assert_eq!(Name::parse(other), None, "{other}");
         }
+    }
+
+    /// The position after the last byte could lie beyond every number that a later header may have.
+    #[test]
+    fn a_segment_that_reaches_the_end_of_positions_is_refused() {
+        let store = StoreId::new([9; 16]);
+        let far = Header { first: NUMBER_END - BLOCK_BYTES, capacity: BLOCK_BYTES, ..header() };
+        let error = Header::decode(store, far.stream, far.sequence, &far.encode(store)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::rank;
 use crate::record::FIRST_KIND;
 use crate::ring::Short;
 use crate::scan::Scan;
+use crate::segment::NUMBER_END;
 use crate::segments::{Refused, Segments};
 use crate::stream::{Appended, Stream};
 use aether_sync::atomic::{AtomicUsize, Ordering::*};
@@ -86,10 +87,14 @@ impl Wal {
     /// called then, by [`Wal::start`], to write the control file, and must return only when that is durable.
     ///
     /// # Errors
-    /// `InvalidInput` if `config` breaks a rule.
+    /// `InvalidInput` if `config` breaks a rule; `Corruption` if what was found leaves no positions.
     pub fn resume(scan: &Scan, config: WalConfig, control: Control) -> Result<Arc<Self>> {
         config.check()?;
         let (begin, incarnation) = Begin::new(scan, &config, control);
+        if !incarnation.is_below(NUMBER_END / 2) {
+            let what = "the log stands so near the end of its positions that it cannot go on";
+            return Err(Error::corruption(what).at_path(&scan.home().path));
+        }
         let files = |id: StreamId| {
             let start = incarnation.start.get(id).get();
             Segments::new(scan.home().clone(), id, incarnation.epoch, start, scan.found(id), &config)

@@ -12,7 +12,7 @@ use crate::floors::{self, Arrow, Floor, Kind, Workspace};
 use crate::gate::{self, Format, Options};
 use crate::steps::{DEEP, GATE, Step};
 use crate::terminal::{Mood, paint, say, warn};
-use crate::{checks, repository};
+use crate::{checks, fuzz, repository};
 
 const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a step or check failed, 2 wrong usage.\n\
     Results go to standard output, everything else to standard error. Colours obey NO_COLOR.";
@@ -45,6 +45,9 @@ enum Task {
     /// Run the whole-engine simulation with crashes
     #[command(after_help = EXIT_CODES)]
     Torture(TortureArgs),
+    /// Run the fuzz targets, each on a copy of its corpus
+    #[command(after_help = EXIT_CODES)]
+    Fuzz(FuzzArgs),
     /// Print the floors of the crates and check every dependency against them
     #[command(after_help = EXIT_CODES)]
     Floors(FloorsArgs),
@@ -117,6 +120,19 @@ struct TortureArgs {
 }
 
 #[derive(Args)]
+struct FuzzArgs {
+    /// Only these; all if none is named
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// For how long each
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Add the inputs that reach new code to the corpora
+    #[arg(long)]
+    merge: bool,
+}
+
+#[derive(Args)]
 struct FloorsArgs {
     #[command(flatten)]
     shape: Shape,
@@ -143,6 +159,10 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Shuttle(args) => checks::schedules(root, "shuttle", &args.packages).map(|()| true),
         Task::Miri(args) => checks::miri(root, &args.packages.packages, args.seeds).map(|()| true),
         Task::Torture(args) => checks::torture(root, args.minutes, args.seed).map(|()| true),
+        Task::Fuzz(args) => {
+            let plan = fuzz::Plan { seconds: args.seconds, targets: &args.targets, merge: args.merge };
+            fuzz::run(root, &plan).map(|()| true)
+        }
         Task::Floors(args) => show_floors(root, args.shape.format),
     }
 }

@@ -46,6 +46,10 @@ pub(crate) const MIRI: Tool = Tool {
     optional: true,
 };
 
+/// Builds and runs the fuzz targets.
+pub(crate) const FUZZ: Tool =
+    Tool { probe: "cargo fuzz --version", install: "cargo install --locked cargo-fuzz", optional: false };
+
 /// A step that is always there and needs nothing but the toolchain.
 const PLAIN: Step = Step { name: "", variable: None, command: "", shows: "", when: When::Always, tool: None };
 
@@ -129,9 +133,10 @@ pub(crate) const GATE: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        command: "cargo check --manifest-path crates/aether-torture/fuzz/Cargo.toml --target-dir target/fuzz",
-        shows: "the fuzz targets, a workspace of their own, compile",
+        command: "cargo xtask fuzz --seconds 60",
+        shows: "no input, out of a minute's worth for each target, panics, hangs, takes memory or breaks a rule",
         when: When::Path("crates/aether-torture/fuzz/Cargo.toml"),
+        tool: Some(&FUZZ),
         ..PLAIN
     },
 ];
@@ -162,6 +167,14 @@ pub(crate) const DEEP: &[Step] = &[
         command: "cargo xtask torture --minutes 60",
         shows: "the engine survives simulated crashes, with fresh seeds",
         when: When::Path("crates/aether-torture/src/main.rs"),
+        ..PLAIN
+    },
+    Step {
+        name: "fuzz-hour",
+        command: "cargo xtask fuzz --seconds 3600",
+        shows: "no input out of an hour's worth for each target does",
+        when: When::Path("crates/aether-torture/fuzz/Cargo.toml"),
+        tool: Some(&FUZZ),
         ..PLAIN
     },
 ];

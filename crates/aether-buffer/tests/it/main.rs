@@ -308,6 +308,25 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     assert_eq!(read(&again, 7), 7);
 }
 
+/// A header with the right checksum may name a page so far out that its offset overflows.
+#[test]
+fn an_area_that_names_an_impossible_page_is_refused() {
+    let Fixture { pool, env, file } = fixture(64);
+    write(&pool, 7, 7, 7);
+    pool.flush_all().unwrap();
+    let options = OpenOptions { write: true, create: Create::No, ..OpenOptions::default() };
+    let raw = env.vfs.open(Path::new("home/double-write"), options).unwrap();
+    let mut header = vec![0; 4096];
+    raw.read_at(0, &mut header).unwrap();
+    header[56..64].fill(0xff);
+    let sum = aether_types::checksum(STORE.seed(), &header[..4088]);
+    header[4088..].copy_from_slice(&sum.to_le_bytes());
+    raw.write_at(0, &header).unwrap();
+    let area = DoubleWrite::open(&env, Path::new("home"), STORE, PageSize::MIN).unwrap();
+    let error = area.repair(&|_| Some(file.clone())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+}
+
 #[test]
 fn a_torn_double_write_area_restores_nothing() {
     let Fixture { pool, env, file } = fixture(64);

@@ -6,6 +6,7 @@ mod bad_input;
 mod damage;
 mod formats;
 mod full;
+mod fuzz;
 mod home;
 mod import;
 mod killed;

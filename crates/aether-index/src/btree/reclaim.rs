@@ -12,7 +12,7 @@ use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::{ActiveTxn, Store};
 use aether_txn::{TxnManager, UndoRecord};
-use aether_types::{ErrorKind, PageNo, Psn, Result};
+use aether_types::{Error, ErrorKind, PageNo, Psn, Result};
 
 /// Extents freed in one group: each may have a map page of its own, and all these are latched together.
 const GROUP_EXTENTS: usize = 8;
@@ -66,12 +66,12 @@ fn free_extents(store: &Store, extents: Vec<Extent>) -> Result<()> {
 impl BTree {
     /// Frees every page of the tree but the root, which becomes an empty leaf. Nobody else uses the tree. Blocks.
     pub fn clear(&self) -> Result<()> {
-        self.empty_node(self.root())
+        self.empty_node(self.root(), None)
     }
 
     /// Frees every page of the tree, the root too. Nobody else uses the tree any more. Blocks.
     pub fn free_all(&self) -> Result<()> {
-        self.empty_node(self.root())?;
+        self.empty_node(self.root(), None)?;
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
         mtr.free(root)?;
@@ -79,18 +79,24 @@ impl BTree {
         Ok(())
     }
 
-    /// Frees everything below a node and makes it an empty leaf.
-    fn empty_node(&self, page: PageNo) -> Result<()> {
+    /// Frees everything below a node, itself below a node of level `above`, and makes it an empty leaf.
+    fn empty_node(&self, page: PageNo, above: Option<u8>) -> Result<()> {
         let (level, children) = {
             let guard = self.pool().shared(FILE, Swip::new(page))?;
             let node = Node::new(guard.view());
+            // What is emptied is lost: a reference that leads elsewhere must not take another's pages along.
+            let is_ours = node.is_node() && node.tree() == self.id();
+            if !is_ours || above.is_some_and(|above| node.level() >= above) {
+                let what = format!("a reference of tree {} leads to a page of another", self.id());
+                return Err(Error::corruption(what).at_file(FILE).at_page(page));
+            }
             let children = if node.is_leaf() { 0 } else { node.count() + 1 };
             (node.level(), (0..children).map(|index| node.child(index).page()).collect::<Vec<_>>())
         };
         if level == 0 {
             return self.empty_leaf(page);
         }
-        children.iter().try_for_each(|child| self.empty_node(*child))?;
+        children.iter().try_for_each(|child| self.empty_node(*child, Some(level)))?;
         let psns = children.iter().map(|child| psn_of(self.store(), *child)).collect::<Result<Vec<_>>>()?;
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let node = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);

@@ -208,6 +208,11 @@ impl<'a> NodeImage<'a> {
         lower | if self.upper.is_none() { NO_UPPER } else { 0 }
     }
 
+    /// The child above all keys; of a leaf, page 0.
+    pub(crate) fn upper_child(&self) -> PageNo {
+        self.upper_child
+    }
+
     /// Stored keys and entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], Entry<'_>)> {
         let mut reader = Reader::new(&self.entries);

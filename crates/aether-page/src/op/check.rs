@@ -54,7 +54,8 @@ impl PageOp<'_> {
                 })
             }
             PageOp::MapSet { first, count, .. } => check_map_set(view, *first, *count),
-            PageOp::OverflowInit { bytes, .. } => {
+            PageOp::OverflowInit { bytes, first, .. } => {
+                need(first.get() != 0, || "an extent at page 0".into())?;
                 let room = view.len_bytes().saturating_sub(overflow::BYTES_AT);
                 need(bytes.len() <= room, || format!("{} bytes in one overflow page", bytes.len()))
             }
@@ -73,8 +74,9 @@ impl PageOp<'_> {
             }
             PageOp::LeafRemove { slot } => check_slot(leaf(view)?, *slot),
             PageOp::LeafClean { rows } => check_clean(leaf(view)?, rows),
-            PageOp::InnerSplit { slot, key, .. } => {
+            PageOp::InnerSplit { slot, key, right } => {
                 let node = inner(view)?;
+                check_reference(*right)?;
                 check_position(node, *slot, key)?;
                 need(node.fits_insert(node.prefix_len() + key.len(), 0, false), || no_room(node))
             }
@@ -182,7 +184,12 @@ fn check_clean(node: Node, rows: &[(usize, Clean)]) -> Result<()> {
 
 fn check_child(node: Node, index: usize, page: PageNo) -> Result<()> {
     need(index <= node.count(), || format!("child {index} of {}", node.count()))?;
-    need(page.get() < PageNo::END, || format!("{page} cannot be"))
+    check_reference(page)
+}
+
+/// Page 0 is the file's header: nobody's child.
+fn check_reference(page: PageNo) -> Result<()> {
+    need((1..PageNo::END).contains(&page.get()), || format!("{page} cannot be a child"))
 }
 
 /// The kept entries must lie below the new fence, and the new fence not above the old.
@@ -207,7 +214,14 @@ fn check_node_image(view: View, image: &NodeImage) -> Result<()> {
     need(image.size_bytes() <= view.len_bytes(), || format!("a node of {} bytes", image.size_bytes()))?;
     check_fences(view, image)?;
     let (prefix, mut before) = (image.prefix_len(), None);
+    match image.upper_child() {
+        none if image.is_leaf() => need(none.get() == 0, || "a leaf with an upper child".into())?,
+        child => check_reference(child)?,
+    }
     for (key, entry) in image.entries() {
+        if let Entry::Child(page) = entry {
+            check_reference(page)?;
+        }
         need(prefix + key.len() <= key_bytes_max(view), || "a key is too long".into())?;
         need(before.is_none_or(|before| before < key), || "keys out of order".into())?;
         let value_len = if let Entry::Row(row) = &entry { row.value.len() } else { 0 };

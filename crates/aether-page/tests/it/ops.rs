@@ -2,6 +2,7 @@
 
 use crate::support::{FILE, PAGE, TestPage, cases, page_sizes, script_len};
 use aether_page::fixed::{Fixed, capacity_for};
+use aether_page::node::NodeImage;
 use aether_page::slotted::Slotted;
 use aether_page::space_map::{self, PageState};
 use aether_page::types::{PageNo, PageSize, Psn};
@@ -175,4 +176,20 @@ fn stubs_come_back() {
     assert!(overflow::Stub::decode(&out[..out.len() - 1]).is_err());
     out[24] = 0;
     assert!(overflow::Stub::decode(&out).is_err());
+}
+
+/// A log could name page 0 as a child, or give a leaf a child: the check accepted it, and the page that came of it was
+/// unsound.
+#[test]
+fn what_refers_to_page_0_is_refused() {
+    let (page, zero) = (TestPage::new(PageSize::MIN), PageNo::new(0));
+    page.refuses(&PageOp::OverflowInit { index: 0, first: zero, bytes: Cow::Borrowed(b"x") });
+    page.refuses(&PageOp::NodeInit(NodeImage::inner(1, 1, None, None, zero)));
+    page.refuses(&PageOp::NodeInit(NodeImage::inner(1, 0, None, None, PageNo::new(9))));
+    let mut image = NodeImage::inner(1, 1, None, None, PageNo::new(9));
+    let sound = TestPage::made_by(&PageOp::NodeInit(image.clone()), PageSize::MIN);
+    sound.refuses(&PageOp::InnerSplit { slot: 0, key: Cow::Borrowed(b"k"), right: zero });
+    sound.refuses(&PageOp::InnerChild { index: 0, page: zero });
+    image.push_child(b"k", zero);
+    page.refuses(&PageOp::NodeInit(image));
 }

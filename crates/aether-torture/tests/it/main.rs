@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod fuzz;
 mod mutants;
 mod repair;
 mod scripts;

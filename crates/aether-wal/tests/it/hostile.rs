@@ -1,7 +1,7 @@
 //! Damage: flipped bits, missing and cut files, failed writes. The log answers with what was there or with an error that
 //! names the place, never with something else.
 
-use crate::store::{Found, HOME, Store, create, read_state, small, stream};
+use crate::store::{Found, HOME, STORE, Store, create, read_state, small, stream};
 use aether_sim::{Errno, Fault, OpKind, Sim};
 use aether_types::{ErrorKind, Lv};
 use aether_vfs::{Create, Env, OpenOptions};
@@ -232,4 +232,32 @@ fn a_full_disk_refuses_ordinary_records_and_lets_urgent_ones_through() {
     }
     store.close().unwrap();
     assert_eq!(Store::open(&env, &small(1)).unwrap().found.len(), count);
+}
+
+/// What the control file says was taken as it was: an epoch at the end of numbers overflowed, and a log that began
+/// below what had been cut off, or near the end of positions, could not be opened again once it had been written to.
+#[test]
+fn impossible_incarnations_are_refused() {
+    let env = Env::memory();
+    create(&env);
+    let lv = |position| Lv::at(stream(0), aether_types::Lsn::new(position));
+    let began = |epoch, cut, start| aether_wal::Incarnation { epoch, cut: lv(cut), start: lv(start) };
+    let scan = |incarnations: &[aether_wal::Incarnation], from: Lv| {
+        let scan =
+            aether_wal::Scan::open(&env, Path::new(HOME), STORE, &small(1), incarnations, &from, None)?;
+        aether_wal::Wal::resume(&scan, small(1), Box::new(|_| Ok(()))).map(drop)
+    };
+    scan(&[], Lv::ZERO).unwrap();
+    for (incarnations, from) in [
+        (vec![began(u64::MAX, 0, 0)], 0),
+        (vec![began(1 << 59, 0, 0)], 0),
+        (vec![began(1, 0, u64::MAX)], 0),
+        (vec![began(1, 8192, 4096)], 0),
+        (vec![began(2, 0, 0), began(2, 0, 0)], 0),
+        (vec![began(1, 0, 8192), began(2, 0, 4096)], 0),
+        (vec![], 4096),
+    ] {
+        let error = scan(&incarnations, lv(from)).expect_err("impossible");
+        assert_eq!(error.kind(), ErrorKind::Corruption, "{incarnations:?}: {error}");
+    }
 }
