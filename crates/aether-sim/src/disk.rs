@@ -74,7 +74,7 @@ impl Disk {
         self.free(before - self.file(no).live().allocated());
     }
 
-    fn free(&mut self, bytes: u64) {
+    pub(crate) fn free(&mut self, bytes: u64) {
         self.space = self.space.map(|space| space + bytes);
     }
 
