@@ -59,21 +59,18 @@ pub struct World {
     pub sim: Sim,
     seed: u64,
     shape: Shape,
-    mutant: Option<Mutant>,
     switch: Arc<Switch>,
 }
 
 impl World {
     /// A machine with empty disks.
     pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>) -> Self {
-        // This bug is one of recovery: it waits for the first restart.
-        let now = mutant.filter(|mutant| *mutant != Mutant::LoseRedo);
-        Self { sim: Sim::new(seed), seed, shape, mutant, switch: Arc::new(Switch::new(now, false)) }
+        Self { sim: Sim::new(seed), seed, shape, switch: Arc::new(Switch::new(mutant, false)) }
     }
 
     /// A machine with empty disks that records every call.
     pub fn traced(seed: u64, shape: Shape) -> Self {
-        Self { sim: Sim::new(seed), seed, shape, mutant: None, switch: Arc::new(Switch::new(None, true)) }
+        Self { sim: Sim::new(seed), seed, shape, switch: Arc::new(Switch::new(None, true)) }
     }
 
     /// What the engine gets to see.
@@ -140,8 +137,7 @@ impl World {
     }
 
     fn with_sim(&self, sim: Sim) -> Self {
-        let switch = Arc::new(Switch::new(self.mutant, false));
-        Self { sim, seed: self.seed, shape: self.shape, mutant: self.mutant, switch }
+        Self { sim, seed: self.seed, shape: self.shape, switch: Arc::new(self.switch.restarted()) }
     }
 }
 
