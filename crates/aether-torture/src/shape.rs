@@ -72,6 +72,17 @@ impl Shape {
         }
     }
 
+    /// The same store, opened in another way: what is not fixed at its creation follows from the number; 0 changes
+    /// nothing.
+    #[must_use]
+    pub fn tuned(self, tuning: u64) -> Self {
+        if tuning == 0 {
+            return self;
+        }
+        let other = self.vary(tuning, &mut Rng::new(tuning));
+        Self { number: self.number, page_size: self.page_size, streams: self.streams, ..other }
+    }
+
     /// True if the log has several streams.
     pub fn is_parallel(&self) -> bool {
         self.streams > 1

@@ -27,6 +27,8 @@ pub struct Settings {
     pub seed: u64,
     /// Transactions of the script.
     pub transactions: usize,
+    /// The script to play instead of the one that follows from seed and transactions.
+    pub script: Option<Arc<Script>>,
     /// The number of the store's shape.
     pub shape: u64,
     /// A bug to plant.
@@ -42,7 +44,16 @@ pub struct Settings {
 impl Settings {
     /// Every operation of the script of 60 transactions.
     pub fn full(seed: u64) -> Self {
-        Self { seed, transactions: 60, shape: 0, mutant: None, first: 0, stride: 1, recovery_cuts: 3 }
+        Self {
+            seed,
+            transactions: 60,
+            script: None,
+            shape: 0,
+            mutant: None,
+            first: 0,
+            stride: 1,
+            recovery_cuts: 3,
+        }
     }
 }
 
@@ -61,7 +72,8 @@ impl Study {
     /// # Errors
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        let script = Script::new(settings.seed, settings.transactions);
+        let given = settings.script.as_deref().cloned();
+        let script = given.unwrap_or_else(|| Script::new(settings.seed, settings.transactions));
         let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };

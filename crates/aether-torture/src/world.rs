@@ -59,18 +59,30 @@ pub struct World {
     pub sim: Sim,
     seed: u64,
     shape: Shape,
+    /// The memory that the store may use; it counts until a restart.
+    memory_bytes: u64,
     switch: Arc<Switch>,
 }
 
 impl World {
     /// A machine with empty disks.
     pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>) -> Self {
-        Self { sim: Sim::new(seed), seed, shape, switch: Arc::new(Switch::new(mutant, false)) }
+        Self::with_switch(seed, shape, Switch::new(mutant, false))
     }
 
     /// A machine with empty disks that records every call.
     pub fn traced(seed: u64, shape: Shape) -> Self {
-        Self { sim: Sim::new(seed), seed, shape, switch: Arc::new(Switch::new(None, true)) }
+        Self::with_switch(seed, shape, Switch::new(None, true))
+    }
+
+    fn with_switch(seed: u64, shape: Shape, switch: Switch) -> Self {
+        Self { sim: Sim::new(seed), seed, shape, memory_bytes: u64::MAX, switch: Arc::new(switch) }
+    }
+
+    /// The same machine with so many bytes of memory for the store.
+    #[must_use]
+    pub fn with_memory(self, memory_bytes: u64) -> Self {
+        Self { memory_bytes, ..self }
     }
 
     /// What the engine gets to see.
@@ -83,7 +95,21 @@ impl World {
     /// # Errors
     /// What the engine reports, in words.
     pub fn open(&self) -> Verdict<DbEnv> {
-        DbEnv::open_in(self.env(), shape::home(), self.shape.options()).map_err(failed("open"))
+        self.open_tuned(0)
+    }
+
+    /// Opens the store tuned in another way.
+    ///
+    /// # Errors
+    /// What the engine reports, in words.
+    pub fn open_tuned(&self, tuning: u64) -> Verdict<DbEnv> {
+        let options = Options { memory_bytes: self.memory_bytes, ..self.shape.tuned(tuning).options() };
+        DbEnv::open_in(self.env(), shape::home(), options).map_err(failed("open"))
+    }
+
+    /// Syncs that a fault has struck so far, of files and of directories.
+    pub fn failed_syncs(&self) -> u64 {
+        self.sim.struck(OpKind::Sync) + self.sim.struck(OpKind::SyncDir)
     }
 
     /// How the store is opened.
@@ -137,7 +163,8 @@ impl World {
     }
 
     fn with_sim(&self, sim: Sim) -> Self {
-        Self { sim, seed: self.seed, shape: self.shape, switch: Arc::new(self.switch.restarted()) }
+        let switch = Arc::new(self.switch.restarted());
+        Self { sim, seed: self.seed, shape: self.shape, memory_bytes: u64::MAX, switch }
     }
 }
 

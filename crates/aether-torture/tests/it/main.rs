@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod mutants;
+mod poison;
 mod scripts;
 
 #[global_allocator]
