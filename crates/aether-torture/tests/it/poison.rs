@@ -32,3 +32,82 @@ fn no_commit_is_acknowledged_after_a_failed_sync_of_pages() {
     assert_eq!(env.snapshot().unwrap().get(&space, b"early").unwrap(), None);
     begin(&env, &space, b"late").commit().unwrap();
 }
+
+/// Waits until a call hangs in the device.
+fn await_stuck(sim: &Sim) {
+    while sim.stuck() == 0 {
+        yield_now();
+    }
+}
+
+#[test]
+fn readers_go_on_while_the_log_is_stuck() {
+    let sim = Sim::new(1);
+    let (env, space) = open(&sim);
+    begin(&env, &space, b"old").commit().unwrap();
+    let txn = begin(&env, &space, b"new");
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Write });
+    let commit = spawn("commit", move || txn.commit());
+    await_stuck(&sim);
+    let snapshot = env.snapshot().unwrap();
+    assert!(snapshot.get(&space, b"old").unwrap().is_some());
+    assert!(snapshot.get(&space, b"new").unwrap().is_none(), "what is not durable is shown to nobody");
+    assert!(!commit.is_finished(), "what is not durable is not acknowledged");
+    sim.release();
+    commit.join().unwrap().unwrap();
+    assert!(env.snapshot().unwrap().get(&space, b"new").unwrap().is_some());
+}
+
+#[test]
+fn commits_go_on_while_a_page_file_is_stuck() {
+    let sim = Sim::new(1);
+    let (env, space) = open(&sim);
+    begin(&env, &space, b"old").commit().unwrap();
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Sync });
+    let checkpointer = env.clone();
+    let checkpoint = spawn("checkpoint", move || checkpointer.checkpoint());
+    await_stuck(&sim);
+    begin(&env, &space, b"new").commit().unwrap();
+    assert!(env.snapshot().unwrap().get(&space, b"new").unwrap().is_some());
+    assert!(!checkpoint.is_finished());
+    sim.release();
+    checkpoint.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_stuck_log_that_fails_at_last_leaves_the_commit_in_doubt() {
+    let sim = Sim::new(1);
+    let (env, space) = open(&sim);
+    begin(&env, &space, b"old").commit().unwrap();
+    let txn = begin(&env, &space, b"new");
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Write });
+    let commit = spawn("commit", move || txn.commit());
+    await_stuck(&sim);
+    sim.cut_power_at(0);
+    assert_eq!(commit.join().unwrap().unwrap_err().kind(), ErrorKind::InDoubt);
+}
+
+#[test]
+fn without_handles_a_store_says_so_and_is_whole() {
+    let sim = Sim::new(1);
+    let (env, space) = open(&sim);
+    begin(&env, &space, b"old").commit().unwrap();
+    env.close().unwrap();
+    let options = || Shape::new(0).options();
+    let mut refused = 0;
+    for most in 0..12 {
+        sim.inject(Fault::FewHandles { most });
+        match DbEnv::open_in(sim.env(), shape::home(), options()) {
+            Ok(env) => drop(env),
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains("open files"), "{error}");
+            }
+        }
+        sim.heal();
+    }
+    assert!((1..12).contains(&refused), "{refused} of 12 refused");
+    sim.inject(Fault::FailOp { nth: 0, kind: OpKind::List, error: Errno::Eio, sticky: false });
+    assert!(DbEnv::open_in(sim.env(), shape::home(), options()).is_err());
+    assert!(open(&sim).0.snapshot().unwrap().get(&space, b"old").is_ok());
+}
