@@ -119,6 +119,17 @@ pub(crate) enum Twist {
     Stuck,
 }
 
+impl Twist {
+    /// What the caller gets to hear, if the call fails.
+    pub(crate) fn error(self) -> Option<Errno> {
+        match self {
+            Self::Fail(error) => Some(error),
+            Self::DropDirty | Self::Short => Some(Errno::Eio),
+            Self::None | Self::Misdirect | Self::Lose | Self::Stale | Self::Stuck => None,
+        }
+    }
+}
+
 /// The faults in waiting, each with the number of its calls so far.
 #[derive(Clone, Default)]
 pub(crate) struct Faults(Vec<(Fault, u64)>);

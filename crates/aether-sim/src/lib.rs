@@ -107,6 +107,6 @@ mod vfs;
 
 pub use crash::CrashPolicy;
 pub use fault::{Errno, Fault};
-pub use log::{OpKind, OpRecord};
+pub use log::{OpKind, OpRecord, Strike};
 pub use sim::Sim;
 pub use vfs::SimVfs;

@@ -1,5 +1,6 @@
 //! The history of a simulation, for the report of a failing one.
 
+use crate::fault::Errno;
 use core::fmt;
 use std::path::PathBuf;
 
@@ -68,6 +69,17 @@ impl fmt::Display for OpRecord {
             _ => Ok(()),
         }
     }
+}
+
+/// A call that a fault has struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// Its kind.
+    pub kind: OpKind,
+    /// Of which file or directory.
+    pub path: PathBuf,
+    /// What it failed with; none if it did not fail.
+    pub error: Option<Errno>,
 }
 
 /// How many calls there were of each kind.

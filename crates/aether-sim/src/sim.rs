@@ -3,7 +3,7 @@
 use crate::crash::CrashPolicy;
 use crate::disk::Disk;
 use crate::fault::{Errno, Fault, Faults, Twist};
-use crate::log::{Counts, OpKind, OpRecord};
+use crate::log::{Counts, OpKind, OpRecord, Strike};
 use crate::names::FileNo;
 use crate::rng::Rng;
 use crate::vfs::SimVfs;
@@ -40,7 +40,7 @@ pub(crate) struct State {
     pub(crate) replaced: BTreeMap<(FileNo, u64), Vec<u8>>,
     pub(crate) faults: Faults,
     calls: Counts,
-    struck: Counts,
+    strikes: Vec<Strike>,
     stuck: u64,
     releases: u64,
     log: Vec<OpRecord>,
@@ -103,7 +103,12 @@ impl Sim {
 
     /// How many calls of this kind a fault of [`inject`](Self::inject) has struck.
     pub fn struck(&self, kind: OpKind) -> u64 {
-        self.state().struck.of(kind)
+        self.state().strikes.iter().filter(|strike| kind.covers(strike.kind)).count() as u64
+    }
+
+    /// Every call that a fault has struck. A full disk is a state of the disk and strikes nobody.
+    pub fn strikes(&self) -> Vec<Strike> {
+        self.state().strikes.clone()
     }
 
     /// How many calls are stuck now.
@@ -115,6 +120,16 @@ impl Sim {
     pub fn release(&self) {
         self.state().releases += 1;
         self.shared.released.notify_all();
+    }
+
+    /// How many handles there are now.
+    pub fn handles(&self) -> u64 {
+        self.state().handles.values().sum()
+    }
+
+    /// Bytes of disk that the files take to which a name leads.
+    pub fn used_bytes(&self) -> u64 {
+        self.state().disk.used()
     }
 
     /// Adds this many bytes to the space of a disk that [`Fault::DiskFull`] has made small.
@@ -206,7 +221,7 @@ impl Sim {
     pub(crate) fn pass(&self, kind: OpKind, path: &Path) -> Result<(MutexGuard<'_, State>, Twist)> {
         let mut state = self.state();
         state.check_power(path)?;
-        match state.strike(kind) {
+        match state.strike(kind, path) {
             Twist::Fail(errno) => Err(failed(kind, path, errno)),
             Twist::Stuck => {
                 let state = self.hold(state);
@@ -244,7 +259,7 @@ impl State {
             replaced: BTreeMap::new(),
             faults: Faults::default(),
             calls: Counts::default(),
-            struck: Counts::default(),
+            strikes: Vec::new(),
             stuck: 0,
             releases: 0,
             log: Vec::new(),
@@ -260,20 +275,24 @@ impl State {
     }
 
     /// Counts a call for the faults and says what they do to it.
-    fn strike(&mut self, kind: OpKind) -> Twist {
+    fn strike(&mut self, kind: OpKind, path: &Path) -> Twist {
         self.calls.add(kind);
         let twist = self.faults.strike(kind);
         if twist != Twist::None {
-            self.struck.add(kind);
+            self.note(kind, path, twist.error());
         }
         twist
+    }
+
+    fn note(&mut self, kind: OpKind, path: &Path, error: Option<Errno>) {
+        self.strikes.push(Strike { kind, path: path.to_path_buf(), error });
     }
 
     /// Refuses another handle if there are too many.
     pub(crate) fn check_handles(&mut self, path: &Path) -> Result<()> {
         let open: u64 = self.handles.values().sum();
         if self.faults.handles_max().is_some_and(|most| open >= most) {
-            self.struck.add(OpKind::Open);
+            self.note(OpKind::Open, path, Some(Errno::Emfile));
             return Err(failed(OpKind::Open, path, Errno::Emfile));
         }
         Ok(())
@@ -290,7 +309,7 @@ impl State {
             self.is_off = true;
             return Ok(Passage { twist: Twist::None, in_flight: true });
         }
-        match self.strike(kind) {
+        match self.strike(kind, path) {
             Twist::Fail(errno) => Err(failed(kind, path, errno)),
             twist => Ok(Passage { twist, in_flight: false }),
         }

@@ -6,7 +6,7 @@ use aether_sync::Arc;
 use aether_torture::allocation::Counted;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::damage::{self, tally::Findings};
-use aether_torture::faults;
+use aether_torture::faults::{self, Plan, Trouble};
 use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
 use aether_torture::study::{Settings, Study};
@@ -40,9 +40,9 @@ fn main() -> ExitCode {
         Command::Replay => replay(&request),
         Command::Ci => ci(&request),
         Command::Crash => crash(&request),
-        Command::Faults => sweep(&request),
+        Command::Faults => sweep(request.settings.clone(), request.limits, |_| true),
         Command::FaultAt(nth) => {
-            outcome(Study::new(request.settings.clone()).and_then(|study| faults::visit(&study, nth, &|| ())))
+            outcome(Study::new(request.settings.clone()).and_then(|study| fault_at(&study, nth)))
         }
         Command::Torture(minutes) => torture(&request, minutes),
     };
@@ -129,8 +129,17 @@ fn crash(request: &Request) -> Report {
     total
 }
 
-fn sweep(request: &Request) -> Report {
-    study(request.settings.clone(), request.limits, Arc::new(faults::visit))
+fn fault_at(study: &Study, nth: u64) -> Result<Tally, Failure> {
+    faults::visit(study, &Plan::new(study)?, nth, &|| ())
+}
+
+fn sweep(settings: Settings, limits: Limits, wanted: fn(&Trouble) -> bool) -> Report {
+    let seed = settings.seed;
+    let swept = Study::new(settings).and_then(|study| {
+        say(&format!("seed {seed}: {} operations to fail", study.operations()));
+        faults::run(study, limits, wanted, &mut progress(seed))
+    });
+    swept.unwrap_or_else(failed)
 }
 
 fn torture(request: &Request, minutes: f64) -> Report {
@@ -140,8 +149,10 @@ fn torture(request: &Request, minutes: f64) -> Report {
     let mut number = 0;
     while total.is_clean() && Instant::now() < until {
         let settings = varied(derive(request.settings.seed, number) >> 16);
-        let visit = if number % 4 == 3 { Arc::new(faults::visit) as Arc<Visit> } else { crash_visit() };
-        total.add(study(settings, limits, visit));
+        total.add(match number % 4 {
+            3 => sweep(settings, limits, |_| true),
+            _ => study(settings, limits, crash_visit()),
+        });
         number += 1;
     }
     total
@@ -162,13 +173,18 @@ fn study(settings: Settings, limits: Limits, visit: Arc<Visit>) -> Report {
         Ok(study) => study,
         Err(failure) => return failed(failure),
     };
-    let (seed, operations) = (study.settings().seed, study.operations());
-    say(&format!("seed {seed}: {operations} operations"));
+    let seed = study.settings().seed;
+    say(&format!("seed {seed}: {} operations", study.operations()));
+    campaign::run(study, limits, visit, &mut progress(seed))
+}
+
+/// Says now and then how far it has come.
+fn progress(seed: u64) -> impl FnMut(&Report) {
     let mut last = Instant::now();
-    campaign::run(study, limits, visit, &mut |report| {
+    move |report| {
         if last.elapsed() > Duration::from_secs(5) {
             last = Instant::now();
             say(&format!("seed {seed}: {report}"));
         }
-    })
+    }
 }

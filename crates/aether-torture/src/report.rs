@@ -24,6 +24,10 @@ pub struct Tally {
     pub acknowledged_only: u64,
     /// Runs with an injected fault.
     pub faults: u64,
+    /// Of those: the disk was full.
+    pub full_disks: u64,
+    /// Runs of several threads.
+    pub threaded: u64,
 }
 
 impl Tally {
@@ -46,6 +50,8 @@ impl Tally {
         self.two_deep += other.two_deep;
         self.acknowledged_only += other.acknowledged_only;
         self.faults += other.faults;
+        self.full_disks += other.full_disks;
+        self.threaded += other.threaded;
     }
 }
 
@@ -144,6 +150,8 @@ impl Report {
             "two_deep": tally.two_deep,
             "acknowledged_only": tally.acknowledged_only,
             "faults": tally.faults,
+            "full_disks": tally.full_disks,
+            "threaded": tally.threaded,
             "seconds": self.seconds,
             "failures": self.failures.iter().map(Failure::json).collect::<Vec<_>>(),
         })
@@ -152,12 +160,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { cuts, states, repeated, kills, in_recovery, two_deep, faults, .. } = self.tally;
+        let Tally { cuts, states, repeated, kills, in_recovery, two_deep, .. } = self.tally;
+        let Tally { faults, full_disks, threaded, .. } = self.tally;
         self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         write!(
             f,
             "{states} distinct states of {} scripts in {:.1} s: {cuts} cuts, {repeated} states met again, {kills} kills, {in_recovery} cut in recovery, \
-             {two_deep} of them twice; {faults} runs with faults; {} failures",
+             {two_deep} of them twice; {faults} runs with faults, {full_disks} of them with a full disk; {threaded} with threads; {} failures",
             self.seeds,
             self.seconds,
             self.failures.len()

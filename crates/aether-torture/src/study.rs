@@ -150,7 +150,7 @@ impl Study {
         Ok(tally)
     }
 
-    fn run_until(&self, op: u64) -> Verdict<(World, Run)> {
+    pub(crate) fn run_until(&self, op: u64) -> Verdict<(World, Run)> {
         let world = self.world();
         world.sim.cut_power_at(op);
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
@@ -288,7 +288,7 @@ fn write_and_lose_power(image: &World, env: DbEnv, state: &Arc<State>) -> Verdic
 }
 
 /// A transaction that grows what recovery left: a new keyspace, and rows that split leaves of the old ones.
-fn aftermath(state: &State) -> Vec<Op> {
+pub(crate) fn aftermath(state: &State) -> Vec<Op> {
     let mut ops = vec![Op::Create("aftermath")];
     let spaces = SPACES.into_iter().filter(|space| state.rows(space).is_some());
     for space in spaces.chain(["aftermath"]) {

@@ -5,7 +5,7 @@ use crate::oracle::{Verdict, failed};
 use crate::rng::derive;
 use crate::shape::{self, Shape};
 use aether_kv::{DbEnv, Options};
-use aether_sim::{CrashPolicy, OpKind, Sim};
+use aether_sim::{CrashPolicy, Errno, OpKind, Sim, Strike};
 use aether_sync::Arc;
 use aether_types::{Hasher, Result};
 use aether_vfs::{Env, Vfs, read_file};
@@ -107,9 +107,16 @@ impl World {
         DbEnv::open_in(self.env(), shape::home(), options).map_err(failed("open"))
     }
 
-    /// Syncs that a fault has struck so far, of files and of directories.
+    /// Syncs that have failed so far, of files and of directories. A file that is being made and for which the disk is
+    /// too full is thrown away: its sync may fail.
     pub fn failed_syncs(&self) -> u64 {
-        self.sim.struck(OpKind::Sync) + self.sim.struck(OpKind::SyncDir)
+        let thrown_away = |strike: &Strike| {
+            let path = strike.path.to_string_lossy();
+            strike.error == Some(Errno::Enospc) && path.contains("-free-")
+        };
+        let is_sync = |strike: &Strike| matches!(strike.kind, OpKind::Sync | OpKind::SyncDir);
+        let strikes = self.sim.strikes().into_iter().filter(|strike| strike.error.is_some());
+        strikes.filter(|strike| is_sync(strike) && !thrown_away(strike)).count() as u64
     }
 
     /// How the store is opened.

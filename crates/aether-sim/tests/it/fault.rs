@@ -221,7 +221,9 @@ fn handles_run_out_and_come_back() {
     let error = third().err().unwrap();
     assert!(error.kind() == ErrorKind::Io && error.to_string().contains("open files"), "{error}");
     assert_eq!((sim.struck(OpKind::Open), read(&sim.fork(), "h")), (1, None));
+    assert_eq!(sim.handles(), 2);
     drop(first);
+    assert_eq!(sim.handles(), 1);
     third().unwrap();
     sim.heal();
     let _many: Vec<_> = (0..9).map(|_| open(&sim, "f")).collect();
@@ -236,6 +238,7 @@ fn space_can_be_given_back() {
     sim.give_space(4096);
     file.write_at(4096, &[2]).unwrap();
     assert!(file.write_at(8192, &[2]).is_err());
+    assert_eq!(sim.used_bytes(), 8192);
 }
 
 #[test]

@@ -33,6 +33,23 @@ fn no_commit_is_acknowledged_after_a_failed_sync_of_pages() {
     begin(&env, &space, b"late").commit().unwrap();
 }
 
+/// The sync of the directory after old segments of the log were removed: the store went on. Found by the fault sweep.
+#[test]
+fn no_commit_is_acknowledged_after_a_failed_sync_of_the_directory() {
+    let sim = Sim::new(1);
+    let (env, space) = open(&sim);
+    for number in 0..60_u8 {
+        begin(&env, &space, &[number]).commit().unwrap();
+    }
+    sim.inject(Fault::FailOp { nth: 0, kind: OpKind::SyncDir, error: Errno::Eio, sticky: false });
+    assert_eq!(env.checkpoint().unwrap_err().kind(), ErrorKind::Io);
+    let refused = env.begin().map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Poisoned, "{refused}");
+    drop(env);
+    let (env, space) = open(&sim);
+    assert!(env.snapshot().unwrap().get(&space, &[59]).unwrap().is_some());
+}
+
 /// Waits until a call hangs in the device.
 fn await_stuck(sim: &Sim) {
     while sim.stuck() == 0 {
