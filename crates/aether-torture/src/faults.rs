@@ -184,13 +184,18 @@ fn failing_recovery(study: &Study, cut: Cut, fault: &Fault, chance: u64, tally: 
 fn use_recovered(image: &World, env: &DbEnv, run: &mut Run) -> Verdict<()> {
     match oracle::judge(env, &run.history) {
         Ok(k) => run.history.settle(k),
-        Err(what) if was_struck(image) && what.contains(" failed: ") => {
+        Err(what) if was_struck(image) && is_refusal(&what) => {
             run.errors.push(what);
             return Ok(());
         }
         Err(what) => return Err(format!("after a recovery with a failing call: {what}")),
     }
     go_on(image, env, &mut run.history)
+}
+
+/// True if a call has reported the fault, and not a wrong state.
+fn is_refusal(what: &str) -> bool {
+    what.contains(" failed: ") || what.contains("injected: ")
 }
 
 /// The process dies, or the power goes as well, in several ways; with what was there when it let go of the store, or

@@ -44,7 +44,7 @@ fn no_commit_is_acknowledged_after_a_failed_sync_of_the_directory() {
     sim.inject(Fault::FailOp { nth: 0, kind: OpKind::SyncDir, error: Errno::Eio, sticky: false });
     assert_eq!(env.checkpoint().unwrap_err().kind(), ErrorKind::Io);
     let refused = env.begin().map(drop).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Poisoned, "{refused}");
+    assert!(refused.to_string().contains("SyncDir fails"), "{refused}");
     drop(env);
     let (env, space) = open(&sim);
     assert!(env.snapshot().unwrap().get(&space, &[59]).unwrap().is_some());
