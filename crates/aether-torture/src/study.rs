@@ -115,7 +115,8 @@ impl Study {
         Ok(operations)
     }
 
-    /// Cuts the power at operation `op` of the script, restarts under every policy, and cuts again in recovery.
+    /// Cuts the power at operation `op` of the script, restarts under every policy, and cuts again in the recovery from
+    /// one of them, and now and then in that from the death of the process.
     ///
     /// # Errors
     /// The first failure.
@@ -125,7 +126,8 @@ impl Study {
         let chosen = op as usize % policies();
         for fate in (0..policies()).map(Fate::Power).chain([Fate::Kill]) {
             let trail = [Cut { op, fate }];
-            let depth = if fate == Fate::Power(chosen) { 0 } else { DEPTH_MAX };
+            let is_cut_again = fate == Fate::Power(chosen) || (fate == Fate::Kill && op.is_multiple_of(4));
+            let depth = if is_cut_again { 0 } else { DEPTH_MAX };
             let image = world.after(trail[0]);
             self.restart(&image, &run, &trail, depth, &mut tally, beat)?;
         }
