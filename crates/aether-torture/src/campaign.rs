@@ -98,7 +98,13 @@ impl Board {
 
     fn hang(&self, op: u64) -> Failure {
         let what = format!("hang: no progress for {HANG:?} at operation {op} or a recovery from it");
-        Failure { settings: self.study.settings().clone(), trail: Vec::new(), fault: None, what }
+        Failure {
+            settings: self.study.settings().clone(),
+            trail: Vec::new(),
+            fault: None,
+            thread_run: None,
+            what,
+        }
     }
 }
 

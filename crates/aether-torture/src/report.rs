@@ -28,6 +28,8 @@ pub struct Tally {
     pub full_disks: u64,
     /// Runs of several threads.
     pub threaded: u64,
+    /// Stores harmed at rest.
+    pub damaged: u64,
 }
 
 impl Tally {
@@ -52,6 +54,7 @@ impl Tally {
         self.faults += other.faults;
         self.full_disks += other.full_disks;
         self.threaded += other.threaded;
+        self.damaged += other.damaged;
     }
 }
 
@@ -64,6 +67,8 @@ pub struct Failure {
     pub trail: Vec<Cut>,
     /// The number of the call that failed, where one was made to.
     pub fault: Option<u64>,
+    /// The number of the run of several threads, where there were any.
+    pub thread_run: Option<u64>,
     /// What is wrong.
     pub what: String,
 }
@@ -72,8 +77,16 @@ impl Failure {
     /// The command that repeats it.
     pub fn replay(&self) -> String {
         let Settings { seed, transactions, shape, mutant, .. } = &self.settings;
+        if let Some(number) = self.thread_run {
+            let mutant = mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
+            return format!("aether-torture threads --seed {seed} --nth {number}{mutant}");
+        }
         let test = if self.fault.is_some() { "faults" } else { "crash" };
-        let mut command = format!("aether-torture {test} --seed {seed} --transactions {transactions}");
+        let mut command = format!("aether-torture {test} --seed {seed}");
+        match self.settings.script {
+            Some(_) => command += " --script FILE",
+            None => command += &format!(" --transactions {transactions}"),
+        }
         if let Some(nth) = self.fault {
             command += &format!(" --nth {nth}");
         }
@@ -94,6 +107,7 @@ impl Failure {
             "at": self.trail.iter().map(Cut::to_string).collect::<Vec<_>>(),
             "policies": policies,
             "what": self.what,
+            "script": self.settings.script.as_ref().map(|script| script.to_string()),
             "replay": self.replay(),
         })
     }
@@ -104,6 +118,9 @@ impl fmt::Display for Failure {
         writeln!(f, "seed {}: {}", self.settings.seed, self.what)?;
         for cut in &self.trail {
             writeln!(f, "  cut at operation {}: {}", cut.op, fate_name(cut.fate))?;
+        }
+        if let Some(script) = &self.settings.script {
+            writeln!(f, "  FILE has {} steps:\n{script}", script.steps.len())?;
         }
         write!(f, "  again: {}", self.replay())
     }
@@ -152,6 +169,7 @@ impl Report {
             "faults": tally.faults,
             "full_disks": tally.full_disks,
             "threaded": tally.threaded,
+            "damaged": tally.damaged,
             "seconds": self.seconds,
             "failures": self.failures.iter().map(Failure::json).collect::<Vec<_>>(),
         })
@@ -161,12 +179,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { cuts, states, repeated, kills, in_recovery, two_deep, .. } = self.tally;
-        let Tally { faults, full_disks, threaded, .. } = self.tally;
+        let Tally { faults, full_disks, threaded, damaged, .. } = self.tally;
         self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         write!(
             f,
             "{states} distinct states of {} scripts in {:.1} s: {cuts} cuts, {repeated} states met again, {kills} kills, {in_recovery} cut in recovery, \
-             {two_deep} of them twice; {faults} runs with faults, {full_disks} of them with a full disk; {threaded} with threads; {} failures",
+             {two_deep} of them twice; {faults} runs with faults, {full_disks} of them with a full disk; {threaded} with threads; {damaged} damaged stores; {} failures",
             self.seeds,
             self.seconds,
             self.failures.len()

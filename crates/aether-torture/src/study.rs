@@ -81,6 +81,12 @@ impl Study {
         Ok(Self { operations, ..study })
     }
 
+    /// A study whose script is of no account.
+    pub(crate) fn unplayed(settings: Settings) -> Self {
+        let script = Script { seed: settings.seed, steps: Vec::new() };
+        Self { settings, script, operations: 0, judged: Mutex::new(JUDGED, HashSet::new()) }
+    }
+
     /// Operations of the uncut run.
     pub fn operations(&self) -> u64 {
         self.operations
@@ -226,7 +232,13 @@ impl Study {
     }
 
     pub(crate) fn failure(&self, trail: &[Cut], what: String) -> Failure {
-        Failure { settings: self.settings.clone(), trail: trail.to_vec(), fault: None, what }
+        Failure {
+            settings: self.settings.clone(),
+            trail: trail.to_vec(),
+            fault: None,
+            thread_run: None,
+            what,
+        }
     }
 }
 

@@ -103,7 +103,20 @@ impl World {
     /// # Errors
     /// What the engine reports, in words.
     pub fn open_tuned(&self, tuning: u64) -> Verdict<DbEnv> {
-        let options = Options { memory_bytes: self.memory_bytes, ..self.shape.tuned(tuning).options() };
+        self.open_as(self.shape.tuned(tuning), |_| ())
+    }
+
+    /// Opens the store with other options than its shape has.
+    ///
+    /// # Errors
+    /// What the engine reports, in words.
+    pub fn open_with(&self, change: impl FnOnce(&mut Options)) -> Verdict<DbEnv> {
+        self.open_as(self.shape, change)
+    }
+
+    fn open_as(&self, shape: Shape, change: impl FnOnce(&mut Options)) -> Verdict<DbEnv> {
+        let mut options = Options { memory_bytes: self.memory_bytes, ..shape.options() };
+        change(&mut options);
         DbEnv::open_in(self.env(), shape::home(), options).map_err(failed("open"))
     }
 
