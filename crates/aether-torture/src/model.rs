@@ -112,7 +112,7 @@ impl Draft {
     }
 }
 
-fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
+pub(crate) fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
     if rows == expected {
         return None;
     }

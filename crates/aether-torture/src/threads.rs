@@ -60,19 +60,23 @@ pub fn visit(study: &Study, number: u64, beat: &dyn Fn()) -> Result<Tally, Failu
 fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) -> Verdict<()> {
     let seed = derive(settings.seed, number);
     let mut rng = Rng::new(seed);
-    let world = World::new(seed, Shape::new(rng.word() >> 48), settings.mutant);
+    let shape = Shape::new(rng.word() >> 48);
+    let world = World::new(seed, shape, settings.mutant);
     let background = rng.chance(50);
     let env = open(&world, background)?;
     found_bank(&env)?;
-    world.sim.cut_power_at(world.sim.op_count() + rng.below(400) as u64);
     let threads = rng.between(2, 5);
-    let diaries = work(&world, env, seed, threads)?;
+    let teller = |number| Teller::new(&env, number, Rng::new(derive(seed, 1_000 + number as u64)));
+    let tellers = (0..threads).map(teller).collect::<Result<Vec<_>, _>>()?;
+    drop(env);
+    world.sim.cut_power_at(world.sim.op_count() + rng.below(400) as u64);
+    let diaries = work(&world, tellers)?;
     let image = |fate| world.after(Cut { op: number, fate });
     let fates = (0..POWER_CUTS).map(|part| Fate::Power(derive(seed, part) as usize % policies()));
     for fate in fates.chain([Fate::Kill]) {
         beat();
         judge_twice(&image(fate), background, &diaries, rng.word())
-            .map_err(|what| format!("{threads} threads, then {fate:?}: {what}"))?;
+            .map_err(|what| format!("{threads} threads, {shape:?}, background {background}, then {fate:?}: {what}"))?;
         tally.count(&[Cut { op: number, fate }], false);
     }
     Ok(())
@@ -101,13 +105,9 @@ fn account(number: usize) -> Vec<u8> {
 }
 
 /// Lets the threads write until each has ended, by the power cut or because it has done all it meant to.
-fn work(world: &World, env: DbEnv, seed: u64, threads: usize) -> Verdict<Vec<Diary>> {
-    let start = |number| {
-        let teller = Teller::new(env.clone(), number, Rng::new(derive(seed, 1_000 + number as u64)));
-        spawn(&format!("teller-{number}"), move || teller?.work())
-    };
-    let tellers: Vec<JoinHandle<Verdict<Diary>>> = (0..threads).map(start).collect();
-    drop(env);
+fn work(world: &World, tellers: Vec<Teller>) -> Verdict<Vec<Diary>> {
+    let start = |teller: Teller| spawn("teller", move || teller.work());
+    let tellers: Vec<JoinHandle<Verdict<Diary>>> = tellers.into_iter().map(start).collect();
     let ended: Vec<_> = tellers.into_iter().map(JoinHandle::join).collect();
     let diaries: Vec<Diary> = ended
         .into_iter()

@@ -1,7 +1,7 @@
 //! One thread: what it does, and what it remembers of it.
 
 use super::{ACCOUNT_COUNT, ACCOUNTS, OWN, account};
-use crate::model::{Bytes, Rows};
+use crate::model::{Bytes, Rows, rows_difference};
 use crate::oracle::{Verdict, failed};
 use crate::rng::Rng;
 use crate::script::tagged;
@@ -49,8 +49,26 @@ impl Diary {
         match k {
             Some(k) if k >= self.acknowledged => Ok(k),
             Some(k) => Err(format!("acknowledged commits are lost: {k} of {} is back", self.acknowledged)),
-            None => Err(format!("its {} rows are in no state that it has committed", shown.len())),
+            None => Err(self.difference(&shown)),
         }
+    }
+}
+
+impl Diary {
+    /// Against the state with the same counter.
+    fn difference(&self, shown: &Rows) -> String {
+        let counter = format!("{}counter", self.prefix).into_bytes();
+        let same = |entry: &&Entry| entry.rows.get(&*counter) == shown.get(&*counter);
+        let Some(entry) = self.entries.iter().find(same) else {
+            return "its counter shows a transaction that it has not committed".into();
+        };
+        let what = rows_difference(shown, &entry.rows).unwrap_or_default();
+        let number = |rows: &Rows| rows.get(&*counter).and_then(|value| value.first_chunk()).map_or(0, |value| u64::from_le_bytes(*value));
+        let all: Vec<_> = self.entries.iter().map(|entry| number(&entry.rows)).collect();
+        format!(
+            "in no state that it has committed; by its counter {} nearest to one where {what} (acknowledged {} of {all:?})", number(shown),
+            all[self.acknowledged],
+        )
     }
 }
 
@@ -72,12 +90,16 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(env: DbEnv, number: usize, rng: Rng) -> Verdict<Self> {
+    /// Thread number `number` on an open store.
+    ///
+    /// # Errors
+    /// If the keyspaces cannot be opened.
+    pub(super) fn new(env: &DbEnv, number: usize, rng: Rng) -> Verdict<Self> {
         let own = env.keyspace(OWN).map_err(failed("keyspace"))?;
         let accounts = env.keyspace(ACCOUNTS).map_err(failed("keyspace"))?;
         let prefix = format!("teller-{number}-");
         let diary = Diary { prefix, entries: vec![Entry::default()], acknowledged: 0, error: None };
-        Ok(Self { env, own, accounts, rng, diary })
+        Ok(Self { env: env.clone(), own, accounts, rng, diary })
     }
 
     /// Works until all is done or the store fails.
