@@ -75,8 +75,9 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
     let fates = (0..POWER_CUTS).map(|part| Fate::Power(derive(seed, part) as usize % policies()));
     for fate in fates.chain([Fate::Kill]) {
         beat();
-        judge_twice(&image(fate), background, &diaries, rng.word())
-            .map_err(|what| format!("{threads} threads, {shape:?}, background {background}, then {fate:?}: {what}"))?;
+        judge_twice(&image(fate), background, &diaries, rng.word()).map_err(|what| {
+            format!("{threads} threads, {shape:?}, background {background}, then {fate:?}: {what}")
+        })?;
         tally.count(&[Cut { op: number, fate }], false);
     }
     Ok(())

@@ -7,6 +7,7 @@ mod damage;
 mod mutants;
 mod poison;
 mod scripts;
+mod streams;
 
 #[global_allocator]
 static COUNTED: aether_torture::allocation::Counted = aether_torture::allocation::Counted;
