@@ -7,7 +7,9 @@ mod damage;
 mod mutants;
 mod poison;
 mod scripts;
+mod shrink;
 mod streams;
+mod threads;
 
 #[global_allocator]
 static COUNTED: aether_torture::allocation::Counted = aether_torture::allocation::Counted;

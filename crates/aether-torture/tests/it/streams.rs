@@ -1,6 +1,6 @@
 //! Several log streams: a crash may keep one and lose another, and no transaction may show in part.
 
-use aether_kv::{DbEnv, Durability, Keyspace};
+use aether_kv::{DbEnv, Durability};
 use aether_sim::{CrashPolicy, Sim};
 use aether_torture::shape::{self, Shape};
 
@@ -8,26 +8,25 @@ fn open(sim: &Sim) -> aether_kv::Result<DbEnv> {
     DbEnv::open_in(sim.env(), shape::home(), Shape::of(4096, 2, 128 << 10).options())
 }
 
-fn put(
-    env: &DbEnv,
-    space: &Keyspace,
-    rows: &[(&str, &str)],
-    durability: Durability,
-) -> aether_kv::Result<()> {
-    let mut txn = env.begin()?;
-    rows.iter().try_for_each(|(key, value)| txn.put(space, key.as_bytes(), value.as_bytes()))?;
-    let handle = txn.commit_with(durability)?;
-    if durability == Durability::Sync { handle.wait() } else { Ok(()) }
-}
-
-/// Each transaction replaces a row of the one before and adds one of its own; the last is of another keyspace and waits
-/// for the log.
+/// Each transaction replaces a row of the one before and adds one of its own; what it has written is durable before it
+/// commits, its commit is not. The last ones are of another keyspace and wait for the log.
 fn write(env: &DbEnv) -> aether_kv::Result<()> {
     let (chain, other) = (env.open_or_create_keyspace("chain")?, env.open_or_create_keyspace("other")?);
     for own in ["1", "2", "3", "4"] {
-        put(env, &chain, &[("shared", own), (own, own)], Durability::None)?;
+        let mut txn = env.begin()?;
+        txn.put(&chain, b"shared", own.as_bytes())?;
+        txn.put(&chain, own.as_bytes(), own.as_bytes())?;
+        if own < "4" {
+            env.checkpoint()?;
+        }
+        drop(txn.commit_with(Durability::None)?);
     }
-    put(env, &other, &[("row", "value")], Durability::Sync)
+    for value in [b"1", b"2", b"3"] {
+        let mut txn = env.begin()?;
+        txn.put(&other, b"row", value)?;
+        txn.commit()?;
+    }
+    Ok(())
 }
 
 /// The number of the newest transaction, if the chain shows each up to it whole and none after it.
