@@ -36,7 +36,7 @@ const CI_STATES: u64 = 10_000;
 const CI_SHAPES: [u64; 3] = [0, 1, 3];
 
 /// Transactions of those workloads.
-const CI_FAULT_TRANSACTIONS: usize = 16;
+const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args().skip(1)) {

@@ -11,7 +11,7 @@ use aether_torture::study::{Settings, Study};
 use std::time::{Duration, Instant};
 
 fn shrunk(failure: &Failure) -> (Failure, Arc<Script>) {
-    let small = shrink(failure, Instant::now() + Duration::from_secs(120));
+    let small = shrink(failure, Instant::now() + Duration::from_secs(25));
     let script = small.settings.script.clone().expect("a smaller script was found");
     (small, script)
 }
@@ -23,7 +23,7 @@ fn study(settings: Settings) -> Study {
 #[test]
 fn a_power_cut_in_sixty_transactions_shrinks_to_a_handful_of_steps() {
     let mutant = Some(Mutant::AcknowledgeBeforeFlush);
-    let settings = Settings { mutant, first: 700, recovery_cuts: 0, ..Settings::full(1) };
+    let settings = Settings { mutant, first: 90, recovery_cuts: 0, ..Settings::full(1) };
     let visit = Arc::new(|study: &Study, op, beat: &dyn Fn()| study.visit(op, beat));
     let report = campaign::run(study(settings), Limits::default(), visit, &mut |_| ());
     let (small, script) = shrunk(&report.failures[0]);
