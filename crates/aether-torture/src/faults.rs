@@ -51,7 +51,7 @@ pub fn visit(study: &Study, plan: &Plan, nth: u64, beat: &dyn Fn()) -> Result<Ta
 }
 
 fn failure(study: &Study, trouble: &Trouble, nth: u64, what: &str) -> Failure {
-    Failure { fault: Some(nth), ..study.failure(&[], format!("under {trouble:?}: {what}")) }
+    Failure { fault: Some(nth as u32), ..study.failure(&[], format!("under {trouble:?}: {what}")) }
 }
 
 /// The script under one trouble; `chance` picks the power cuts that follow.

@@ -66,9 +66,9 @@ pub struct Failure {
     /// The interruptions that lead to the state; empty if the script fails without any.
     pub trail: Vec<Cut>,
     /// The number of the call that failed, where one was made to.
-    pub fault: Option<u64>,
+    pub fault: Option<u32>,
     /// The number of the run of several threads, where there were any.
-    pub thread_run: Option<u64>,
+    pub thread_run: Option<u32>,
     /// What is wrong.
     pub what: String,
 }

@@ -82,7 +82,7 @@ impl Shrinker {
     /// Finds the step in which it happened.
     fn locate(&mut self, study: &Study) -> Option<()> {
         if let Some(nth) = self.best.fault {
-            let trouble = Plan::new(study).ok()?.trouble(nth)?.clone();
+            let trouble = Plan::new(study).ok()?.trouble(u64::from(nth))?.clone();
             self.pinned = struck_step(study, &trouble);
             self.trouble = Some(trouble);
         } else if let Some(first) = self.best.trail.first() {

@@ -38,7 +38,7 @@ pub struct Settings {
     /// Every so many operations one is cut; 1: each.
     pub stride: u64,
     /// Cuts inside the recovery that follows one policy of each cut.
-    pub recovery_cuts: u64,
+    pub recovery_cuts: u32,
 }
 
 impl Settings {
@@ -214,7 +214,7 @@ impl Study {
         beat: &dyn Fn(),
     ) -> Result<(), Failure> {
         let depth = trail.len();
-        let cuts = if depth == 1 { self.settings.recovery_cuts } else { 1 };
+        let cuts = if depth == 1 { u64::from(self.settings.recovery_cuts) } else { 1 };
         for number in 0..cuts.min(operations) {
             let chance = derive(trail_seed(self.settings.seed, trail), number);
             let op = (number * operations + chance % operations) / cuts.min(operations);

@@ -53,7 +53,7 @@ pub fn visit(study: &Study, number: u64, beat: &dyn Fn()) -> Result<Tally, Failu
     let mut tally = Tally { threaded: 1, ..Tally::default() };
     beat();
     let outcome = guarded(|| endure(study.settings(), number, &mut tally, beat));
-    outcome.map_err(|what| Failure { thread_run: Some(number), ..study.failure(&[], what) })?;
+    outcome.map_err(|what| Failure { thread_run: Some(number as u32), ..study.failure(&[], what) })?;
     Ok(tally)
 }
 

@@ -105,11 +105,11 @@ impl Teller {
         for number in 1..=COMMITS {
             let order = self.order(number);
             let next = self.next(&order);
-            if let Err(error) = self.carry_out(&order, next) {
-                if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Deadlock) {
-                    self.diary.error = Some(failed("a transaction")(error));
-                    break;
-                }
+            let refused = self.carry_out(&order, next).err();
+            let lost = |error: &Error| !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Deadlock);
+            if let Some(error) = refused.filter(lost) {
+                self.diary.error = Some(failed("a transaction")(error));
+                break;
             }
             self.look()?;
         }

@@ -38,7 +38,9 @@ fn catch_and_acquit(mutant: Mutant) {
     let failure = catch(mutant);
     let honest = study(Settings { mutant: None, ..failure.settings.clone() });
     let again = match failure.fault {
-        Some(nth) => Plan::new(&honest).and_then(|plan| faults::visit(&honest, &plan, nth, &|| ())),
+        Some(nth) => {
+            Plan::new(&honest).and_then(|plan| faults::visit(&honest, &plan, u64::from(nth), &|| ()))
+        }
         None => honest.replay(&failure.trail),
     };
     assert!(again.is_ok(), "{}: caught {failure}\nbut without it: {:?}", mutant.name(), again.err());

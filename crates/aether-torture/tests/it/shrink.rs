@@ -44,7 +44,7 @@ fn a_failing_call_in_sixty_transactions_shrinks_to_a_handful_of_steps() {
     assert!(script.steps.len() <= 8, "{small}");
     let again = study(small.settings.clone());
     let plan = Plan::new(&again).unwrap_or_else(|failure| panic!("{failure}"));
-    let nth = small.fault.expect("a number");
+    let nth = u64::from(small.fault.expect("a number"));
     assert!(faults::visit(&again, &plan, nth, &|| ()).is_err(), "the small script fails as well");
 }
 

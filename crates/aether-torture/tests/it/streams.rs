@@ -31,13 +31,9 @@ fn write(env: &DbEnv) -> aether_kv::Result<()> {
 
 /// The number of the newest transaction, if the chain shows each up to it whole and none after it.
 fn newest(env: &DbEnv) -> Option<u8> {
-    let rows = |name: &str| -> Vec<(Vec<u8>, Vec<u8>)> {
-        let Ok(space) = env.keyspace(name) else { return Vec::new() };
-        let snapshot = env.snapshot().unwrap();
-        let rows = snapshot.iter(&space).unwrap().map(Result::unwrap).collect();
-        rows
-    };
-    let rows = rows("chain");
+    let space = env.keyspace("chain").ok()?;
+    let snapshot = env.snapshot().unwrap();
+    let rows: Vec<_> = snapshot.iter(&space).unwrap().map(Result::unwrap).collect();
     let last = rows.len().checked_sub(1)? as u8;
     let own = |number: u8| (vec![b'0' + number], vec![b'0' + number]);
     let expected: Vec<_> = (1..=last).map(own).chain([(b"shared".to_vec(), vec![b'0' + last])]).collect();
