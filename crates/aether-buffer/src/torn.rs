@@ -23,6 +23,7 @@ use aether_types::{
     Error, FileId, Lsn, Lv, PageNo, PageSize, Reader, Result, StoreId, StreamId, Writer, checksum,
 };
 use aether_vfs::{AlignedBuf, Create, Env, File, Mode, OpenOptions};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Pages in a batch at the most.
@@ -188,19 +189,23 @@ impl DoubleWrite {
 
     /// Restores every page of the last batch whose place holds a torn page. Returns how many were restored.
     ///
+    /// A page that is whole in its place may be so in the system's cache only, written by a process that died before
+    /// its sync, or after a sync that failed. The next batch overwrites its copy: so it is written again and synced.
+    ///
     /// A batch that is itself not whole is no error: then its pages were not yet being written.
     pub fn repair(&self, files: &dyn Fn(FileId) -> Option<Arc<PageFile>>) -> Result<usize> {
         let Some(Header { pages, .. }) = self.header()? else { return Ok(0) };
-        let mut restored = Vec::new();
+        let (mut written, mut restored) = (BTreeMap::new(), 0);
         for (at, (id, page)) in pages.into_iter().enumerate() {
             check_page_no(page)?;
             let Some(file) = files(id) else { continue };
-            if self.restore(at, &file, id, page)? {
-                restored.push(file);
+            if let Some(was_torn) = self.restore(at, &file, id, page)? {
+                restored += usize::from(was_torn);
+                written.insert(id, file);
             }
         }
-        restored.iter().try_for_each(|file| file.sync())?;
-        Ok(restored.len())
+        written.values().try_for_each(|file| file.sync())?;
+        Ok(restored)
     }
 
     /// Reads the page as the last batch has it; false if it was not in it.
@@ -247,19 +252,21 @@ impl DoubleWrite {
         Some(Header { pages, log_durable })
     }
 
-    fn restore(&self, at: usize, file: &PageFile, id: FileId, page: PageNo) -> Result<bool> {
+    /// Writes the copy to its place, if it is whole and the place holds the same or a torn page; whether it was torn.
+    fn restore(&self, at: usize, file: &PageFile, id: FileId, page: PageNo) -> Result<Option<bool>> {
         let seed = self.store.seed();
         let mut copy = AlignedBuf::new(self.page_size.bytes());
         if !self.read_copy(at, &mut copy)? || verify(&copy, seed, id, page).is_err() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut placed = AlignedBuf::new(self.page_size.bytes());
         file.read(page, &mut placed)?;
-        if verify(&placed, seed, id, page).is_ok() {
-            return Ok(false);
+        let was_torn = verify(&placed, seed, id, page).is_err();
+        if !was_torn && placed[..] != copy[..] {
+            return Ok(None);
         }
         file.write(page, &copy)?;
-        Ok(true)
+        Ok(Some(was_torn))
     }
 }
 

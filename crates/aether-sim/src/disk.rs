@@ -74,7 +74,7 @@ impl Disk {
         self.free(before - self.file(no).live().allocated());
     }
 
-    fn free(&mut self, bytes: u64) {
+    pub(crate) fn free(&mut self, bytes: u64) {
         self.space = self.space.map(|space| space + bytes);
     }
 
@@ -150,7 +150,7 @@ impl Disk {
     }
 
     /// What the files take that a name leads to.
-    fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         let named = self.names.live_files();
         named.filter_map(|no| self.files.get(&no)).map(|file| file.live().allocated()).sum()
     }

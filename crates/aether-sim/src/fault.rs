@@ -50,6 +50,25 @@ pub enum Fault {
         /// Which write.
         nth: u64,
     },
+    /// A read sees the bytes that newer writes have replaced: of each place, those from before its newest write since
+    /// the injection.
+    StaleRead {
+        /// Which read.
+        nth: u64,
+    },
+    /// Opening fails while this many handles exist.
+    FewHandles {
+        /// The most handles at once.
+        most: u64,
+    },
+    /// A call does not return until [`release`](crate::Sim::release) or the power cut; then it goes on. Calls of other
+    /// threads are served meanwhile.
+    Stuck {
+        /// Which one.
+        nth: u64,
+        /// Of which kind.
+        kind: OpKind,
+    },
     /// One stored bit changes now. Nothing happens if the file has no such byte.
     FlipBit {
         /// The file.
@@ -96,6 +115,19 @@ pub(crate) enum Twist {
     Short,
     Misdirect,
     Lose,
+    Stale,
+    Stuck,
+}
+
+impl Twist {
+    /// What the caller gets to hear, if the call fails.
+    pub(crate) fn error(self) -> Option<Errno> {
+        match self {
+            Self::Fail(error) => Some(error),
+            Self::DropDirty | Self::Short => Some(Errno::Eio),
+            Self::None | Self::Misdirect | Self::Lose | Self::Stale | Self::Stuck => None,
+        }
+    }
 }
 
 /// The faults in waiting, each with the number of its calls so far.
@@ -120,6 +152,20 @@ impl Faults {
         struck
     }
 
+    /// The most handles at once.
+    pub(crate) fn handles_max(&self) -> Option<u64> {
+        let most = |(fault, _): &(Fault, u64)| match fault {
+            Fault::FewHandles { most } => Some(*most),
+            _ => None,
+        };
+        self.0.iter().filter_map(most).min()
+    }
+
+    /// True if a read will want what writes replace.
+    pub(crate) fn wants_replaced(&self) -> bool {
+        self.0.iter().any(|(fault, _)| matches!(fault, Fault::StaleRead { .. }))
+    }
+
     pub(crate) fn pause(&self) -> Duration {
         let pause = |(fault, _): &(Fault, u64)| match fault {
             Fault::SlowOps { pause } => *pause,
@@ -138,8 +184,11 @@ fn about(fault: &Fault, kind: OpKind) -> Option<(Twist, u64, bool)> {
         Fault::ShortWrite { nth } => (OpKind::Write, Twist::Short, nth, false),
         Fault::Misdirect { nth } => (OpKind::Write, Twist::Misdirect, nth, false),
         Fault::LoseWrite { nth } => (OpKind::Write, Twist::Lose, nth, false),
-        Fault::DiskFull { .. } | Fault::FlipBit { .. } | Fault::SlowOps { .. } => return None,
+        Fault::StaleRead { nth } => (OpKind::Read, Twist::Stale, nth, false),
+        Fault::Stuck { nth, kind } => (kind, Twist::Stuck, nth, false),
+        Fault::DiskFull { .. } | Fault::FewHandles { .. } | Fault::FlipBit { .. } | Fault::SlowOps { .. } => {
+            return None;
+        }
     };
-    let is_about = of == kind || of == OpKind::Any && kind.is_counted();
-    is_about.then_some((twist, nth, sticky))
+    of.covers(kind).then_some((twist, nth, sticky))
 }

@@ -16,22 +16,34 @@
 //! - [`File::sync`](aether_vfs::File::sync) makes bytes and size durable, [`Vfs::sync_dir`](aether_vfs::Vfs::sync_dir)
 //!   names, a write in [`Mode::DirectDurable`](aether_vfs::Mode) its own bytes. Neither does the other's work.
 //! - Process death ([`Sim::kill_image`]) loses nothing that was written.
-//! - Devices that lie or fail while the power is on: [`Fault`].
+//! - Calls that fail, once or from then on ([`Fault::FailOp`]): every kind of call, with EIO, ENOSPC or EMFILE. A
+//!   failed sync that drops what was dirty, as Linux does ([`Fault::FailSyncDropsDirty`]); a write of which half is
+//!   done ([`Fault::ShortWrite`]). A short read or write that is no error cannot be: [`File`](aether_vfs::File) finishes it.
+//! - Scarcity: a disk of so many bytes, which frees give back ([`Fault::DiskFull`], [`Sim::give_space`]), few handles
+//!   ([`Fault::FewHandles`]).
+//! - Devices that lie: lost and misplaced writes ([`Fault::LoseWrite`], [`Fault::Misdirect`]), reads of what was
+//!   replaced ([`Fault::StaleRead`]), bit rot ([`Fault::FlipBit`]).
+//! - Slow and stuck devices: operations that take simulated time ([`Fault::SlowOps`]), or that do not return until
+//!   they are let go, while other threads go on ([`Fault::Stuck`], [`Sim::release`]).
 //!
-//! # Example: a small journal, and the sync it forgot
+//! # Example: a small append-only store, and the sync it forgot
+//!
+//! `examples/append_only_store.rs` is the long form: records with checksums, recovery, and six mistakes, each caught.
 //!
 //! ```
 //! use aether_sim::{CrashPolicy, Sim};
-//! use aether_types::Result;
+//! use aether_types::{Result, checksum};
 //! use aether_vfs::{Create, Env, OpenOptions, read_file};
 //! use std::path::Path;
 //!
-//! const PATH: &str = "/journal";
+//! const PATH: &str = "/store";
 //!
-//! /// Appends one byte per call; when it returns, the byte is promised to last.
-//! fn append(env: &Env, byte: u8, sync: bool) -> Result<()> {
+//! /// Appends a record: a checksum of 8 bytes, the length, the text. When it returns, the record is promised to last.
+//! fn append(env: &Env, text: &str, sync: bool) -> Result<()> {
+//!     let body = [&[text.len() as u8], text.as_bytes()].concat();
 //!     let file = env.vfs.open(Path::new(PATH), OpenOptions::write(Create::IfMissing))?;
-//!     file.write_at(file.size()?, &[byte])?;
+//!     let end = records(env).iter().map(|text| 9 + text.len() as u64).sum();
+//!     file.write_at(end, &[&checksum(end, &body).to_le_bytes(), &body[..]].concat())?;
 //!     if sync {
 //!         file.sync()?;
 //!         env.vfs.sync_dir(Path::new("/"))?;
@@ -39,24 +51,41 @@
 //!     Ok(())
 //! }
 //!
-//! /// Cuts the power at every operation and counts the images in which a promised byte is gone.
+//! /// The records up to the first that is not whole.
+//! fn records(env: &Env) -> Vec<String> {
+//!     let bytes = read_file(&*env.vfs, Path::new(PATH)).unwrap_or_default();
+//!     let (mut found, mut at) = (Vec::new(), 0);
+//!     while let Some(length) = bytes.get(at + 8) {
+//!         let Some(body) = bytes.get(at + 8..at + 9 + usize::from(*length)) else { break };
+//!         if bytes[at..at + 8] != checksum(at as u64, body).to_le_bytes() {
+//!             break;
+//!         }
+//!         found.push(String::from_utf8_lossy(&body[1..]).into_owned());
+//!         at += 8 + body.len();
+//!     }
+//!     found
+//! }
+//!
+//! /// Cuts the power at every operation and counts the images in which a promised record is gone.
 //! fn broken_promises(sync: bool) -> usize {
 //!     let mut broken = 0;
 //!     for cut in 0.. {
 //!         let sim = Sim::new(1);
 //!         sim.cut_power_at(cut);
-//!         let promised: Vec<u8> =
-//!             (1..=5).take_while(|byte| append(&sim.env(), *byte, sync).is_ok()).collect();
-//!         for policy in CrashPolicy::all(cut) {
-//!             let after = sim.crash_image(policy).env();
-//!             let found = read_file(&*after.vfs, Path::new(PATH)).unwrap_or_default();
-//!             broken += usize::from(!found.starts_with(&promised));
-//!         }
+//!         let texts = ["one", "two", "three"];
+//!         let promised = texts.into_iter().take_while(|text| append(&sim.env(), text, sync).is_ok());
+//!         let promised: Vec<_> = promised.collect();
+//!         let images = CrashPolicy::all(cut).into_iter().map(|policy| sim.crash_image(policy));
+//!         broken += images.filter(|image| !is_prefix(&promised, &records(&image.env()))).count();
 //!         if !sim.is_off() {
 //!             break;
 //!         }
 //!     }
 //!     broken
+//! }
+//!
+//! fn is_prefix(promised: &[&str], found: &[String]) -> bool {
+//!     found.len() >= promised.len() && promised.iter().zip(found).all(|(one, other)| one == other)
 //! }
 //!
 //! assert_eq!(broken_promises(true), 0);
@@ -78,6 +107,6 @@ mod vfs;
 
 pub use crash::CrashPolicy;
 pub use fault::{Errno, Fault};
-pub use log::{OpKind, OpRecord};
+pub use log::{OpKind, OpRecord, Strike};
 pub use sim::Sim;
 pub use vfs::SimVfs;

@@ -1,5 +1,6 @@
 //! The history of a simulation, for the report of a failing one.
 
+use crate::fault::Errno;
 use core::fmt;
 use std::path::PathBuf;
 
@@ -26,6 +27,8 @@ pub enum OpKind {
     Open,
     /// `File::read_at`. Not counted as an operation; for faults.
     Read,
+    /// `Vfs::list`. Not counted as an operation; for faults.
+    List,
     /// Any counted operation; for faults.
     Any,
 }
@@ -33,7 +36,12 @@ pub enum OpKind {
 impl OpKind {
     /// True if the kind moves [`op_count`](crate::Sim::op_count).
     pub fn is_counted(self) -> bool {
-        !matches!(self, Self::Open | Self::Read | Self::Any)
+        !matches!(self, Self::Open | Self::Read | Self::List | Self::Any)
+    }
+
+    /// True if a call of kind `other` is one of these.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self == other || self == Self::Any && other.is_counted()
     }
 }
 
@@ -60,5 +68,33 @@ impl fmt::Display for OpRecord {
             OpKind::SetSize => write!(f, " {}", self.offset),
             _ => Ok(()),
         }
+    }
+}
+
+/// A call that a fault has struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// Its kind.
+    pub kind: OpKind,
+    /// Of which file or directory.
+    pub path: PathBuf,
+    /// What it failed with; none if it did not fail.
+    pub error: Option<Errno>,
+}
+
+/// How many calls there were of each kind.
+#[derive(Clone, Default)]
+pub(crate) struct Counts(Vec<(OpKind, u64)>);
+
+impl Counts {
+    pub(crate) fn add(&mut self, kind: OpKind) {
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((kind, 1)),
+        }
+    }
+
+    pub(crate) fn of(&self, kind: OpKind) -> u64 {
+        self.0.iter().filter(|(known, _)| kind.covers(*known)).map(|(_, count)| count).sum()
     }
 }

@@ -3,11 +3,11 @@
 use crate::crash::CrashPolicy;
 use crate::disk::Disk;
 use crate::fault::{Errno, Fault, Faults, Twist};
-use crate::log::{OpKind, OpRecord};
+use crate::log::{Counts, OpKind, OpRecord, Strike};
 use crate::names::FileNo;
 use crate::rng::Rng;
 use crate::vfs::SimVfs;
-use aether_sync::{Arc, Mutex, MutexGuard, Rank};
+use aether_sync::{Arc, Condvar, Mutex, MutexGuard, Rank};
 use aether_types::{Error, ErrorKind, Result};
 use aether_vfs::{Clock, Env, ManualClock, SeededEntropy};
 use core::fmt;
@@ -26,6 +26,8 @@ pub struct Sim {
 struct Shared {
     seed: u64,
     state: Mutex<State>,
+    /// Stuck calls wait here.
+    released: Condvar,
     clock: Arc<ManualClock>,
 }
 
@@ -34,7 +36,13 @@ pub(crate) struct State {
     pub(crate) locked: BTreeSet<FileNo>,
     /// How many handles each file has.
     pub(crate) handles: BTreeMap<FileNo, u64>,
-    faults: Faults,
+    /// What the newest writes have replaced, by file and offset, if a fault waits for it.
+    pub(crate) replaced: BTreeMap<(FileNo, u64), Vec<u8>>,
+    pub(crate) faults: Faults,
+    calls: Counts,
+    strikes: Vec<Strike>,
+    stuck: u64,
+    releases: u64,
     log: Vec<OpRecord>,
     op_count: u64,
     cut_at: Option<u64>,
@@ -55,7 +63,8 @@ impl Sim {
     }
 
     fn with(seed: u64, state: State, clock: ManualClock) -> Self {
-        Self { shared: Arc::new(Shared { seed, state: Mutex::new(STATE, state), clock: Arc::new(clock) }) }
+        let (state, released) = (Mutex::new(STATE, state), Condvar::new());
+        Self { shared: Arc::new(Shared { seed, state, released, clock: Arc::new(clock) }) }
     }
 
     /// Its files, its clock, and entropy that follows from the seed and repeats for every call of this function.
@@ -84,6 +93,48 @@ impl Sim {
         let mut state = self.state();
         state.cut_at = Some(op);
         state.is_off |= state.op_count > op;
+        self.shared.released.notify_all();
+    }
+
+    /// How many calls of this kind there were, counted operations or not, whether they failed or not.
+    pub fn calls(&self, kind: OpKind) -> u64 {
+        self.state().calls.of(kind)
+    }
+
+    /// How many calls of this kind a fault of [`inject`](Self::inject) has struck.
+    pub fn struck(&self, kind: OpKind) -> u64 {
+        self.state().strikes.iter().filter(|strike| kind.covers(strike.kind)).count() as u64
+    }
+
+    /// Every call that a fault has struck. A full disk is a state of the disk and strikes nobody.
+    pub fn strikes(&self) -> Vec<Strike> {
+        self.state().strikes.clone()
+    }
+
+    /// How many calls are stuck now.
+    pub fn stuck(&self) -> u64 {
+        self.state().stuck
+    }
+
+    /// Lets the calls go on that are stuck now.
+    pub fn release(&self) {
+        self.state().releases += 1;
+        self.shared.released.notify_all();
+    }
+
+    /// How many handles there are now.
+    pub fn handles(&self) -> u64 {
+        self.state().handles.values().sum()
+    }
+
+    /// Bytes of disk that the files take to which a name leads.
+    pub fn used_bytes(&self) -> u64 {
+        self.state().disk.used()
+    }
+
+    /// Adds this many bytes to the space of a disk that [`Fault::DiskFull`] has made small.
+    pub fn give_space(&self, bytes: u64) {
+        self.state().disk.free(bytes);
     }
 
     /// True once the power is cut.
@@ -146,9 +197,49 @@ impl Sim {
         self.shared.state.lock()
     }
 
-    /// Passes the time that a slow operation takes.
-    pub(crate) fn pause(&self, state: &State) {
+    /// Records and counts an operation and lets it through, unless a fault strikes. Waits while it is stuck.
+    pub(crate) fn begin<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        record: (OpKind, &Path, u64, u64),
+    ) -> Result<(MutexGuard<'a, State>, Passage)> {
+        let (kind, path, offset, len) = record;
+        let passage = state.begin(kind, path, offset, len)?;
+        if passage.in_flight {
+            self.shared.released.notify_all();
+        }
         self.shared.clock.advance(state.faults.pause());
+        if passage.twist != Twist::Stuck {
+            return Ok((state, passage));
+        }
+        let state = self.hold(state);
+        state.check_power(path)?;
+        Ok((state, passage))
+    }
+
+    /// Lets an uncounted call through, unless a fault strikes. Waits while it is stuck.
+    pub(crate) fn pass(&self, kind: OpKind, path: &Path) -> Result<(MutexGuard<'_, State>, Twist)> {
+        let mut state = self.state();
+        state.check_power(path)?;
+        match state.strike(kind, path) {
+            Twist::Fail(errno) => Err(failed(kind, path, errno)),
+            Twist::Stuck => {
+                let state = self.hold(state);
+                state.check_power(path)?;
+                Ok((state, Twist::None))
+            }
+            twist => Ok((state, twist)),
+        }
+    }
+
+    fn hold<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let round = state.releases;
+        state.stuck += 1;
+        while state.releases == round && !state.is_off {
+            state = self.shared.released.wait(state);
+        }
+        state.stuck -= 1;
+        state
     }
 }
 
@@ -165,7 +256,12 @@ impl State {
             disk,
             locked: BTreeSet::new(),
             handles: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             faults: Faults::default(),
+            calls: Counts::default(),
+            strikes: Vec::new(),
+            stuck: 0,
+            releases: 0,
             log: Vec::new(),
             op_count: 0,
             cut_at: None,
@@ -178,26 +274,42 @@ impl State {
         if self.is_off { Err(power_is_off(path)) } else { Ok(()) }
     }
 
-    /// Lets an uncounted call through, unless a fault strikes.
-    pub(crate) fn pass(&mut self, kind: OpKind, path: &Path) -> Result<()> {
-        self.check_power(path)?;
-        match self.faults.strike(kind) {
-            Twist::Fail(errno) => Err(failed(kind, path, errno)),
-            _ => Ok(()),
+    /// Counts a call for the faults and says what they do to it.
+    fn strike(&mut self, kind: OpKind, path: &Path) -> Twist {
+        self.calls.add(kind);
+        let twist = self.faults.strike(kind);
+        if twist != Twist::None {
+            self.note(kind, path, twist.error());
         }
+        twist
+    }
+
+    fn note(&mut self, kind: OpKind, path: &Path, error: Option<Errno>) {
+        self.strikes.push(Strike { kind, path: path.to_path_buf(), error });
+    }
+
+    /// Refuses another handle if there are too many.
+    pub(crate) fn check_handles(&mut self, path: &Path) -> Result<()> {
+        let open: u64 = self.handles.values().sum();
+        if self.faults.handles_max().is_some_and(|most| open >= most) {
+            self.note(OpKind::Open, path, Some(Errno::Emfile));
+            return Err(failed(OpKind::Open, path, Errno::Emfile));
+        }
+        Ok(())
     }
 
     /// Records and counts an operation and lets it through, unless a fault strikes.
-    pub(crate) fn begin(&mut self, kind: OpKind, path: &Path, offset: u64, len: u64) -> Result<Passage> {
+    fn begin(&mut self, kind: OpKind, path: &Path, offset: u64, len: u64) -> Result<Passage> {
         self.check_power(path)?;
         let index = self.op_count;
         self.op_count += 1;
         self.log.push(OpRecord { index, kind, path: path.to_path_buf(), offset, len });
         if self.cut_at == Some(index) {
+            self.calls.add(kind);
             self.is_off = true;
             return Ok(Passage { twist: Twist::None, in_flight: true });
         }
-        match self.faults.strike(kind) {
+        match self.strike(kind, path) {
             Twist::Fail(errno) => Err(failed(kind, path, errno)),
             twist => Ok(Passage { twist, in_flight: false }),
         }

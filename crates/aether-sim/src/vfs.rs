@@ -32,11 +32,10 @@ impl SimVfs {
         check: impl FnOnce(&State) -> Result<()>,
         act: impl FnOnce(&mut State) -> Result<()>,
     ) -> Result<()> {
-        let mut state = self.sim.state();
+        let state = self.sim.state();
         state.check_power(path)?;
         check(&state)?;
-        let passage = state.begin(kind, path, 0, 0)?;
-        self.sim.pause(&state);
+        let (mut state, passage) = self.sim.begin(state, (kind, path, 0, 0))?;
         act(&mut state)?;
         passage.end(path)
     }
@@ -44,9 +43,17 @@ impl SimVfs {
 
 impl Vfs for SimVfs {
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>> {
-        let mut state = self.sim.state();
-        state.pass(OpKind::Open, path)?;
-        let file = open(&mut state, path, options)?;
+        let (mut state, _) = self.sim.pass(OpKind::Open, path)?;
+        state.check_handles(path)?;
+        let file = match find(&state, path, options)? {
+            Some(file) => file,
+            None => {
+                state.disk.names.spot(path)?;
+                let (begun, passage) = self.sim.begin(state, (OpKind::Create, path, 0, 0))?;
+                state = begun;
+                create(&mut state, path, &passage)?
+            }
+        };
         *state.handles.entry(file).or_default() += 1;
         drop(state);
         let holds_lock = AtomicBool::new(false);
@@ -72,17 +79,15 @@ impl Vfs for SimVfs {
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
-        let state = self.sim.state();
-        state.check_power(dir)?;
+        let (state, _) = self.sim.pass(OpKind::List, dir)?;
         state.disk.list(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let mut state = self.sim.state();
+        let state = self.sim.state();
         state.check_power(dir)?;
         let no = state.disk.names.dir(dir, "cannot sync the directory")?;
-        let passage = state.begin(OpKind::SyncDir, dir, 0, 0)?;
-        self.sim.pause(&state);
+        let (mut state, passage) = self.sim.begin(state, (OpKind::SyncDir, dir, 0, 0))?;
         passage.end(dir)?;
         state.disk.names.sync(no);
         state.forget_unreachable();
@@ -90,23 +95,26 @@ impl Vfs for SimVfs {
     }
 }
 
-fn open(state: &mut State, path: &Path, options: OpenOptions) -> Result<FileNo> {
+/// The file at `path`; `None` if it is to be created.
+fn find(state: &State, path: &Path, options: OpenOptions) -> Result<Option<FileNo>> {
     if options.create != Create::No && !options.write {
         return Err(Error::invalid("a file is created only for writing").at_path(path));
     }
     match state.disk.names.find(path) {
         Some(Target::Dir(_)) => Err(Error::invalid("this is not a regular file").at_path(path)),
         Some(_) if options.create == Create::New => Err(exists("cannot open", path)),
-        Some(Target::File(no)) => Ok(no),
+        Some(Target::File(no)) => Ok(Some(no)),
         None if options.create == Create::No => Err(missing("cannot open", path)),
-        None => create(state, path),
+        None => Ok(None),
     }
 }
 
-fn create(state: &mut State, path: &Path) -> Result<FileNo> {
-    state.disk.names.spot(path)?;
-    let passage = state.begin(OpKind::Create, path, 0, 0)?;
-    let no = state.disk.create(path)?;
+/// Another thread may have been faster while this one was stuck.
+fn create(state: &mut State, path: &Path, passage: &Passage) -> Result<FileNo> {
+    let no = match state.disk.names.find(path) {
+        Some(Target::File(no)) => no,
+        _ => state.disk.create(path)?,
+    };
     passage.end(path)?;
     Ok(no)
 }
@@ -145,7 +153,7 @@ impl SimFile {
                 disk.write(self.file, offset, &from[..from.len() / 2], is_durable);
                 return Err(failed(OpKind::Write, &self.path, Errno::Eio));
             }
-            Twist::None | Twist::Fail(_) | Twist::DropDirty => {
+            Twist::None | Twist::Fail(_) | Twist::DropDirty | Twist::Stale | Twist::Stuck => {
                 disk.write(self.file, offset, from, is_durable)
             }
         };
@@ -159,6 +167,19 @@ impl SimFile {
         bytes
     }
 
+    /// Puts back what the newest writes have replaced.
+    fn take_back(&self, state: &State, offset: u64, into: &mut [u8]) {
+        let end = offset + into.len() as u64;
+        for (&(_, at), old) in state.replaced.range((self.file, 0)..(self.file, end)) {
+            let from = at.max(offset);
+            let until = (at + old.len() as u64).min(end);
+            if from < until {
+                let part = &old[(from - at) as usize..(until - at) as usize];
+                into[(from - offset) as usize..(until - offset) as usize].copy_from_slice(part);
+            }
+        }
+    }
+
     fn locked(&self, state: &State) -> Error {
         let mut text = [0; 1024];
         let read = state.disk.file(self.file).live().read(0, &mut text);
@@ -169,26 +190,31 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        let mut state = self.sim.state();
-        state.pass(OpKind::Read, &self.path).map_err(|error| error.at_offset(offset))?;
-        Ok(state.disk.file(self.file).live().read(offset, into))
+        let passed = self.sim.pass(OpKind::Read, &self.path);
+        let (state, twist) = passed.map_err(|error| error.at_offset(offset))?;
+        let read = state.disk.file(self.file).live().read(offset, into);
+        if twist == Twist::Stale {
+            self.take_back(&state, offset, &mut into[..read]);
+        }
+        Ok(read)
     }
 
     fn write_at(&self, offset: u64, from: &[u8]) -> Result<()> {
         self.check_writer()?;
         check_end(&self.path, offset, from.len() as u64)?;
-        let mut state = self.sim.state();
-        let begun = state.begin(OpKind::Write, &self.path, offset, from.len() as u64);
-        let passage = begun.map_err(|error| error.at_offset(offset))?;
-        self.sim.pause(&state);
+        let record = (OpKind::Write, &*self.path, offset, from.len() as u64);
+        let begun = self.sim.begin(self.sim.state(), record);
+        let (mut state, passage) = begun.map_err(|error| error.at_offset(offset))?;
+        if state.faults.wants_replaced() {
+            let bytes = self.present(&state.disk, offset, from.len());
+            state.replaced.insert((self.file, offset), bytes);
+        }
         let written = self.write(&mut state, &passage, offset, from);
         written.and_then(|()| passage.end(&self.path)).map_err(|error| error.at_offset(offset))
     }
 
     fn sync(&self) -> Result<()> {
-        let mut state = self.sim.state();
-        let passage = state.begin(OpKind::Sync, &self.path, 0, 0)?;
-        self.sim.pause(&state);
+        let (mut state, passage) = self.sim.begin(self.sim.state(), (OpKind::Sync, &self.path, 0, 0))?;
         passage.end(&self.path)?;
         let file = state.disk.file_mut(self.file);
         if passage.twist == Twist::DropDirty {
@@ -208,9 +234,8 @@ impl File for SimFile {
     fn set_size(&self, size: u64) -> Result<()> {
         self.check_writer()?;
         check_end(&self.path, size, 0)?;
-        let mut state = self.sim.state();
-        let passage = state.begin(OpKind::SetSize, &self.path, size, 0)?;
-        self.sim.pause(&state);
+        let (mut state, passage) =
+            self.sim.begin(self.sim.state(), (OpKind::SetSize, &self.path, size, 0))?;
         state.disk.set_size(self.file, size);
         passage.end(&self.path)
     }

@@ -23,15 +23,17 @@ pub struct Limits {
     pub failures: usize,
     /// The time to stop at.
     pub until: Option<Instant>,
+    /// How many there are to visit; none: the operations of the script.
+    pub end: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { threads: 2, states: u64::MAX, failures: 1, until: None }
+        Self { threads: 2, states: u64::MAX, failures: 1, until: None, end: None }
     }
 }
 
-/// A unit of work: what happens when operation `op` of the script is interrupted or fails.
+/// A unit of work: what happens when operation `op` of the script is interrupted, or under trouble number `op`.
 pub type Visit = dyn Fn(&Study, u64, &dyn Fn()) -> Result<Tally, Failure> + Send + Sync;
 
 /// Visits the operations of a study until a limit is met.
@@ -78,7 +80,7 @@ impl Board {
         }
         let settings = self.study.settings();
         let op = settings.first + self.next.fetch_add(1, SeqCst) * settings.stride;
-        (op < self.study.operations()).then_some(op)
+        (op < self.limits.end.unwrap_or(self.study.operations())).then_some(op)
     }
 
     fn is_enough(&self) -> bool {
@@ -96,7 +98,13 @@ impl Board {
 
     fn hang(&self, op: u64) -> Failure {
         let what = format!("hang: no progress for {HANG:?} at operation {op} or a recovery from it");
-        Failure { settings: self.study.settings().clone(), trail: Vec::new(), fault: None, what }
+        Failure {
+            settings: self.study.settings().clone(),
+            trail: Vec::new(),
+            fault: None,
+            thread_run: None,
+            what,
+        }
     }
 }
 

@@ -1,23 +1,33 @@
 //! The command line.
 
+use aether_sync::Arc;
 use aether_torture::campaign::Limits;
 use aether_torture::damage::{self, blind::Blind};
 use aether_torture::mutant::Mutant;
+use aether_torture::script::Script;
 use aether_torture::study::Settings;
 use aether_torture::world::Cut;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+
+/// Runs of several threads, unless the caller says otherwise.
+const RUNS: u64 = 200;
+
+/// How long a failing script may be made smaller, unless the caller says otherwise.
+const SHRINK: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "\
 usage: aether-torture crash   [--seed S] [--states N]   cut the power at every operation; with N, seeds S, S+1, ..
        aether-torture crash   --ci                      the fixed seeds of the gate
        aether-torture crash   --seed S --at OP:POLICY.. repeat one state
-       aether-torture faults  [--seed S] [--nth N]      let every operation fail, or that one
+       aether-torture faults  [--seed S] [--nth N] [--ci]  let every call fail, or that one, or those of the gate
+       aether-torture threads [--seed S] [--runs N] [--nth N]  several threads write until the power goes
        aether-torture damage  [--seed S] [--ci] [--cases N] [--stores NAME] [--case N]
                                                 harm files at rest: every case, about N, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
        aether-torture corpus DIRECTORY          write the seeds of the fuzz targets
-options: --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
+options: --script FILE  --shrink SECONDS  --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +36,11 @@ pub(crate) enum Command {
     Ci,
     Replay,
     Faults,
+    FaultsCi,
     FaultAt(u64),
     Torture(f64),
+    /// The first run and how many.
+    Threads(u64, u64),
     Damage,
     Corpus(PathBuf),
 }
@@ -48,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) trail: Vec<Cut>,
     pub(crate) damage: damage::Settings,
     pub(crate) format: Format,
+    /// How long a failing script may be made smaller.
+    pub(crate) shrink: Duration,
 }
 
 /// Parses the arguments.
@@ -55,6 +70,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
     let command = match arguments.next().as_deref() {
         Some("crash") => Command::Crash,
         Some("faults") => Command::Faults,
+        Some("threads") => Command::Threads(0, RUNS),
         Some("damage") => Command::Damage,
         Some("torture") => Command::Torture(0.0),
         Some("corpus") => Command::Corpus(arguments.next().ok_or_else(|| USAGE.to_owned())?.into()),
@@ -63,7 +79,8 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
     let settings = Settings::full(1);
     let (limits, format) = (Limits::default(), Format::Plain);
     let damage = damage::Settings::new(1, None);
-    let mut request = Request { command, settings, limits, trail: Vec::new(), damage, format };
+    let mut request =
+        Request { command, settings, limits, trail: Vec::new(), damage, format, shrink: SHRINK };
     while let Some(option) = arguments.next() {
         request.option(&option, &mut arguments)?;
     }
@@ -93,8 +110,11 @@ impl Request {
             "--threads" => self.limits.threads = number(option, &value)?,
             "--failures" => self.limits.failures = number(option, &value)?,
             "--minutes" => self.command = Command::Torture(number(option, &value)?),
-            "--nth" => self.command = Command::FaultAt(number(option, &value)?),
+            "--nth" => self.nth(number(option, &value)?),
+            "--runs" => self.command = Command::Threads(0, number(option, &value)?),
             "--mutant" => self.settings.mutant = Some(mutant(&value)?),
+            "--script" => self.settings.script = Some(script(&value)?),
+            "--shrink" => self.shrink = Duration::from_secs(number(option, &value)?),
             "--format" => self.format = format(&value)?,
             "--at" => {
                 self.command = Command::Replay;
@@ -110,8 +130,16 @@ impl Request {
     fn ci(&mut self) {
         match self.command {
             Command::Damage => self.damage.cases = Some(damage::CI_CASES),
+            Command::Faults => self.command = Command::FaultsCi,
             _ => self.command = Command::Ci,
         }
+    }
+
+    fn nth(&mut self, nth: u64) {
+        self.command = match self.command {
+            Command::Threads(..) => Command::Threads(nth, 1),
+            _ => Command::FaultAt(nth),
+        };
     }
 
     fn damage_option(&mut self, option: &str, value: &str) -> Result<(), String> {
@@ -128,6 +156,11 @@ impl Request {
         }
         Ok(())
     }
+}
+
+fn script(file: &str) -> Result<Arc<Script>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("--script {file:?}: {error}"))?;
+    text.parse().map(Arc::new).map_err(|what| format!("--script {file:?}: {what}"))
 }
 
 fn blind(name: &str) -> Result<Blind, String> {

@@ -6,11 +6,13 @@ use aether_sync::Arc;
 use aether_torture::allocation::Counted;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::damage::{self, tally::Findings};
-use aether_torture::faults;
+use aether_torture::faults::{self, Plan, Trouble};
 use aether_torture::fuzz::seeds;
 use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
+use aether_torture::shrink;
 use aether_torture::study::{Settings, Study};
+use aether_torture::threads;
 use cli::{Command, Format, Request};
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
@@ -20,11 +22,23 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static COUNTED: Counted = Counted;
 
+/// Runs of several threads between two other campaigns.
+const TORTURE_RUNS: u64 = 300;
+
+/// Damaged stores between two other campaigns.
+const TORTURE_CASES: u64 = 4_000;
+
 /// The seeds that the gate plays to the end.
 const CI_SEEDS: [u64; 2] = [1, 2];
 
 /// The states that the gate wants at least; more seeds follow if those above give fewer.
 const CI_STATES: u64 = 10_000;
+
+/// The shapes whose workloads the gate lets fail: one log stream, two, and four; other sizes.
+const CI_SHAPES: [u64; 3] = [0, 1, 3];
+
+/// Transactions of those workloads.
+const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args().skip(1)) {
@@ -40,14 +54,29 @@ fn main() -> ExitCode {
         Command::Replay => replay(&request),
         Command::Ci => ci(&request),
         Command::Crash => crash(&request),
-        Command::Faults => sweep(&request),
+        Command::Faults => sweep(request.settings.clone(), request.limits, |_| true),
         Command::FaultAt(nth) => {
-            outcome(Study::new(request.settings.clone()).and_then(|study| faults::visit(&study, nth, &|| ())))
+            outcome(Study::new(request.settings.clone()).and_then(|study| fault_at(&study, nth)))
+        }
+        Command::FaultsCi => faults_ci(&request),
+        Command::Threads(first, runs) => {
+            let settings = Settings { first, ..request.settings.clone() };
+            threads(settings, first + runs, request.limits)
         }
         Command::Torture(minutes) => torture(&request, minutes),
     };
-    print(&report, request.format);
-    ExitCode::from(u8::from(!report.is_clean()))
+    let failed = !report.is_clean();
+    print(&shrunk(report, request.shrink), request.format);
+    ExitCode::from(u8::from(failed))
+}
+
+/// The same, with the first failure made small.
+fn shrunk(mut report: Report, time: Duration) -> Report {
+    if let Some(failure) = report.failures.first_mut().filter(|_| !time.is_zero()) {
+        say(&format!("{failure}\nmaking the script smaller, for at most {} s", time.as_secs()));
+        *failure = shrink::shrink(failure, Instant::now() + time);
+    }
+    report
 }
 
 fn print(report: &Report, format: Format) {
@@ -142,8 +171,38 @@ fn crash(request: &Request) -> Report {
     total
 }
 
-fn sweep(request: &Request) -> Report {
-    study(request.settings.clone(), request.limits, Arc::new(faults::visit))
+fn fault_at(study: &Study, nth: u64) -> Result<Tally, Failure> {
+    faults::visit(study, &Plan::new(study)?, nth, &|| ())
+}
+
+fn sweep(settings: Settings, limits: Limits, wanted: fn(&Trouble) -> bool) -> Report {
+    let seed = settings.seed;
+    let swept = Study::new(settings).and_then(|study| {
+        say(&format!("seed {seed}: {} operations to fail", study.operations()));
+        faults::run(study, limits, wanted, &mut progress(seed))
+    });
+    swept.unwrap_or_else(failed)
+}
+
+/// One workload for each shape of store, with every trouble that there is.
+fn faults_ci(request: &Request) -> Report {
+    let mut total = Report::default();
+    for shape in CI_SHAPES {
+        let settings = Settings {
+            seed: shape + 1,
+            shape,
+            transactions: CI_FAULT_TRANSACTIONS,
+            ..request.settings.clone()
+        };
+        total.add(sweep(settings, request.limits, |_| true));
+    }
+    total
+}
+
+fn threads(settings: Settings, end: u64, limits: Limits) -> Report {
+    let seed = settings.seed;
+    say(&format!("seed {seed}: several threads"));
+    threads::run(settings, end, limits, &mut progress(seed))
 }
 
 fn torture(request: &Request, minutes: f64) -> Report {
@@ -153,11 +212,32 @@ fn torture(request: &Request, minutes: f64) -> Report {
     let mut number = 0;
     while total.is_clean() && Instant::now() < until {
         let settings = varied(derive(request.settings.seed, number) >> 16);
-        let visit = if number % 4 == 3 { Arc::new(faults::visit) as Arc<Visit> } else { crash_visit() };
-        total.add(study(settings, limits, visit));
+        total.add(match number % 6 {
+            1 => sweep(settings, limits, |trouble| !matches!(trouble, Trouble::Disk(_))),
+            2 => sweep(settings, limits, |trouble| matches!(trouble, Trouble::Disk(_))),
+            3 => threads(settings, TORTURE_RUNS, limits),
+            4 => damaged(&settings, until),
+            _ => study(settings, limits, crash_visit()),
+        });
         number += 1;
     }
     total
+}
+
+/// Harm at rest, as part of a longer run.
+fn damaged(settings: &Settings, until: Instant) -> Report {
+    let wanted = damage::Settings::new(settings.seed, Some(TORTURE_CASES));
+    let found =
+        if Instant::now() < until { damage::run(&wanted, &mut |_| ()) } else { Ok(Findings::default()) };
+    let what = match found {
+        Ok(found) if found.is_clean() => {
+            let tally = Tally { states: found.cases, damaged: found.cases, ..Tally::default() };
+            return Report { tally, seeds: 1, ..Report::default() };
+        }
+        Ok(found) => found.to_string(),
+        Err(what) => format!("a store cannot be made: {what}"),
+    };
+    failed(Failure { settings: settings.clone(), trail: Vec::new(), fault: None, thread_run: None, what })
 }
 
 /// Another size of script with every seed.
@@ -175,13 +255,18 @@ fn study(settings: Settings, limits: Limits, visit: Arc<Visit>) -> Report {
         Ok(study) => study,
         Err(failure) => return failed(failure),
     };
-    let (seed, operations) = (study.settings().seed, study.operations());
-    say(&format!("seed {seed}: {operations} operations"));
+    let seed = study.settings().seed;
+    say(&format!("seed {seed}: {} operations", study.operations()));
+    campaign::run(study, limits, visit, &mut progress(seed))
+}
+
+/// Says now and then how far it has come.
+fn progress(seed: u64) -> impl FnMut(&Report) {
     let mut last = Instant::now();
-    campaign::run(study, limits, visit, &mut |report| {
+    move |report| {
         if last.elapsed() > Duration::from_secs(5) {
             last = Instant::now();
             say(&format!("seed {seed}: {report}"));
         }
-    })
+    }
 }

@@ -77,6 +77,16 @@ impl Draft {
         Self { state, savepoints: Vec::new() }
     }
 
+    /// True if a transaction may make this call here.
+    pub fn permits(&self, op: &Op) -> bool {
+        match op {
+            Op::Create(space) => self.state.rows(space).is_none(),
+            Op::Drop(space) | Op::Put(space, ..) | Op::Delete(space, _) => self.state.rows(space).is_some(),
+            Op::Savepoint => true,
+            Op::Rollback => !self.savepoints.is_empty(),
+        }
+    }
+
     /// Makes the change of one call. A call on a missing keyspace changes nothing.
     pub fn apply(&mut self, op: &Op) {
         match op {
@@ -85,7 +95,7 @@ impl Draft {
             Op::Put(space, key, value) => self.put(space, key, value),
             Op::Delete(space, key) => self.delete(space, key),
             Op::Savepoint => self.savepoints.push(self.state.clone()),
-            Op::Rollback => self.state = self.savepoints.pop().unwrap_or_default(),
+            Op::Rollback => self.state = self.savepoints.pop().unwrap_or_else(|| self.state.clone()),
         }
     }
 
@@ -102,7 +112,7 @@ impl Draft {
     }
 }
 
-fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
+pub(crate) fn rows_difference(rows: &Rows, expected: &Rows) -> Option<String> {
     if rows == expected {
         return None;
     }

@@ -27,6 +27,8 @@ pub struct Run {
     pub history: History,
     /// Calls that failed, in words.
     pub errors: Vec<String>,
+    /// Steps that were played.
+    pub step: usize,
     /// A promise that the running store broke.
     pub broken: Option<String>,
     /// The machine as the process left it at the end of a run with errors, before it let go of the store.
@@ -51,15 +53,24 @@ pub fn play(
     world: &World,
     script: &Script,
     after_error: AfterError,
-    mut watch: impl FnMut(&Step, &DbEnv),
+    watch: impl FnMut(&Step, &DbEnv),
 ) -> Run {
-    let mut player =
-        Player { world, run: Run::default(), step: 0, off_script: false, side: None, held: None };
-    let mut env = player.open();
+    play_on(world, script, after_error, watch).0
+}
+
+/// As [`play`]; also returns the store, if errors have kept it open.
+pub fn play_on(
+    world: &World,
+    script: &Script,
+    after_error: AfterError,
+    mut watch: impl FnMut(&Step, &DbEnv),
+) -> (Run, Option<DbEnv>) {
+    let mut player = Player::new(world);
+    let mut env = player.open(0);
     for step in &script.steps {
         let Some(open) = env.take() else { break };
         env = player.step(open, step);
-        player.step += 1;
+        player.run.step += 1;
         if let Some(open) = &env {
             watch(step, open);
         }
@@ -67,12 +78,18 @@ pub fn play(
             break;
         }
     }
-    match env {
-        Some(open) if player.run.errors.is_empty() => player.close(open),
-        Some(open) if after_error == AfterError::GoOn => player.farewell(&open),
-        _ => {}
-    }
-    player.run
+    let env = match env {
+        Some(open) if player.run.errors.is_empty() => {
+            player.close(open);
+            None
+        }
+        Some(open) if after_error == AfterError::GoOn => {
+            player.farewell(&open);
+            Some(open)
+        }
+        _ => None,
+    };
+    (player.run, env)
 }
 
 /// Commits one transaction of these calls on a store that is in `state`.
@@ -87,8 +104,8 @@ pub(crate) fn commit(world: &World, env: &DbEnv, state: &State, ops: &[Op]) -> V
 struct Player<'w> {
     world: &'w World,
     run: Run,
-    /// The number of the step.
-    step: usize,
+    /// Syncs that had failed when the store was opened.
+    failed_syncs: u64,
     /// A transaction of the script did not happen, so the states in the script hold no longer.
     off_script: bool,
     side: Option<SideTxn>,
@@ -101,13 +118,18 @@ struct SideTxn {
     ops: Vec<Op>,
 }
 
-impl Player<'_> {
+impl<'w> Player<'w> {
+    fn new(world: &'w World) -> Self {
+        Self { world, run: Run::default(), failed_syncs: 0, off_script: false, side: None, held: None }
+    }
+
     fn must_stop(&self, after_error: AfterError) -> bool {
         self.run.broken.is_some() || (after_error == AfterError::Stop && !self.run.errors.is_empty())
     }
 
-    fn open(&mut self) -> Option<DbEnv> {
-        let opened = self.world.open();
+    fn open(&mut self, tuning: u64) -> Option<DbEnv> {
+        let opened = self.world.open_tuned(tuning);
+        self.failed_syncs = self.world.failed_syncs();
         self.note(opened)
     }
 
@@ -134,7 +156,7 @@ impl Player<'_> {
                 if what.starts_with(WRONG_ANSWER) {
                     self.run.broken.get_or_insert_with(|| what.clone());
                 }
-                self.run.errors.push(format!("step {}: {what}", self.step));
+                self.run.errors.push(format!("step {}: {what}", self.run.step));
                 None
             }
         }
@@ -152,9 +174,9 @@ impl Player<'_> {
                 let done = env.checkpoint().map_err(failed("checkpoint"));
                 self.note(done);
             }
-            Step::Reopen => {
+            Step::Reopen(tuning) => {
                 self.close(env);
-                let reopened = self.open()?;
+                let reopened = self.open(*tuning)?;
                 return self.resolve(&reopened).then_some(reopened);
             }
         }
@@ -190,10 +212,16 @@ impl Player<'_> {
             return;
         }
         self.request(&script.ops, &script.after);
+        let forbidden = self.is_after_failed_sync() && !script.ops.is_empty();
         self.world.set_committing(true);
         let outcome = commit_as(txn, script.end);
         self.world.set_committing(false);
-        self.settle(script.end, outcome);
+        self.settle(script.end, outcome, forbidden);
+    }
+
+    /// True if no commit may be acknowledged on this handle any more (R2).
+    fn is_after_failed_sync(&self) -> bool {
+        self.world.failed_syncs() > self.failed_syncs
     }
 
     fn request(&mut self, ops: &[Op], after: &Arc<State>) {
@@ -228,9 +256,10 @@ impl Player<'_> {
         };
         self.request(&side.ops, after);
         self.world.set_committing(true);
+        let forbidden = self.is_after_failed_sync();
         let outcome = side.calls.into_txn().commit();
         self.world.set_committing(false);
-        self.settle(End::Commit, outcome);
+        self.settle(End::Commit, outcome, forbidden);
     }
 
     fn side_abort(&mut self) {
@@ -255,8 +284,11 @@ impl Player<'_> {
         }
     }
 
-    fn settle(&mut self, end: End, outcome: aether_kv::Result<()>) {
+    fn settle(&mut self, end: End, outcome: aether_kv::Result<()>, forbidden: bool) {
         match outcome {
+            Ok(()) if forbidden && matches!(end, End::Commit | End::Group) => {
+                self.run.broken = Some("a commit was acknowledged after a sync had failed".into());
+            }
             Ok(()) if self.run.history.is_in_doubt() => {
                 self.run.broken = Some("a commit succeeded after another one's outcome was in doubt".into());
             }

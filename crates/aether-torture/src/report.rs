@@ -24,6 +24,12 @@ pub struct Tally {
     pub acknowledged_only: u64,
     /// Runs with an injected fault.
     pub faults: u64,
+    /// Of those: the disk was full.
+    pub full_disks: u64,
+    /// Runs of several threads.
+    pub threaded: u64,
+    /// Stores harmed at rest.
+    pub damaged: u64,
 }
 
 impl Tally {
@@ -46,6 +52,9 @@ impl Tally {
         self.two_deep += other.two_deep;
         self.acknowledged_only += other.acknowledged_only;
         self.faults += other.faults;
+        self.full_disks += other.full_disks;
+        self.threaded += other.threaded;
+        self.damaged += other.damaged;
     }
 }
 
@@ -57,7 +66,9 @@ pub struct Failure {
     /// The interruptions that lead to the state; empty if the script fails without any.
     pub trail: Vec<Cut>,
     /// The number of the call that failed, where one was made to.
-    pub fault: Option<u64>,
+    pub fault: Option<u32>,
+    /// The number of the run of several threads, where there were any.
+    pub thread_run: Option<u32>,
     /// What is wrong.
     pub what: String,
 }
@@ -66,8 +77,16 @@ impl Failure {
     /// The command that repeats it.
     pub fn replay(&self) -> String {
         let Settings { seed, transactions, shape, mutant, .. } = &self.settings;
+        if let Some(number) = self.thread_run {
+            let mutant = mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
+            return format!("aether-torture threads --seed {seed} --nth {number}{mutant}");
+        }
         let test = if self.fault.is_some() { "faults" } else { "crash" };
-        let mut command = format!("aether-torture {test} --seed {seed} --transactions {transactions}");
+        let mut command = format!("aether-torture {test} --seed {seed}");
+        match self.settings.script {
+            Some(_) => command += " --script FILE",
+            None => command += &format!(" --transactions {transactions}"),
+        }
         if let Some(nth) = self.fault {
             command += &format!(" --nth {nth}");
         }
@@ -88,6 +107,7 @@ impl Failure {
             "at": self.trail.iter().map(Cut::to_string).collect::<Vec<_>>(),
             "policies": policies,
             "what": self.what,
+            "script": self.settings.script.as_ref().map(|script| script.to_string()),
             "replay": self.replay(),
         })
     }
@@ -98,6 +118,9 @@ impl fmt::Display for Failure {
         writeln!(f, "seed {}: {}", self.settings.seed, self.what)?;
         for cut in &self.trail {
             writeln!(f, "  cut at operation {}: {}", cut.op, fate_name(cut.fate))?;
+        }
+        if let Some(script) = &self.settings.script {
+            writeln!(f, "  FILE has {} steps:\n{script}", script.steps.len())?;
         }
         write!(f, "  again: {}", self.replay())
     }
@@ -144,6 +167,9 @@ impl Report {
             "two_deep": tally.two_deep,
             "acknowledged_only": tally.acknowledged_only,
             "faults": tally.faults,
+            "full_disks": tally.full_disks,
+            "threaded": tally.threaded,
+            "damaged": tally.damaged,
             "seconds": self.seconds,
             "failures": self.failures.iter().map(Failure::json).collect::<Vec<_>>(),
         })
@@ -152,12 +178,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { cuts, states, repeated, kills, in_recovery, two_deep, faults, .. } = self.tally;
+        let Tally { cuts, states, repeated, kills, in_recovery, two_deep, .. } = self.tally;
+        let Tally { faults, full_disks, threaded, damaged, .. } = self.tally;
         self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         write!(
             f,
             "{states} distinct states of {} scripts in {:.1} s: {cuts} cuts, {repeated} states met again, {kills} kills, {in_recovery} cut in recovery, \
-             {two_deep} of them twice; {faults} runs with faults; {} failures",
+             {two_deep} of them twice; {faults} runs with faults, {full_disks} of them with a full disk; {threaded} with threads; {damaged} damaged stores; {} failures",
             self.seeds,
             self.seconds,
             self.failures.len()

@@ -4,7 +4,9 @@
 //! goes, one transaction larger than the pool that commits and one that aborts, checkpoints, a clean restart) have
 //! fixed places.
 
-use crate::model::{Bytes, Op, State};
+mod text;
+
+use crate::model::{Bytes, Draft, Op, State};
 use crate::rng::{Rng, derive};
 use crate::shape::KEY_BYTES_MAX;
 use aether_sync::Arc;
@@ -65,8 +67,8 @@ pub enum Step {
     Release,
     /// A checkpoint by request.
     Checkpoint,
-    /// The store is closed and opened again.
-    Reopen,
+    /// The store is closed and opened again, tuned by this number.
+    Reopen(u64),
 }
 
 /// A sequence of steps.
@@ -85,6 +87,14 @@ impl Script {
         let transactions = transactions.max(12);
         (0..transactions).for_each(|index| writer.step(index, transactions));
         Self { seed, steps: writer.steps }
+    }
+
+    /// The script of these steps. States are computed anew; calls that are not possible any more, as on a keyspace whose
+    /// creation is gone, are left out.
+    pub fn of(seed: u64, steps: Vec<Step>) -> Self {
+        let mut planner = Planner::default();
+        let steps = steps.into_iter().filter_map(|step| planner.plan(step)).collect();
+        Self { seed, steps }
     }
 
     /// The same with every commit durable when it returns. With several log streams a crash keeps some of the other
@@ -108,6 +118,71 @@ impl Script {
             _ => None,
         })
     }
+}
+
+/// Walks through steps and keeps what is possible.
+#[derive(Default)]
+struct Planner {
+    state: State,
+    side: Vec<Op>,
+}
+
+impl Planner {
+    fn plan(&mut self, step: Step) -> Option<Step> {
+        Some(match step {
+            Step::Txn(TxnScript { ops, end, .. }) => {
+                let ops = possible(&self.state, ops);
+                if end != End::Abort {
+                    self.state = self.state.after(&ops);
+                }
+                Step::Txn(TxnScript { ops, end, after: Arc::new(self.state.clone()) })
+            }
+            Step::Side(side) => Step::Side(self.side(side)?),
+            Step::Reopen(tuning) => {
+                self.side.clear();
+                Step::Reopen(tuning)
+            }
+            step => step,
+        })
+    }
+
+    fn side(&mut self, side: Side) -> Option<Side> {
+        match side {
+            Side::Calls(ops) => {
+                let ops = possible(&self.state, ops);
+                self.side.extend(ops.iter().cloned());
+                (!ops.is_empty()).then_some(Side::Calls(ops))
+            }
+            _ if self.side.is_empty() => None,
+            Side::Commit(_) => {
+                self.state = self.state.after(&core::mem::take(&mut self.side));
+                Some(Side::Commit(Arc::new(self.state.clone())))
+            }
+            Side::Abort => {
+                self.side.clear();
+                Some(Side::Abort)
+            }
+        }
+    }
+}
+
+fn possible(state: &State, ops: Vec<Op>) -> Vec<Op> {
+    let mut draft = Draft::new(state.clone());
+    let mut permitted = |op: &Op| {
+        let permits = draft.permits(op);
+        if permits {
+            draft.apply(op);
+        }
+        permits
+    };
+    ops.into_iter().filter(|op| permitted(op)).collect()
+}
+
+/// A value that tells from which tag it was made, so that a script can name it in few letters.
+pub(crate) fn tagged(tag: u32, length: usize) -> Bytes {
+    let mut value = Rng::new(u64::from(tag)).bytes(length);
+    value.iter_mut().zip(tag.to_le_bytes()).for_each(|(byte, own)| *byte = own);
+    value.into()
 }
 
 struct Writer {
@@ -142,7 +217,7 @@ impl Writer {
             self.steps.push(Step::Checkpoint);
         }
         if index == total / 2 + 2 {
-            self.steps.push(Step::Reopen);
+            self.steps.push(Step::Reopen(self.rng.word() >> 48));
             self.side.clear();
         }
     }
@@ -273,7 +348,7 @@ impl Writer {
 
     fn large_value(&mut self, ops: &mut Vec<Op>) {
         let length = self.rng.between(5_000, 40_000);
-        let value = self.rng.bytes(length).into();
+        let value = tagged(self.rng.word() as u32, length);
         let key = if self.rng.chance(40) { self.old_key(SPACES[0]) } else { None };
         let key = key.unwrap_or_else(|| self.new_key());
         ops.push(Op::Put(SPACES[0], key, value));
@@ -331,6 +406,6 @@ impl Writer {
 
     fn value(&mut self) -> Bytes {
         let length = if self.rng.chance(4) { 0 } else { self.rng.between(600, 900) };
-        self.rng.bytes(length).into()
+        tagged(self.rng.word() as u32, length)
     }
 }

@@ -54,22 +54,36 @@ impl Shape {
     /// The smallest, with these sizes.
     pub fn of(page_bytes: usize, streams: usize, max_recovery_bytes: u64) -> Self {
         let page_size = PageSize::new(page_bytes).unwrap_or_default();
-        let ring_bytes = (16 * page_bytes).max(128 << 10);
+        let ring_bytes = ring_bytes_min(page_size);
         Self { page_size, streams, max_recovery_bytes, ring_bytes, ..Self::new(0) }
     }
 
     fn vary(self, number: u64, rng: &mut Rng) -> Self {
         let sizes = [4096, 4096, 8192, 16384];
+        let frames = rng.between(24, 80);
+        let page_size = PageSize::new(sizes[rng.below(sizes.len())]).unwrap_or_default();
         Self {
-            frames: rng.between(24, 80),
-            page_size: PageSize::new(sizes[rng.below(sizes.len())]).unwrap_or_default(),
+            frames,
+            page_size,
             streams: [1, 2, 3, 4][number as usize % 4],
             segment_bytes: 64 << rng.between(10, 12),
-            ring_bytes: 128 << rng.between(10, 11),
+            ring_bytes: ring_bytes_min(page_size) << rng.below(2),
             recycle: rng.below(4),
             max_recovery_bytes: 64 << rng.between(10, 13),
             ..self
         }
+    }
+
+    /// The same store, opened in another way: what is not fixed at its creation follows from the number; 0 changes
+    /// nothing.
+    #[must_use]
+    pub fn tuned(self, tuning: u64) -> Self {
+        if tuning == 0 {
+            return self;
+        }
+        let other = self.vary(tuning, &mut Rng::new(tuning));
+        let ring_bytes = other.ring_bytes.max(ring_bytes_min(self.page_size));
+        Self { number: self.number, page_size: self.page_size, streams: self.streams, ring_bytes, ..other }
     }
 
     /// True if the log has several streams.
@@ -106,4 +120,9 @@ impl Shape {
             ..BufferConfig::default()
         }
     }
+}
+
+/// What the log takes at the least.
+fn ring_bytes_min(page_size: PageSize) -> usize {
+    (16 * page_size.bytes()).max(128 << 10)
 }

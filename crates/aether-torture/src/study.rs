@@ -27,6 +27,8 @@ pub struct Settings {
     pub seed: u64,
     /// Transactions of the script.
     pub transactions: usize,
+    /// The script to play instead of the one that follows from seed and transactions.
+    pub script: Option<Arc<Script>>,
     /// The number of the store's shape.
     pub shape: u64,
     /// A bug to plant.
@@ -36,13 +38,22 @@ pub struct Settings {
     /// Every so many operations one is cut; 1: each.
     pub stride: u64,
     /// Cuts inside the recovery that follows one policy of each cut.
-    pub recovery_cuts: u64,
+    pub recovery_cuts: u32,
 }
 
 impl Settings {
     /// Every operation of the script of 60 transactions.
     pub fn full(seed: u64) -> Self {
-        Self { seed, transactions: 60, shape: 0, mutant: None, first: 0, stride: 1, recovery_cuts: 3 }
+        Self {
+            seed,
+            transactions: 60,
+            script: None,
+            shape: 0,
+            mutant: None,
+            first: 0,
+            stride: 1,
+            recovery_cuts: 3,
+        }
     }
 }
 
@@ -61,12 +72,19 @@ impl Study {
     /// # Errors
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        let script = Script::new(settings.seed, settings.transactions);
+        let given = settings.script.as_deref().cloned();
+        let script = given.unwrap_or_else(|| Script::new(settings.seed, settings.transactions));
         let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };
         let operations = guarded(|| study.rehearse()).map_err(|what| study.failure(&[], what))?;
         Ok(Self { operations, ..study })
+    }
+
+    /// A study whose script is of no account.
+    pub(crate) fn unplayed(settings: Settings) -> Self {
+        let script = Script { seed: settings.seed, steps: Vec::new() };
+        Self { settings, script, operations: 0, judged: Mutex::new(JUDGED, HashSet::new()) }
     }
 
     /// Operations of the uncut run.
@@ -103,7 +121,8 @@ impl Study {
         Ok(operations)
     }
 
-    /// Cuts the power at operation `op` of the script, restarts under every policy, and cuts again in recovery.
+    /// Cuts the power at operation `op` of the script, restarts under every policy, and cuts again in the recovery from
+    /// one of them, and now and then in that from the death of the process.
     ///
     /// # Errors
     /// The first failure.
@@ -113,7 +132,8 @@ impl Study {
         let chosen = op as usize % policies();
         for fate in (0..policies()).map(Fate::Power).chain([Fate::Kill]) {
             let trail = [Cut { op, fate }];
-            let depth = if fate == Fate::Power(chosen) { 0 } else { DEPTH_MAX };
+            let is_cut_again = fate == Fate::Power(chosen) || (fate == Fate::Kill && op.is_multiple_of(4));
+            let depth = if is_cut_again { 0 } else { DEPTH_MAX };
             let image = world.after(trail[0]);
             self.restart(&image, &run, &trail, depth, &mut tally, beat)?;
         }
@@ -138,7 +158,7 @@ impl Study {
         Ok(tally)
     }
 
-    fn run_until(&self, op: u64) -> Verdict<(World, Run)> {
+    pub(crate) fn run_until(&self, op: u64) -> Verdict<(World, Run)> {
         let world = self.world();
         world.sim.cut_power_at(op);
         let run = player::play(&world, &self.script, AfterError::Stop, |_, _| {});
@@ -194,7 +214,7 @@ impl Study {
         beat: &dyn Fn(),
     ) -> Result<(), Failure> {
         let depth = trail.len();
-        let cuts = if depth == 1 { self.settings.recovery_cuts } else { 1 };
+        let cuts = if depth == 1 { u64::from(self.settings.recovery_cuts) } else { 1 };
         for number in 0..cuts.min(operations) {
             let chance = derive(trail_seed(self.settings.seed, trail), number);
             let op = (number * operations + chance % operations) / cuts.min(operations);
@@ -212,7 +232,13 @@ impl Study {
     }
 
     pub(crate) fn failure(&self, trail: &[Cut], what: String) -> Failure {
-        Failure { settings: self.settings.clone(), trail: trail.to_vec(), fault: None, what }
+        Failure {
+            settings: self.settings.clone(),
+            trail: trail.to_vec(),
+            fault: None,
+            thread_run: None,
+            what,
+        }
     }
 }
 
@@ -276,7 +302,7 @@ fn write_and_lose_power(image: &World, env: DbEnv, state: &Arc<State>) -> Verdic
 }
 
 /// A transaction that grows what recovery left: a new keyspace, and rows that split leaves of the old ones.
-fn aftermath(state: &State) -> Vec<Op> {
+pub(crate) fn aftermath(state: &State) -> Vec<Op> {
     let mut ops = vec![Op::Create("aftermath")];
     let spaces = SPACES.into_iter().filter(|space| state.rows(space).is_some());
     for space in spaces.chain(["aftermath"]) {

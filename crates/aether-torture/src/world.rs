@@ -5,7 +5,7 @@ use crate::oracle::{Verdict, failed};
 use crate::rng::derive;
 use crate::shape::{self, Shape};
 use aether_kv::{DbEnv, Options};
-use aether_sim::{CrashPolicy, OpKind, Sim};
+use aether_sim::{CrashPolicy, Errno, OpKind, Sim, Strike};
 use aether_sync::Arc;
 use aether_types::{Hasher, Result};
 use aether_vfs::{Env, Vfs, read_file};
@@ -59,21 +59,30 @@ pub struct World {
     pub sim: Sim,
     seed: u64,
     shape: Shape,
-    mutant: Option<Mutant>,
+    /// The memory that the store may use; it counts until a restart.
+    memory_bytes: u64,
     switch: Arc<Switch>,
 }
 
 impl World {
     /// A machine with empty disks.
     pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>) -> Self {
-        // This bug is one of recovery: it waits for the first restart.
-        let now = mutant.filter(|mutant| *mutant != Mutant::LoseRedo);
-        Self { sim: Sim::new(seed), seed, shape, mutant, switch: Arc::new(Switch::new(now, false)) }
+        Self::with_switch(seed, shape, Switch::new(mutant, false))
     }
 
     /// A machine with empty disks that records every call.
     pub fn traced(seed: u64, shape: Shape) -> Self {
-        Self { sim: Sim::new(seed), seed, shape, mutant: None, switch: Arc::new(Switch::new(None, true)) }
+        Self::with_switch(seed, shape, Switch::new(None, true))
+    }
+
+    fn with_switch(seed: u64, shape: Shape, switch: Switch) -> Self {
+        Self { sim: Sim::new(seed), seed, shape, memory_bytes: u64::MAX, switch: Arc::new(switch) }
+    }
+
+    /// The same machine with so many bytes of memory for the store.
+    #[must_use]
+    pub fn with_memory(self, memory_bytes: u64) -> Self {
+        Self { memory_bytes, ..self }
     }
 
     /// What the engine gets to see.
@@ -86,7 +95,41 @@ impl World {
     /// # Errors
     /// What the engine reports, in words.
     pub fn open(&self) -> Verdict<DbEnv> {
-        DbEnv::open_in(self.env(), shape::home(), self.shape.options()).map_err(failed("open"))
+        self.open_tuned(0)
+    }
+
+    /// Opens the store tuned in another way.
+    ///
+    /// # Errors
+    /// What the engine reports, in words.
+    pub fn open_tuned(&self, tuning: u64) -> Verdict<DbEnv> {
+        self.open_as(self.shape.tuned(tuning), |_| ())
+    }
+
+    /// Opens the store with other options than its shape has.
+    ///
+    /// # Errors
+    /// What the engine reports, in words.
+    pub fn open_with(&self, change: impl FnOnce(&mut Options)) -> Verdict<DbEnv> {
+        self.open_as(self.shape, change)
+    }
+
+    fn open_as(&self, shape: Shape, change: impl FnOnce(&mut Options)) -> Verdict<DbEnv> {
+        let mut options = Options { memory_bytes: self.memory_bytes, ..shape.options() };
+        change(&mut options);
+        DbEnv::open_in(self.env(), shape::home(), options).map_err(failed("open"))
+    }
+
+    /// Syncs that have failed so far, of files and of directories. A file that is being made and for which the disk is
+    /// too full is thrown away: its sync may fail.
+    pub fn failed_syncs(&self) -> u64 {
+        let thrown_away = |strike: &Strike| {
+            let path = strike.path.to_string_lossy();
+            strike.error == Some(Errno::Enospc) && path.contains("-free-")
+        };
+        let is_sync = |strike: &Strike| matches!(strike.kind, OpKind::Sync | OpKind::SyncDir);
+        let strikes = self.sim.strikes().into_iter().filter(|strike| strike.error.is_some());
+        strikes.filter(|strike| is_sync(strike) && !thrown_away(strike)).count() as u64
     }
 
     /// How the store is opened.
@@ -140,8 +183,8 @@ impl World {
     }
 
     fn with_sim(&self, sim: Sim) -> Self {
-        let switch = Arc::new(Switch::new(self.mutant, false));
-        Self { sim, seed: self.seed, shape: self.shape, mutant: self.mutant, switch }
+        let switch = Arc::new(self.switch.restarted());
+        Self { sim, seed: self.seed, shape: self.shape, memory_bytes: u64::MAX, switch }
     }
 }
 

@@ -135,7 +135,9 @@ impl Txn {
         let handle = match self.writer.take() {
             None => CommitHandle { lv: self.view.deps(), manager: manager.clone(), at: None },
             Some(writer) => {
-                let credit = manager.store.last_credit(&writer.active);
+                // What was written before a failure is in the log, but nothing is acknowledged after it (R2).
+                let healthy = manager.store.check_healthy();
+                let credit = healthy.and_then(|()| manager.store.last_credit(&writer.active));
                 let published = credit
                     .map(|credit| manager.publish(&writer.state, &writer.active, credit, self.view.deps()));
                 let (at, lv) = match published {

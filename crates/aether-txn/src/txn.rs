@@ -162,9 +162,13 @@ impl Txn {
     }
 
     /// Adds the undo record of a change to the change's own mini-transaction, and makes that part of this
-    /// transaction. Latches the segment's last page; call after the tree's pages are latched.
+    /// transaction and dependent on what this transaction rests on (T4). Latches the segment's last page; call after the tree's pages are latched.
     pub fn log_undo<'s, 'o>(&'o self, mtr: &mut Mtr<'s, 'o>, record: &UndoRecord<'_>) -> Result<UndoPlan> {
         let Writer { active, segment, .. } = self.writer();
+        if self.view.manager().store.streams() > 1 {
+            // Those of the versions replaced so far among them: no row ever has two losers.
+            mtr.depend(&self.view.deps());
+        }
         let bytes = record.encode();
         let plan = match segment.tail {
             Some(tail) => match append(mtr, tail, &bytes)? {

@@ -286,21 +286,29 @@ impl Segments {
         (!state.making && !state.full && position >= last.first + last.capacity / 2).then_some(last.end() + 1)
     }
 
-    /// Recycles or removes the segments that lie wholly below `bound`; of this incarnation's own, so many
-    /// bytes below it stay as one flush has at the most, so that a scan from `bound` finds a flush's start.
-    pub(crate) fn truncate(&self, bound: u64) -> Result<()> {
+    /// Renames or removes the segments that lie wholly below `bound`; of this incarnation's own, so many
+    /// bytes below it stay as one flush has at the most, so that a scan from `bound` finds a flush's start. Returns what
+    /// [`recycle`](Self::recycle) gets once the directory is synced; none if there was nothing to do.
+    pub(crate) fn retire_below(&self, bound: u64) -> Result<Option<Vec<Free>>> {
         let gone = self.take_below(bound);
         if gone.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut recycled = Vec::new();
         for header in gone {
             recycled.extend(self.retire(&header, recycled.len())?);
         }
-        // A file may get another header only once its segment name is surely gone.
-        self.home.sync_dir()?;
-        self.state.lock().free.extend(recycled);
-        Ok(())
+        Ok(Some(recycled))
+    }
+
+    /// Makes the names of the log's files durable. Blocks for the device.
+    pub(crate) fn sync_names(&self) -> Result<()> {
+        self.home.sync_dir()
+    }
+
+    /// Offers files for reuse: a file may get another header only once its segment name is surely gone.
+    pub(crate) fn recycle(&self, free: Vec<Free>) {
+        self.state.lock().free.extend(free);
     }
 
     fn take_below(&self, bound: u64) -> Vec<Header> {

@@ -284,7 +284,18 @@ impl Wal {
         }
         let active = self.streams.iter().map(|stream| (stream.id, &stream.segments));
         let retired = self.retired.iter().map(|segments| (segments.stream(), segments));
-        active.chain(retired).try_for_each(|(id, segments)| segments.truncate(lv.get(id).get()))
+        active.chain(retired).try_for_each(|(id, segments)| self.truncate(segments, lv.get(id).get()))
+    }
+
+    /// What could not be renamed or removed is found again by the next open; a sync that failed ends writing (R2).
+    fn truncate(&self, segments: &Segments, bound: u64) -> Result<()> {
+        let Some(free) = segments.retire_below(bound)? else { return Ok(()) };
+        if let Err(error) = segments.sync_names() {
+            self.fail(error.duplicate());
+            return Err(error);
+        }
+        segments.recycle(free);
+        Ok(())
     }
 
     /// The lowest position that the files of each stream still hold.

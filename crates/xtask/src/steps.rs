@@ -125,6 +125,20 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "faults",
+        command: "cargo run --release -p aether-torture -- faults --ci",
+        shows: "every call of a workload of each shape fails, once and from then on; disks, handles and memory run out; recoveries fail: nothing is lost",
+        when: When::Path("crates/aether-torture/src/faults"),
+        ..PLAIN
+    },
+    Step {
+        name: "threads",
+        command: "cargo run --release -p aether-torture -- threads --seed 1 --runs 300",
+        shows: "the power cut while several threads write, and again after the restart, loses nothing and tears nothing",
+        when: When::Path("crates/aether-torture/src/threads"),
+        ..PLAIN
+    },
+    Step {
         name: "damage",
         command: "cargo run --release -p aether-torture -- damage --ci",
         shows: "every damaged store is read whole or refused with the place: bits, sectors, pages, files, lost writes",

@@ -185,3 +185,115 @@ fn slow_operations_take_simulated_time() {
     file.sync().unwrap();
     assert_eq!(sim.clock().now(), Duration::from_millis(40));
 }
+
+#[test]
+fn a_stale_read_shows_what_was_replaced_and_only_once() {
+    let sim = Sim::new(1);
+    let file = durable(&sim, "f", b"aabbcc");
+    sim.inject(Fault::StaleRead { nth: 1 });
+    file.write_at(2, b"XX").unwrap();
+    file.sync().unwrap();
+    let look = || {
+        let mut bytes = [0; 6];
+        file.read_at(0, &mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!([look(), look(), look()], [*b"aaXXcc", *b"aabbcc", *b"aaXXcc"]);
+}
+
+#[test]
+fn a_stale_read_of_a_part_shows_that_part() {
+    let sim = Sim::new(1);
+    let file = durable(&sim, "f", b"aabbcc");
+    sim.inject(Fault::StaleRead { nth: 0 });
+    file.write_at(1, b"XYZ").unwrap();
+    let mut bytes = [0; 3];
+    file.read_at(3, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"bcc");
+}
+
+#[test]
+fn handles_run_out_and_come_back() {
+    let sim = Sim::new(1);
+    sim.inject(Fault::FewHandles { most: 2 });
+    let (first, _second) = (open(&sim, "f"), open(&sim, "g"));
+    let third = || sim.env().vfs.open(Path::new("h"), OpenOptions::write(Create::IfMissing));
+    let error = third().err().unwrap();
+    assert!(error.kind() == ErrorKind::Io && error.to_string().contains("open files"), "{error}");
+    assert_eq!((sim.struck(OpKind::Open), read(&sim.fork(), "h")), (1, None));
+    assert_eq!(sim.handles(), 2);
+    drop(first);
+    assert_eq!(sim.handles(), 1);
+    third().unwrap();
+    sim.heal();
+    let _many: Vec<_> = (0..9).map(|_| open(&sim, "f")).collect();
+}
+
+#[test]
+fn space_can_be_given_back() {
+    let sim = Sim::new(1);
+    let file = durable(&sim, "f", &[1; 4096]);
+    sim.inject(Fault::DiskFull { bytes_left: 0 });
+    assert!(file.write_at(4096, &[2]).is_err());
+    sim.give_space(4096);
+    file.write_at(4096, &[2]).unwrap();
+    assert!(file.write_at(8192, &[2]).is_err());
+    assert_eq!(sim.used_bytes(), 8192);
+}
+
+#[test]
+fn calls_and_strikes_are_counted() {
+    let sim = Sim::new(1);
+    let file = open(&sim, "f");
+    sim.inject(fail(1, OpKind::Write, Errno::Eio, false));
+    let _ = (0..3).map(|_| file.write_at(0, b"x").is_ok()).collect::<Vec<_>>();
+    let _ = file.read_at(0, &mut [0]);
+    assert_eq!((sim.calls(OpKind::Write), sim.struck(OpKind::Write), sim.struck(OpKind::Sync)), (3, 1, 0));
+    assert_eq!((sim.calls(OpKind::Read), sim.calls(OpKind::Any)), (1, sim.op_count()));
+}
+
+#[test]
+fn listing_a_directory_can_fail() {
+    let sim = Sim::new(1);
+    sim.inject(fail(0, OpKind::List, Errno::Eio, false));
+    assert!(sim.env().vfs.list(Path::new("/")).is_err());
+    assert!(sim.env().vfs.list(Path::new("/")).is_ok());
+}
+
+/// Starts `call` in a thread and waits until it is stuck.
+fn start_stuck<T: Send + 'static>(
+    sim: &Sim,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> aether_sync::thread::JoinHandle<T> {
+    let thread = aether_sync::thread::spawn("stuck", call);
+    while sim.stuck() == 0 {
+        aether_sync::thread::yield_now();
+    }
+    thread
+}
+
+#[test]
+fn a_stuck_sync_holds_up_nobody_else() {
+    let sim = Sim::new(1);
+    let file = durable(&sim, "f", b"old");
+    file.write_at(0, b"new").unwrap();
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Sync });
+    let stuck = start_stuck(&sim, move || file.sync().is_ok());
+    let other = durable(&sim, "g", b"other");
+    other.sync().unwrap();
+    assert_eq!(read(&sim.crash_image(CrashPolicy::LoseAll), "f").unwrap(), b"old");
+    sim.release();
+    assert!(stuck.join().unwrap());
+    assert_eq!(read(&sim.crash_image(CrashPolicy::LoseAll), "f").unwrap(), b"new");
+}
+
+#[test]
+fn a_power_cut_frees_who_is_stuck() {
+    let sim = Sim::new(1);
+    let file = durable(&sim, "f", b"text");
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Read });
+    let stuck = start_stuck(&sim, move || file.read_at(0, &mut [0]).is_err());
+    sim.cut_power_at(sim.op_count());
+    assert!(sim.env().vfs.sync_dir(Path::new("/")).is_err());
+    assert!(stuck.join().unwrap());
+}

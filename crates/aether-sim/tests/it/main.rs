@@ -1,6 +1,7 @@
 //! The adversary itself: it keeps every promise of the contract, breaks everything else, and lies only when told to.
 #![allow(clippy::unwrap_used)]
 
+mod example;
 mod fault;
 mod machine;
 mod policy;

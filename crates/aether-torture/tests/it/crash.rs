@@ -2,7 +2,7 @@
 
 use aether_sync::Arc;
 use aether_torture::campaign::{self, Limits, Visit};
-use aether_torture::faults;
+use aether_torture::faults::{self, Trouble};
 use aether_torture::report::Report;
 use aether_torture::study::{Settings, Study};
 
@@ -28,17 +28,40 @@ fn every_store_in_creation_is_none_or_a_good_one() {
     }
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_when_an_operation_fails() {
-    let report = run(Settings { stride: 41, ..Settings::full(2) }, Arc::new(faults::visit));
-    assert!(report.is_clean(), "{report}");
-    assert!(report.tally.faults > 50, "{report}");
+/// The wanted troubles of a study, as many as its stride leaves.
+fn sweep(settings: Settings, wanted: fn(&Trouble) -> bool) -> Report {
+    let study = Study::new(settings).unwrap_or_else(|failure| panic!("{failure}"));
+    faults::run(study, Limits::default(), wanted, &mut |_| ()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[test]
-fn a_full_disk_loses_nothing() {
-    let study = Study::new(Settings::full(2)).unwrap_or_else(|failure| panic!("{failure}"));
-    for blocks in (0..400).step_by(29) {
-        faults::visit_full_disk(&study, blocks << 12).unwrap_or_else(|failure| panic!("{failure}"));
-    }
+fn nothing_acknowledged_is_lost_when_a_call_fails() {
+    let settings = Settings { transactions: 20, stride: 29, ..Settings::full(2) };
+    let report = sweep(settings, |trouble| matches!(trouble, Trouble::Calls { .. }));
+    assert!(report.is_clean(), "{report}");
+    assert!(report.tally.faults > 100, "{report}");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_a_call_of_a_recovery_fails() {
+    let settings = Settings { transactions: 20, stride: 23, ..Settings::full(4) };
+    let report = sweep(settings, |trouble| matches!(trouble, Trouble::Recovery { .. }));
+    assert!(report.is_clean(), "{report}");
+    assert!(report.tally.faults > 20, "{report}");
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_is_written_again_when_there_is_space() {
+    let settings = Settings { transactions: 20, stride: 5, ..Settings::full(2) };
+    let report = sweep(settings, |trouble| matches!(trouble, Trouble::Disk(_)));
+    assert!(report.is_clean(), "{report}");
+    assert!(report.tally.full_disks > 20, "{report}");
+}
+
+#[test]
+fn a_store_with_too_little_memory_says_so() {
+    let settings = Settings { transactions: 12, ..Settings::full(2) };
+    let report = sweep(settings, |trouble| matches!(trouble, Trouble::Memory(_)));
+    assert!(report.is_clean(), "{report}");
+    assert!(report.tally.faults > 20, "{report}");
 }

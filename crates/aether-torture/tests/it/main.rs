@@ -2,12 +2,18 @@
 //!
 //! The full run with fixed seeds is `cargo run --release -p aether-torture -- crash --ci`.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 mod crash;
 mod damage;
 mod fuzz;
 mod mutants;
+mod poison;
 mod repair;
 mod scripts;
+mod shrink;
+mod streams;
+mod threads;
 
 #[global_allocator]
 static COUNTED: aether_torture::allocation::Counted = aether_torture::allocation::Counted;

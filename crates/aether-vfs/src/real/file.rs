@@ -88,27 +88,12 @@ impl RealFile {
     }
 
     fn write_all(&self, offset: u64, from: &[u8]) -> io::Result<()> {
-        let mut done = 0;
-        while done < from.len() {
-            let written = uninterrupted(|| self.write_some(offset + done as u64, &from[done..]))?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            done += written;
-        }
-        Ok(())
+        let done = whole(from.len(), |done| self.write_some(offset + done as u64, &from[done..]))?;
+        if done < from.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
     }
 
     fn read_all(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let mut done = 0;
-        while done < into.len() {
-            let read = uninterrupted(|| self.read_some(offset + done as u64, &mut into[done..]))?;
-            if read == 0 {
-                break;
-            }
-            done += read;
-        }
-        Ok(done)
+        whole(into.len(), |done| self.read_some(offset + done as u64, &mut into[done..]))
     }
 
     /// Best effort: a lock without a name is still a lock, e.g. on a full disk.
@@ -164,6 +149,19 @@ impl File for RealFile {
     }
 }
 
+/// Repeats a call that the system may do in part, until all is done or a call does nothing; how much is done.
+fn whole(length: usize, mut some: impl FnMut(usize) -> io::Result<usize>) -> io::Result<usize> {
+    let mut done = 0;
+    while done < length {
+        let more = uninterrupted(|| some(done))?;
+        if more == 0 {
+            break;
+        }
+        done += more;
+    }
+    Ok(done)
+}
+
 /// Repeats a call that a signal has interrupted before it did anything.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
@@ -195,6 +193,20 @@ mod tests {
         assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("fork"), "{error}");
         assert!(file.set_size(0).is_err() && file.lock("child").is_err());
         assert_eq!(file.read_at(0, &mut [0]).unwrap(), 1);
+    }
+
+    #[test]
+    fn short_transfers_are_finished() {
+        let mut signal = true;
+        let done = whole(10, |done| {
+            signal = !signal;
+            if signal { Err(io::ErrorKind::Interrupted.into()) } else { Ok(3.min(10 - done)) }
+        });
+        assert_eq!(done.unwrap(), 10);
+        assert_eq!(whole(10, |done| Ok(if done < 6 { 3 } else { 0 })).unwrap(), 6);
+        let fails_half_way =
+            whole(10, |done| if done < 5 { Ok(5) } else { Err(io::ErrorKind::Other.into()) });
+        assert!(fails_half_way.is_err());
     }
 
     #[test]
