@@ -5,7 +5,8 @@
 //! [`study::Study`] repeats the run, cuts the power at each operation in turn, restarts under every crash policy and
 //! has the [`oracle`] read the store in every way there is; then it cuts the power inside that recovery, two deep.
 //! [`faults`] lets operations fail instead; [`damage`] harms files at rest. A [`mutant::Mutant`] plants a bug that the
-//! rest must find.
+//! rest must find. On the real file system, [`kill`] kills the real binary and [`soak`] watches that hours of mixed work
+//! neither go wrong nor leak.
 //!
 //! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
@@ -19,6 +20,7 @@ pub mod damage;
 pub mod faults;
 mod held;
 pub mod history;
+pub mod kill;
 pub mod model;
 pub mod mutant;
 pub mod oracle;
@@ -27,5 +29,6 @@ pub mod report;
 pub mod rng;
 pub mod script;
 pub mod shape;
+pub mod soak;
 pub mod study;
 pub mod world;
