@@ -174,6 +174,11 @@ impl Txn {
             None => segment.extend(mtr, &bytes)?,
         };
         mtr.in_txn(active, plan.pointer);
+        if mtr.store().streams() > 1 {
+            // The commits that this transaction rests on, that of the version replaced among them: a cut with this
+            // change and without that commit would leave a row with two losers (T4).
+            mtr.depend(&self.view.deps());
+        }
         Ok(plan)
     }
 

@@ -46,9 +46,10 @@ impl Trend {
         if middle == 0 { 0.0 } else { (last as f64 / middle as f64 - 1.0) * 100.0 }
     }
 
-    /// True if that is more than may be.
+    /// True if that is more than may be. One file more is no growth: the log has one segment more or less.
     pub fn grows(&self) -> bool {
-        self.growth_percent() > GROWTH_PERCENT_MAX
+        let [_, middle, last] = self.medians;
+        last > middle + 1 && self.growth_percent() > GROWTH_PERCENT_MAX
     }
 
     pub(super) fn json(&self) -> Value {
