@@ -61,7 +61,16 @@ pub(crate) fn torture(root: &Path, minutes: u32, seed: Option<u64>) -> Result<()
         return Err("aether-torture has no program yet: there is no crates/aether-torture/src/main.rs".into());
     }
     let mut cargo = cargo(root);
-    cargo.args(["run", "--release", "-p", "aether-torture", "--", "--minutes", &minutes.to_string()]);
+    cargo.args([
+        "run",
+        "--release",
+        "-p",
+        "aether-torture",
+        "--",
+        "torture",
+        "--minutes",
+        &minutes.to_string(),
+    ]);
     if let Some(seed) = seed {
         cargo.args(["--seed", &seed.to_string()]);
     }

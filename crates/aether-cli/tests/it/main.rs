@@ -9,6 +9,7 @@ mod full;
 mod home;
 mod import;
 mod killed;
+mod limits;
 mod oracle;
 mod output;
 mod programs;

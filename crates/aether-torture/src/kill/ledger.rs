@@ -130,7 +130,8 @@ impl Ledger {
         self.transactions.push(transaction);
     }
 
-    /// A process has opened the store and goes on with `number`: the client's transactions from there on are not there.
+    /// A process has opened the store and goes on with `number`: the client's transactions from there on are not there,
+    /// and those below are, for good: it has seen them (T3).
     fn wake(&mut self, client: u64, number: u64) {
         let chain = self.chains.entry(client).or_default();
         let kept = chain.iter().take_while(|at| self.transactions[**at].number < number).count();
@@ -142,6 +143,12 @@ impl Ledger {
         // The newest that is there has not failed; failed ones behind it were never there.
         if chain.last().is_some_and(|at| self.transactions[*at].fate == Fate::Failed) {
             self.faults.insert(Fault::Undead(client, number - 1));
+        }
+        for at in chain {
+            let fate = &mut self.transactions[*at].fate;
+            if *fate == Fate::Open {
+                *fate = Fate::Acknowledged;
+            }
         }
     }
 

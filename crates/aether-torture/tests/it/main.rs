@@ -4,8 +4,10 @@
 
 mod crash;
 mod damage;
+mod kill;
 mod mutants;
 mod scripts;
+mod soak;
 
 #[global_allocator]
 static COUNTED: aether_torture::allocation::Counted = aether_torture::allocation::Counted;
