@@ -12,11 +12,11 @@ use tempfile::TempDir;
 const CHILD: &str = "AETHER_LIMITS_HOME";
 
 /// The budget of the store in the child.
-const BUDGET_BYTES: u64 = 24 << 20;
+const BUDGET_BYTES: u64 = 8 << 20;
 
 /// What the process may take beyond the budget: program, stacks, the allocator's spare room, and what the budget does
 /// not count, a few hundred bytes for each open transaction, snapshot and keyspace handle.
-const BEYOND_BYTES: u64 = 32 << 20;
+const BEYOND_BYTES: u64 = 12 << 20;
 
 #[test]
 fn memory_stays_below_budget_and_a_constant() {
