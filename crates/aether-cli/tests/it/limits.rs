@@ -20,6 +20,8 @@ fn limited(home: &Home, limit: &str, flags: &[&str]) -> Output {
         .args(["torture", "work", "--txs", "300", "--clients", "2", "--segment-bytes", "65536"])
         .args(flags)
         .arg(home.path())
+        // Printing where it panicked, the standard library waits for itself for ever when it finds no memory.
+        .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap()
 }
@@ -39,7 +41,12 @@ fn survives(home: &Home, limit: &str, flags: &[&str], seen: &mut Seen) {
         }
         // The loader or the shell cannot start the program, or a signal has ended it.
         Some(126 | 127) | None => seen.refused += 1,
-        Some(other) => assert!(text.contains("memory"), "{limit}: exit code {other}: {text}"),
+        // The system gives no memory for a thread's stack.
+        Some(other) => {
+            let told = text.contains("memory") || text.contains("temporarily unavailable");
+            assert!(told, "{limit}: exit code {other}: {text}");
+            seen.refused += 1;
+        }
     }
     seen.acknowledged += run.acknowledged();
     let dump = home.dump();
@@ -81,7 +88,7 @@ fn a_small_file_size_limit_is_told_and_harms_nothing() {
 
 #[test]
 fn a_small_address_space_ends_the_process_at_worst() {
-    let sizes = (1..=24).map(|step| step * 4 << 10).chain([1 << 20, 4 << 20]);
+    let sizes = (1..=12).map(|step| step * 8 << 10).chain([1 << 20]);
     let seen = at_each(sizes.map(|size| format!("ulimit -v {size}")), &["--pool-frames", "1024"]);
     assert!(seen.worked >= 2 && seen.refused >= 2, "{} worked, {} refused", seen.worked, seen.refused);
 }
