@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod kill;
+mod limits;
 mod mutants;
 mod scripts;
 mod soak;
