@@ -1,6 +1,7 @@
 //! Page offsets beyond 32 bits, without writing 4 GiB: most of the file is a hole.
 
-use aether_kv::buffer::{BufferConfig, page::types::PageSize};
+use aether_kv::buffer::BufferConfig;
+use aether_kv::buffer::page::{space_map, types::PageSize};
 use aether_kv::lsm::index::txn::recovery::{Opening, StoreConfig};
 use aether_kv::{DbEnv, Durability, Options};
 use aether_types::StreamId;
@@ -11,31 +12,32 @@ use tempfile::TempDir;
 /// Room for the change of one map page.
 const GROUP_BYTES: usize = 4096;
 
-/// Pages taken at once: what large values take, then what is left over.
-const RUNS: [u64; 4] = [1024, 64, 8, 1];
+/// Pages taken at once where some are in use already.
+const FEW: u64 = 64;
 
 fn options(page_size: PageSize) -> Options {
     let buffer = BufferConfig { num_frames: 256, page_size, ..BufferConfig::default() };
     Options { buffer, durability: Durability::None, ..Options::default() }
 }
 
-/// Takes every page below `bytes` out of the space map, as values would, whose pages nobody writes.
+/// Takes every page below `bytes` out of the space map, as large values would, and writes none of them.
 fn take_space(home: &Path, options: &Options, bytes: u64) {
     let config = StoreConfig { buffer: options.buffer.clone(), ..StoreConfig::default() };
     let opening = Opening::begin(Env::real(), home, config, false).unwrap();
     let (store, losers, _) = opening.scan().unwrap().redo().unwrap().into_parts();
     assert!(losers.is_empty());
+    let take = |count| {
+        let mut mtr = store.mtr(StreamId::new(0), GROUP_BYTES).unwrap();
+        let (first, _) = mtr.allocate_run(count).unwrap();
+        mtr.commit();
+        first.get()
+    };
+    // Of the first map page, what is free; the last step goes to the second one, which the next run fills up.
+    let covered = space_map::entries_per_page(options.buffer.page_size) as u64;
+    while take(FEW) <= covered {}
+    take(covered - FEW);
     let pages = bytes / options.buffer.page_size.bytes() as u64;
-    for run in RUNS {
-        loop {
-            let mut mtr = store.mtr(StreamId::new(0), GROUP_BYTES).unwrap();
-            let (first, _) = mtr.allocate_run(run).unwrap();
-            mtr.commit();
-            if first.get() >= pages {
-                break;
-            }
-        }
-    }
+    while take(covered) < pages {}
     store.checkpoint().unwrap();
     store.close().unwrap();
     store.release_lock();
