@@ -88,7 +88,7 @@ fn a_small_file_size_limit_is_told_and_harms_nothing() {
 
 #[test]
 fn a_small_address_space_ends_the_process_at_worst() {
-    let sizes = (1..=12).map(|step| step * 8 << 10).chain([1 << 20]);
+    let sizes = (1..=12).map(|step| step * 8192).chain([1 << 20]);
     let seen = at_each(sizes.map(|size| format!("ulimit -v {size}")), &["--pool-frames", "1024"]);
     assert!(seen.worked >= 2 && seen.refused >= 2, "{} worked, {} refused", seen.worked, seen.refused);
 }

@@ -18,17 +18,19 @@ pub struct Trend {
     pub most: u64,
 }
 
+/// Reads a quantity off a sample.
+type Of = fn(&Sample) -> u64;
+
 /// The trend of each quantity.
 pub fn trends(samples: &[Sample]) -> Vec<Trend> {
-    let quantities: [(&str, fn(&Sample) -> u64); 4] = [
+    let quantities: [(&str, Of); 4] = [
         ("memory", |sample| sample.resident_bytes),
         ("open files", |sample| sample.open_files),
         ("files", |sample| sample.files),
         ("home bytes", |sample| sample.home_bytes),
     ];
-    let trend = |(name, of): (&'static str, fn(&Sample) -> u64)| {
-        Trend::new(name, &samples.iter().map(of).collect::<Vec<_>>())
-    };
+    let trend =
+        |(name, of): (&'static str, Of)| Trend::new(name, &samples.iter().map(of).collect::<Vec<_>>());
     quantities.into_iter().map(trend).collect()
 }
 
