@@ -2,6 +2,8 @@
 //!
 //! The full run with fixed seeds is `cargo run --release -p aether-torture -- crash --ci`.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 mod crash;
 mod damage;
 mod kill;
