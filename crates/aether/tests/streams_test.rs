@@ -34,7 +34,9 @@ fn log_files(home: &Path, stream: u8) -> Vec<PathBuf> {
 
 fn copy(files: impl IntoIterator<Item = PathBuf>, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    files.into_iter().for_each(|file| drop(fs::copy(&file, to.join(file.file_name().unwrap())).unwrap()));
+    for file in files {
+        fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
 }
 
 /// What a process leaves that dies when everything is flushed but what `stream` got after the first flush.
