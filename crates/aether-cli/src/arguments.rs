@@ -202,6 +202,12 @@ pub(crate) struct Work {
     /// Log that a recovery may have to read, in bytes: more makes a checkpoint.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(crate) max_recovery_bytes: u64,
+    /// Bytes of a page; counts when the store is created.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    pub(crate) page_bytes: usize,
+    /// Log streams; counts when the store is created.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) streams: usize,
     /// The durability of each commit.
     #[arg(long, value_enum, default_value_t = DurabilityName::Sync)]
     pub(crate) durability: DurabilityName,

@@ -170,7 +170,7 @@ fn blind(name: &str) -> Result<Blind, String> {
     })
 }
 
-fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String> {
+pub(crate) fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{option} {value:?}: not a number"))
 }
 
@@ -181,7 +181,7 @@ fn mutant(name: &str) -> Result<Mutant, String> {
     })
 }
 
-fn format(name: &str) -> Result<Format, String> {
+pub(crate) fn format(name: &str) -> Result<Format, String> {
     match name {
         "plain" => Ok(Format::Plain),
         "json" => Ok(Format::Json),

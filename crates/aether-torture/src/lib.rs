@@ -5,8 +5,9 @@
 //! [`study::Study`] repeats the run, cuts the power at each operation in turn, restarts under every crash policy and
 //! has the [`oracle`] read the store in every way there is; then it cuts the power inside that recovery, two deep.
 //! [`faults`] lets operations fail instead; [`damage`] harms files at rest; in [`threads`] several threads write until the
-//! power goes. A [`mutant::Mutant`] plants a bug that the rest must find; [`shrink`] makes a script that fails small.
-//! [`fuzz`] holds what is done with bytes from outside.
+//! power goes. A [`mutant::Mutant`] plants a bug that the rest must find; [`shrink`] makes a script that fails small. On
+//! the real file system, [`kill`] kills the real binary and [`soak`] watches that hours of mixed work neither go wrong nor
+//! leak. [`fuzz`] holds what is done with bytes from outside.
 //!
 //! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
@@ -21,6 +22,7 @@ pub mod faults;
 pub mod fuzz;
 mod held;
 pub mod history;
+pub mod kill;
 pub mod model;
 pub mod mutant;
 pub mod oracle;
@@ -30,6 +32,7 @@ pub mod rng;
 pub mod script;
 pub mod shape;
 pub mod shrink;
+pub mod soak;
 pub mod study;
 pub mod threads;
 pub mod world;

@@ -1,5 +1,6 @@
-//! `aether-torture`: crash tests and fault sweeps of the whole engine, by seed.
+//! `aether-torture`: crash tests, fault sweeps, kills and long runs of the whole engine.
 
+mod blackbox;
 mod cli;
 
 use aether_sync::Arc;
@@ -41,10 +42,14 @@ const CI_SHAPES: [u64; 3] = [0, 1, 3];
 const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
-    let request = match cli::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = blackbox::run(&arguments) {
+        return code;
+    }
+    let request = match cli::parse(arguments.into_iter()) {
         Ok(request) => request,
         Err(usage) => {
-            say(&usage);
+            say(&format!("{usage}\n{}", blackbox::USAGE));
             return ExitCode::from(2);
         }
     };

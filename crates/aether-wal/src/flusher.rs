@@ -23,6 +23,8 @@ struct Bell {
     rung: Condvar,
     /// When the next flush is due, in nanoseconds of the log's clock.
     due: AtomicU64,
+    /// The longest interval asked for: no wait is longer, also if the clock has jumped back.
+    longest: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,7 +44,8 @@ enum Work {
 impl Flusher {
     pub(crate) fn new() -> Self {
         let asked = Mutex::new(rank::BELL, Asked::default());
-        let bell = Arc::new(Bell { asked, rung: Condvar::new(), due: AtomicU64::new(NEVER) });
+        let (due, longest) = (AtomicU64::new(NEVER), AtomicU64::new(0));
+        let bell = Arc::new(Bell { asked, rung: Condvar::new(), due, longest });
         Self { bell, thread: Mutex::new(rank::BELL, None), runs: AtomicBool::new(false) }
     }
 
@@ -134,7 +137,14 @@ impl Bell {
             let news = asked.stop || asked.flush || asked.prepare.is_some() || asked.look;
             asked = match left {
                 _ if news => asked,
-                Some(left) => self.rung.wait_for(asked, left).0,
+                Some(left) => {
+                    let (again, woken) = self.rung.wait_for(asked, left);
+                    if !woken {
+                        // That long it has been, whatever the clock says.
+                        return Work::Flush;
+                    }
+                    again
+                }
                 None => self.rung.wait(asked),
             };
         }
@@ -145,7 +155,9 @@ impl Wal {
     /// Makes sure that what was appended so far is flushed at most `interval` from now: by the background
     /// thread, or, without one, by the next [`Wal::reserve`] or [`Wal::poll_durable`] after that.
     pub fn flush_after(&self, interval: Duration) {
-        let due = self.now().saturating_add(interval.as_nanos() as u64).min(NEVER - 1);
+        let interval = interval.as_nanos() as u64;
+        let due = self.now().saturating_add(interval).min(NEVER - 1);
+        self.flusher.bell.longest.fetch_max(interval, SeqCst);
         let before = self.flusher.bell.due.fetch_min(due, SeqCst);
         if due < before && self.flusher.runs.load(SeqCst) {
             self.flusher.bell.ask(|asked| asked.look = true);
@@ -172,7 +184,8 @@ impl Wal {
     /// How long until the next flush is due.
     fn time_left(&self) -> Option<Duration> {
         let due = self.flusher.bell.due.load(SeqCst);
-        (due != NEVER).then(|| Duration::from_nanos(due.saturating_sub(self.now())))
+        let longest = self.flusher.bell.longest.load(SeqCst);
+        (due != NEVER).then(|| Duration::from_nanos(due.saturating_sub(self.now()).min(longest)))
     }
 
     fn now(&self) -> u64 {

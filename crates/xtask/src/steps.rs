@@ -139,6 +139,13 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "kill",
+        command: "cargo run --release -p aether-torture -- kill --ci",
+        shows: "the real binary, killed at work and while it recovers, keeps what it acknowledged, whole and in order",
+        when: When::Path("crates/aether-torture/src/kill"),
+        ..PLAIN
+    },
+    Step {
         name: "damage",
         command: "cargo run --release -p aether-torture -- damage --ci",
         shows: "every damaged store is read whole or refused with the place: bits, sectors, pages, files, lost writes",
@@ -174,6 +181,27 @@ pub(crate) const DEEP: &[Step] = &[
         name: "largest-value",
         command: "cargo test --release -p aether --test integration_test -- --ignored the_largest_value",
         shows: "a value of 4 GiB - 1 goes in, comes back and is verified",
+        ..PLAIN
+    },
+    Step {
+        name: "kill-10000",
+        command: "cargo run --release -p aether-torture -- kill --rounds 10000",
+        shows: "the same, ten thousand times",
+        when: When::Path("crates/aether-torture/src/kill"),
+        ..PLAIN
+    },
+    Step {
+        name: "soak",
+        command: "cargo run --release -p aether-torture -- soak --minutes 30",
+        shows: "half an hour of mixed work is right throughout; memory, files and bytes do not grow",
+        when: When::Path("crates/aether-torture/src/soak"),
+        ..PLAIN
+    },
+    Step {
+        name: "limits",
+        command: "cargo test --release -p aether --test limits_test -- --include-ignored",
+        shows: "a million keys with one prefix, and the other limits, without debug checks",
+        when: When::Path("crates/aether/tests/limits_test.rs"),
         ..PLAIN
     },
     Step {

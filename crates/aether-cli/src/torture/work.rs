@@ -6,13 +6,14 @@ use crate::arguments::{DurabilityName, Work};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use aether::buffer::BufferConfig;
+use aether::types::PageSize;
 use aether::wal::WalConfig;
 use aether::{Db, Durability, Options};
 use std::thread;
 use std::time::Duration;
 
 pub(super) fn run(work: &Work) -> Outcome {
-    let db = Db::open_with(&work.dir, options(work)).map_err(|error| home::refused(error, &work.dir))?;
+    let db = Db::open_with(&work.dir, options(work)?).map_err(|error| home::refused(error, &work.dir))?;
     let events = Events::new()?;
     let clients = (0..work.clients)
         .map(|number| Client::new(number, &db, work, &events, durability(work)))
@@ -55,15 +56,19 @@ fn durability(work: &Work) -> Durability {
     }
 }
 
-fn options(work: &Work) -> Options {
-    let buffer =
-        BufferConfig { num_frames: work.pool_frames, prefetch_threads: 0, ..BufferConfig::default() };
-    let wal = WalConfig { segment_bytes: work.segment_bytes, ..WalConfig::default() };
-    Options {
+fn options(work: &Work) -> aether::Result<Options> {
+    let buffer = BufferConfig {
+        num_frames: work.pool_frames,
+        page_size: PageSize::new(work.page_bytes)?,
+        prefetch_threads: 0,
+        ..BufferConfig::default()
+    };
+    let wal = WalConfig { segment_bytes: work.segment_bytes, streams: work.streams, ..WalConfig::default() };
+    Ok(Options {
         buffer,
         wal,
         max_recovery_bytes: work.max_recovery_bytes,
         durability: durability(work),
         ..Options::default()
-    }
+    })
 }

@@ -10,6 +10,7 @@ mod fuzz;
 mod home;
 mod import;
 mod killed;
+mod limits;
 mod oracle;
 mod output;
 mod programs;

@@ -7,11 +7,14 @@
 mod crash;
 mod damage;
 mod fuzz;
+mod kill;
+mod limits;
 mod mutants;
 mod poison;
 mod repair;
 mod scripts;
 mod shrink;
+mod soak;
 mod streams;
 mod threads;
 
