@@ -4,7 +4,7 @@ use super::{Specimen, thinned};
 use crate::damage::specimen::Files;
 use crate::fuzz::input::put_file;
 use aether_kv::buffer::DOUBLE_WRITE_NAME;
-use aether_kv::buffer::page::node::Node;
+use aether_kv::buffer::page::node::{Node, Row};
 use aether_kv::buffer::page::slotted::Slotted;
 use aether_kv::buffer::page::sync::word::Word;
 use aether_kv::buffer::page::{PageOp, PageType, View, header, is_never_written, load_words};
@@ -12,6 +12,7 @@ use aether_kv::lsm::index::txn::recovery::CONTROL_NAME;
 use aether_kv::lsm::index::txn::recovery::fuzzing::{checkpoint_again, group_again, is_group, page_ops};
 use aether_kv::wal::fuzzing::bodies;
 use aether_types::{PageSize, Writer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Bytes of a seed at the most.
@@ -30,11 +31,19 @@ pub(super) fn pages(sources: &[Specimen]) -> Kinds {
             let view = View::new(words);
             let mut out = vec![0];
             PageOp::image_of(view).encode(&mut out);
+            if kind_of(view) == "leaf" {
+                out_of_order(view).encode(&mut out);
+            }
             kinds.entry(kind_of(view)).or_default().push(out);
         }
         kinds.entry("log").or_default().extend(page_histories(source));
     }
     kinds.into_iter().map(|(kind, all)| (kind, thinned(short(all)))).collect()
+}
+
+/// The smallest key behind the last: to be refused.
+fn out_of_order(view: View<'_>) -> PageOp<'static> {
+    PageOp::LeafInsert { slot: Node::new(view).count(), key: Cow::Borrowed(b""), row: Row::default() }
 }
 
 /// For target `record`: bodies of the log, undo records and stubs.
