@@ -119,6 +119,8 @@ impl Store {
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = self.active.list();
+        // What it lists may be younger than the positions: a head whose group a crash cuts off leads nowhere.
+        need.join(&log.slv_join());
         let body = group::checkpoint(&active);
         let stream = StreamId::new(0);
         let credit = log.reserve_urgent(stream, body.len())?;
