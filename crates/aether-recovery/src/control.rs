@@ -214,6 +214,8 @@ pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
 pub(crate) struct ControlFile {
     file: Option<Arc<dyn File>>,
     current: Control,
+    /// The current block is surely durable.
+    is_proved: bool,
 }
 
 impl ControlFile {
@@ -240,26 +242,43 @@ impl ControlFile {
         let read = file.read_at(0, &mut bytes)?;
         bytes[read..].fill(0);
         let slots = [parse(&bytes[..SLOT_BYTES]), parse(&bytes[SLOT_BYTES..])];
+        // The other slot is written only once this one is durable: one that was never written, or is torn, proves it.
+        let is_proved = slots.iter().any(Result::is_err);
         let current = choose(slots).map_err(|error| error.at_path(&path))?;
-        Ok(Self { file: write.then_some(file), current })
+        Ok(Self { file: write.then_some(file), current, is_proved })
     }
 
     pub(crate) fn current(&self) -> &Control {
         &self.current
     }
 
+    /// Makes the current control block durable; blocks the first time. A process that died while it wrote the block may
+    /// have left it in the system's cache alone: then the other slot is the only one that a power cut leaves, and must
+    /// not be written yet. Not by writing the block again: torn, it would leave one whose log may be gone.
+    pub(crate) fn prove(&mut self) -> Result<()> {
+        if let Some(file) = self.file.as_ref().filter(|_| !self.is_proved) {
+            file.sync()?;
+            self.is_proved = true;
+        }
+        Ok(())
+    }
+
     /// Makes a changed control block durable; blocks. On failure the old one counts.
     pub(crate) fn update(&mut self, change: impl FnOnce(&mut Control)) -> Result<()> {
+        self.prove()?;
         let mut next = self.current.clone();
         change(&mut next);
         next.number += 1;
-        let file = self
-            .file
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the store is open for reading"))?;
-        file.write_at((next.number % 2) * SLOT_BYTES as u64, &frame(&next.encode()?))?;
+        self.write(&next)?;
         self.current = next;
         Ok(())
+    }
+
+    /// Writes a block to its slot.
+    fn write(&self, control: &Control) -> Result<()> {
+        let reading = || Error::new(ErrorKind::ReadOnly, "the store is open for reading");
+        let file = self.file.as_ref().ok_or_else(reading)?;
+        file.write_at((control.number % 2) * SLOT_BYTES as u64, &frame(&control.encode()?))
     }
 }
 

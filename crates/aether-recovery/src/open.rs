@@ -141,9 +141,12 @@ impl Scanned {
     /// `Corruption` naming the page if a change is missing. A damaged page that cannot be repaired is fenced.
     pub fn redo(self) -> Result<Redone> {
         let Self { opening, scan } = self;
-        let Opening { env, home, config, lock, control } = opening;
+        let Opening { env, home, config, lock, mut control } = opening;
         let current = control.current().clone();
         let clean = current.clean_end.is_some();
+        if !clean {
+            control.prove()?;
+        }
         let control = Arc::new(Mutex::new(rank::CONTROL, control));
         let budget = Budget::new(config.memory_bytes);
         let found = Analysis::read(&scan, &current, clean)?;
