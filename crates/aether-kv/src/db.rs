@@ -5,7 +5,7 @@ use crate::catalog::DEFAULT_NAME;
 use crate::env::DbEnv;
 use crate::iter::{Iter, View};
 use crate::keyspace::Keyspace;
-use crate::options::Options;
+use crate::options::{Options, TxnOptions};
 use crate::snapshot::Snapshot;
 use crate::txn::Txn;
 use aether_sync::Backoff;
@@ -131,6 +131,11 @@ impl Db {
     /// Begins a transaction.
     pub fn begin(&self) -> Result<Txn> {
         self.env.begin()
+    }
+
+    /// Begins a transaction with options, or just a level: `begin_with(Isolation::Serializable)`.
+    pub fn begin_with(&self, options: impl Into<TxnOptions>) -> Result<Txn> {
+        self.env.begin_with(options)
     }
 
     /// One committed state, repeatable.

@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::lsm::index::TreeUndo;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
-use crate::lsm::index::txn::{TxnConfig, TxnManager};
+use crate::lsm::index::txn::{TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
@@ -45,8 +45,8 @@ impl DbEnv {
         let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let txn_config = TxnConfig::new(options.durability);
-        let txns = TxnManager::resume(store.clone(), losers, floor, txn_config, Box::new(TreeUndo))?;
+        let txns =
+            TxnManager::resume(store.clone(), losers, floor, options.txn_config(), Box::new(TreeUndo))?;
         let catalog = Catalog::new(&txns);
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
         let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage };
@@ -56,8 +56,13 @@ impl DbEnv {
 
     /// Begins a transaction.
     pub fn begin(&self) -> Result<Txn> {
+        self.begin_with(TxnOptions::default())
+    }
+
+    /// Begins a transaction with options, or just a level: `begin_with(Isolation::Serializable)`.
+    pub fn begin_with(&self, options: impl Into<TxnOptions>) -> Result<Txn> {
         self.0.store.check_healthy()?;
-        Ok(Txn::new(self.clone()))
+        Ok(Txn::new(self.clone(), options.into()))
     }
 
     /// One committed state that no crash can undo, repeatable for as long as it is held.

@@ -178,11 +178,11 @@ impl Cursor {
 
     /// The next row upward.
     pub fn next(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        Ok(self.0.next(txn.inner().view())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        Ok(self.0.next(txn.inner().read())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 
     /// The next row downward.
     pub fn prev(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        Ok(self.0.prev(txn.inner().view())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        Ok(self.0.prev(txn.inner().read())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 }

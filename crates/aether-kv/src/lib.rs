@@ -35,7 +35,7 @@ pub use kv_store::KvStore;
 pub use lsm::index::ValueReader;
 pub use lsm::index::txn::recovery::RecoveryReport;
 pub use lsm::index::txn::recovery::wal::{self, WalConfig, buffer};
-pub use options::{Durability, Options};
+pub use options::{Durability, Isolation, Options, TxnOptions};
 pub use salvage::{Lost, SalvageReport, Salvaged, Sink, salvage};
 pub use snapshot::Snapshot;
 pub use stat::{KeyspaceStat, LogStat, Stat, VerifyReport};

@@ -1,11 +1,13 @@
 //! How a home is opened.
 
 use crate::buffer::BufferConfig;
+use crate::lsm::index::txn::TxnConfig;
 use crate::lsm::index::txn::recovery::StoreConfig;
 use crate::wal::WalConfig;
 use aether_types::{Error, Result};
+use std::time::Duration;
 
-pub use crate::lsm::index::txn::Durability;
+pub use crate::lsm::index::txn::{Durability, Isolation, TxnOptions};
 
 /// How a home is opened. Page size and log streams count when it is created, and are kept from then on.
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub struct Options {
     /// What a commit waits for, unless the transaction says otherwise. With `Async` or `None`, read-only work shows
     /// the newest commits, durable or not.
     pub durability: Durability,
+    /// The isolation level of a transaction that does not say otherwise.
+    pub isolation: Isolation,
+    /// The longest wait for one lock; zero: none at all, a row that another transaction is changing is a `Conflict` at once.
+    pub lock_timeout: Duration,
     /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
     pub background: bool,
 }
@@ -36,6 +42,8 @@ impl Default for Options {
             max_recovery_bytes: 256 << 20,
             memory_bytes: u64::MAX,
             durability: Durability::Sync,
+            isolation: Isolation::Snapshot,
+            lock_timeout: Duration::from_secs(10),
             background: true,
         }
     }
@@ -44,6 +52,11 @@ impl Default for Options {
 impl Options {
     /// Fewer than this leaves no room for a checkpoint between two others.
     pub const MAX_RECOVERY_BYTES_MIN: u64 = 64 << 10;
+
+    pub(crate) fn txn_config(&self) -> TxnConfig {
+        let (isolation, lock_timeout) = (self.isolation, self.lock_timeout);
+        TxnConfig { isolation, lock_timeout, ..TxnConfig::new(self.durability) }
+    }
 
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {
         if self.max_recovery_bytes < Self::MAX_RECOVERY_BYTES_MIN {

@@ -7,7 +7,7 @@ use crate::iter::{Cursor, Iter, View};
 use crate::keyspace::Keyspace;
 use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn as inner;
-use crate::options::Durability;
+use crate::options::{Durability, TxnOptions};
 use aether_types::{Error, ErrorKind, Result};
 use std::io::Read;
 use std::ops::RangeBounds;
@@ -28,8 +28,8 @@ pub struct Savepoint {
 }
 
 impl Txn {
-    pub(crate) fn new(env: DbEnv) -> Self {
-        Self { inner: Some(env.0.txns.begin()), env, dropped: Vec::new() }
+    pub(crate) fn new(env: DbEnv, options: TxnOptions) -> Self {
+        Self { inner: Some(env.0.txns.begin_with(options)), env, dropped: Vec::new() }
     }
 
     pub(crate) fn inner(&self) -> &inner::Txn {
@@ -53,7 +53,7 @@ impl Txn {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        keyspace.tree.get_into(self.inner().view(), key, out)
+        keyspace.tree.get_into(self.inner().read(), key, out)
     }
 
     /// Inserts or replaces.
@@ -88,7 +88,7 @@ impl Txn {
 
     /// A reader of the value of `key`, page by page.
     pub fn get_stream(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<ValueReader>> {
-        keyspace.tree.get_stream(self.inner().view(), key)
+        keyspace.tree.get_stream(self.inner().read(), key)
     }
 
     /// All rows, ascending; `.rev()` descends.
@@ -98,12 +98,12 @@ impl Txn {
 
     /// The rows whose keys lie in a range.
     pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
-        Ok(Iter::new(&keyspace.tree, View::Borrowed(self.inner().view()), range))
+        Ok(Iter::new(&keyspace.tree, View::Borrowed(self.inner().read()), range))
     }
 
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
-        Ok(Iter::prefix(&keyspace.tree, View::Borrowed(self.inner().view()), prefix))
+        Ok(Iter::prefix(&keyspace.tree, View::Borrowed(self.inner().read()), prefix))
     }
 
     /// A position in a keyspace that stays usable while the transaction changes rows.

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+mod isolation;
 mod manager;
 pub mod publication;
 mod rank;
@@ -30,6 +31,7 @@ mod undo;
 
 pub use aether_recovery as recovery;
 pub use commit::{CommitHandle, Durability};
+pub use isolation::{Isolation, TxnOptions};
 pub use manager::{TxnConfig, TxnManager, TxnStats};
 pub use rollback::UndoHandler;
 pub use snapshot::ReadView;

@@ -1,6 +1,7 @@
 //! The transaction manager: clock, table, snapshots, and when versions may go.
 
 use crate::commit::Durability;
+use crate::isolation::{Isolation, TxnOptions};
 use crate::publication::Publication;
 use crate::rank;
 use crate::rollback::UndoHandler;
@@ -12,6 +13,7 @@ use aether_recovery::{Loser, Store};
 use aether_sync::{Arc, Counter, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How transactions behave.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +22,20 @@ pub struct TxnConfig {
     pub durability: Durability,
     /// Read-only work reads the newest commits, durable or not: for stores opened `Async` or `None`.
     pub read_newest: bool,
+    /// The level of a transaction that does not say otherwise.
+    pub isolation: Isolation,
+    /// The longest wait for one lock; zero: none at all.
+    pub lock_timeout: Duration,
 }
+
+/// The longest wait for one lock, unless said otherwise.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl TxnConfig {
     /// The configuration that goes with a durability.
     pub fn new(durability: Durability) -> Self {
         let read_newest = matches!(durability, Durability::Async { .. } | Durability::None);
-        Self { durability, read_newest }
+        Self { durability, read_newest, isolation: Isolation::default(), lock_timeout: LOCK_TIMEOUT }
     }
 }
 
@@ -96,7 +105,12 @@ impl TxnManager {
 
     /// Begins a transaction; it sees the newest commits and its own changes.
     pub fn begin(self: &Arc<Self>) -> Txn {
-        Txn::new(ReadView::newest(self))
+        self.begin_with(TxnOptions::default())
+    }
+
+    /// As [`TxnManager::begin`], with options.
+    pub fn begin_with(self: &Arc<Self>, options: TxnOptions) -> Txn {
+        Txn::new(ReadView::newest(self), options)
     }
 
     /// A read-only view: one committed state that no crash can undo.

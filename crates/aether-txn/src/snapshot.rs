@@ -4,6 +4,7 @@ use crate::manager::TxnManager;
 use crate::rank;
 use crate::state::Outcome;
 use aether_recovery::ActiveTxn;
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Backoff, Mutex};
 use aether_types::{Lv, Timestamp, TxnId};
 use std::collections::BTreeMap;
@@ -49,7 +50,8 @@ impl Registry {
 /// One committed state of the store, kept readable while this lives.
 pub struct ReadView {
     manager: Arc<TxnManager>,
-    at: Timestamp,
+    /// Moves only upward, and only at the level `ReadCommitted`.
+    at: AtomicU64,
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
     /// The vectors of commits read that were not durable at the time.
@@ -80,7 +82,7 @@ impl ReadView {
         manager.snapshots.raise(bound, at);
         Self {
             manager: manager.clone(),
-            at,
+            at: AtomicU64::new(at.get()),
             own: TxnId::NONE,
             active: None,
             deps: Mutex::new(rank::DEPS, Lv::ZERO),
@@ -99,7 +101,16 @@ impl ReadView {
 
     /// The snapshot's timestamp.
     pub fn at(&self) -> Timestamp {
-        self.at
+        Timestamp::new(self.at.load(Relaxed))
+    }
+
+    /// Moves the snapshot up to the newest commits: for a reader that wants no more than committed rows.
+    pub(crate) fn refresh(&self) {
+        let (from, to) = (self.at(), self.manager.clock());
+        if from < to {
+            self.manager.snapshots.raise(from, to);
+            self.at.store(to.get(), Relaxed);
+        }
     }
 
     /// The manager.
@@ -124,10 +135,10 @@ impl ReadView {
         loop {
             match state.outcome() {
                 Outcome::Active | Outcome::Aborted => return false,
-                Outcome::Committing(bound) if self.at <= bound => return false,
+                Outcome::Committing(bound) if self.at() <= bound => return false,
                 Outcome::Committing(_) => backoff.wait(),
                 Outcome::Committed(at) => {
-                    let visible = at <= self.at;
+                    let visible = at <= self.at();
                     if visible && at > self.manager.known_durable_ts() {
                         self.depend(&state.lv());
                     }
@@ -148,6 +159,6 @@ impl ReadView {
 
 impl Drop for ReadView {
     fn drop(&mut self) {
-        self.manager.snapshots.leave(self.at);
+        self.manager.snapshots.leave(self.at());
     }
 }

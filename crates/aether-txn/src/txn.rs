@@ -1,6 +1,7 @@
 //! A transaction: its view, and what it needs to change rows.
 
 use crate::commit::Durability;
+use crate::isolation::{Isolation, TxnOptions};
 use crate::manager::TxnManager;
 use crate::segment::Segment;
 use crate::snapshot::ReadView;
@@ -13,6 +14,7 @@ use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
 use aether_sync::{Arc, Backoff};
 use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, TxnId};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// What a transaction has once it writes.
 pub(crate) struct Writer {
@@ -29,6 +31,8 @@ pub struct Txn {
     /// Stubs of large values that this transaction replaced.
     pub(crate) retired: Vec<Vec<u8>>,
     durability: Durability,
+    isolation: Isolation,
+    lock_timeout: Duration,
 }
 
 /// A point inside a transaction to which it can be rolled back.
@@ -50,14 +54,35 @@ pub struct UndoPlan {
 }
 
 impl Txn {
-    pub(crate) fn new(view: ReadView) -> Self {
-        let durability = view.manager().config.durability;
-        Self { view, writer: None, over: false, retired: Vec::new(), durability }
+    pub(crate) fn new(view: ReadView, options: TxnOptions) -> Self {
+        let config = view.manager().config;
+        let durability = options.durability.unwrap_or(config.durability);
+        let isolation = options.isolation.unwrap_or(config.isolation);
+        let lock_timeout = options.lock_timeout.unwrap_or(config.lock_timeout);
+        Self { view, writer: None, over: false, retired: Vec::new(), durability, isolation, lock_timeout }
     }
 
-    /// What the transaction sees.
+    /// What the transaction sees, as it was when it was last asked to read.
     pub fn view(&self) -> &ReadView {
         &self.view
+    }
+
+    /// What the transaction's next read sees: at the level `ReadCommitted`, the newest commits.
+    pub fn read(&self) -> &ReadView {
+        if self.isolation == Isolation::ReadCommitted {
+            self.view.refresh();
+        }
+        &self.view
+    }
+
+    /// The isolation level.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// The longest wait for one lock; zero: none at all.
+    pub fn lock_timeout(&self) -> Duration {
+        self.lock_timeout
     }
 
     /// The manager.
@@ -132,7 +157,7 @@ impl Txn {
         let Some(state) = self.view.manager().table.get(writer) else { return Ok(true) };
         match state.outcome() {
             Outcome::Committing(_) => Ok(false),
-            Outcome::Committed(at) if at <= self.view.at() => {
+            Outcome::Committed(at) if at <= self.view.at() || self.isolation == Isolation::ReadCommitted => {
                 self.view.depend(&state.lv());
                 Ok(true)
             }

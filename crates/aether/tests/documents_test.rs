@@ -119,8 +119,17 @@ fn documented() -> Vec<(String, String)> {
 #[test]
 fn the_guide_has_every_option_with_its_default() {
     let options = aether::Options::default();
-    let aether::Options { create, buffer, wal, max_recovery_bytes, memory_bytes, durability, background } =
-        options;
+    let aether::Options {
+        create,
+        buffer,
+        wal,
+        max_recovery_bytes,
+        memory_bytes,
+        durability,
+        isolation,
+        lock_timeout,
+        background,
+    } = options;
     let aether::buffer::BufferConfig {
         num_frames,
         page_size,
@@ -138,6 +147,8 @@ fn the_guide_has_every_option_with_its_default() {
         ("max_recovery_bytes", max_recovery_bytes.to_string()),
         ("memory_bytes", memory_bytes.to_string()),
         ("durability", format!("{durability:?}")),
+        ("isolation", format!("{isolation:?}")),
+        ("lock_timeout", format!("{lock_timeout:?}")),
         ("background", background.to_string()),
         ("num_frames", num_frames.to_string()),
         ("page_size", page_size.bytes().to_string()),
