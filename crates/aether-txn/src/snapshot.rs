@@ -13,6 +13,8 @@ pub struct ReadView {
     manager: Arc<TxnManager>,
     /// Moves only upward, and only at the level `ReadCommitted`.
     at: AtomicU64,
+    /// Held while it moves.
+    moving: Mutex<()>,
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
     /// False while a prepared transaction waits: it reads nothing and keeps nothing.
@@ -46,6 +48,7 @@ impl ReadView {
         Self {
             manager: manager.clone(),
             at: AtomicU64::new(at.get()),
+            moving: Mutex::new(rank::MOVING, ()),
             own: TxnId::NONE,
             active: None,
             is_registered: true,
@@ -100,6 +103,7 @@ impl ReadView {
 
     /// Moves the snapshot up to the newest commits: for a reader that wants no more than committed rows.
     pub(crate) fn refresh(&self) {
+        let _one_at_a_time = self.moving.lock();
         let (from, to) = (self.at(), self.manager.clock());
         if from < to {
             self.manager.snapshots.raise(from, to);
