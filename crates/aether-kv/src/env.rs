@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::lsm::index::TreeUndo;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
-use crate::lsm::index::txn::{TxnManager, TxnOptions};
+use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
@@ -13,6 +13,7 @@ use aether_sync::{Arc, Mutex};
 use aether_types::{ErrorKind, Result, Timestamp};
 use aether_vfs::Env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An open home: one log, one memory budget, many keyspaces. Cheap to clone; used by any number of threads. The last
 /// handle closes it; [`DbEnv::close`] says how that went.
@@ -127,6 +128,11 @@ impl DbEnv {
         self.0.store.checkpoint()
     }
 
+    /// Who waits for locks now, and the last 16 deadlocks.
+    pub fn deadlocks(&self) -> Deadlocks {
+        self.0.txns.locks().deadlocks()
+    }
+
     /// What opening found and did.
     pub fn recovery_report(&self) -> &RecoveryReport {
         &self.0.report
@@ -179,7 +185,9 @@ impl Inner {
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let tree = entry.open(&self.txns);
         tree.clear()?;
-        let mut txn = self.txns.begin();
+        // Somebody else's commit does not wait for who has locked the database: the next open goes on from here.
+        let options = TxnOptions { lock_timeout: Some(Duration::ZERO), ..TxnOptions::default() };
+        let mut txn = self.txns.begin_with(options);
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         txn.commit()?;
         tree.free_all()

@@ -147,6 +147,7 @@ impl Txn {
                         return Err(error);
                     }
                 };
+                manager.locks.end(&writer.state);
                 manager.segments.give_back(writer.segment, at);
                 manager.retire(at, core::mem::take(&mut self.retired));
                 CommitHandle { manager: manager.clone(), at: Some(at), lv }

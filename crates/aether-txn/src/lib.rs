@@ -19,6 +19,7 @@
 
 mod commit;
 mod isolation;
+mod lock;
 mod manager;
 pub mod publication;
 mod rank;
@@ -32,6 +33,10 @@ mod undo;
 pub use aether_recovery as recovery;
 pub use commit::{CommitHandle, Durability};
 pub use isolation::{Isolation, TxnOptions};
+pub use lock::{
+    Cycle, Deadlocks, ENTRY_BYTES, Found, LockMode, LockOwner, LockTable, LockWait, Patience, Resource,
+    RowHolder,
+};
 pub use manager::{TxnConfig, TxnManager, TxnStats};
 pub use rollback::UndoHandler;
 pub use snapshot::ReadView;

@@ -5,14 +5,14 @@ use crate::isolation::{Isolation, TxnOptions};
 use crate::manager::TxnManager;
 use crate::segment::Segment;
 use crate::snapshot::ReadView;
-use crate::state::{Outcome, TxnState};
+use crate::state::TxnState;
 use crate::undo::UndoRecord;
 use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
 use aether_sync::{Arc, Backoff};
-use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, TxnId};
+use aether_types::{PageNo, Result, StreamId, TxnId};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(crate) struct Writer {
     pub(crate) active: Arc<ActiveTxn>,
     pub(crate) state: Arc<TxnState>,
     pub(crate) segment: Segment,
+    /// The tree whose intention locks were taken last.
+    pub(crate) intended: Option<u32>,
 }
 
 /// A transaction. `Send`; may change threads; used by one at a time. Dropped without commit, it is rolled back.
@@ -41,6 +43,7 @@ pub struct Savepoint {
     pub(crate) txn: TxnId,
     pub(crate) head: UndoPtr,
     pub(crate) retired: usize,
+    pub(crate) locks: usize,
 }
 
 /// Where an undo record will stand once its mini-transaction commits; hand it to [`Txn::applied`] then.
@@ -125,7 +128,7 @@ impl Txn {
             let state = TxnState::new(active.id());
             manager.table.insert(state.clone());
             self.view.adopt(&active);
-            self.writer = Some(Writer { active, state, segment });
+            self.writer = Some(Writer { active, state, segment, intended: None });
         }
         Ok(&self.writer().active)
     }
@@ -142,37 +145,6 @@ impl Txn {
 
     pub(crate) fn writer(&self) -> &Writer {
         self.writer.as_ref().expect("begin_write was called")
-    }
-
-    /// May this transaction replace a row whose newest version is by `writer`? Ask under the leaf's exclusive
-    /// latch. `Ok(false)`: that writer's commit is being published; release the latch and try again.
-    ///
-    /// # Errors
-    /// `Conflict` if another transaction is changing the row, or has changed it since this one's snapshot (first
-    /// updater wins).
-    pub fn may_replace(&self, writer: TxnId, key: &[u8]) -> Result<bool> {
-        if writer == self.id() {
-            return Ok(true);
-        }
-        let Some(state) = self.view.manager().table.get(writer) else { return Ok(true) };
-        match state.outcome() {
-            Outcome::Committing(_) => Ok(false),
-            Outcome::Committed(at) if at <= self.view.at() || self.isolation == Isolation::ReadCommitted => {
-                self.view.depend(&state.lv());
-                Ok(true)
-            }
-            Outcome::Committed(_) => Err(self.conflict(writer, key, "changed after this transaction began")),
-            Outcome::Active | Outcome::Aborted => Err(self.conflict(writer, key, "being changed")),
-        }
-    }
-
-    fn conflict(&self, writer: TxnId, key: &[u8], how: &str) -> Error {
-        Error::new(
-            ErrorKind::Conflict,
-            format!("the row is {how} by {writer}; abort and run the transaction again"),
-        )
-        .at_key(key)
-        .at_txn(self.id())
     }
 
     /// Waits a little for another's commit to be published.
@@ -225,7 +197,8 @@ impl Txn {
 
     /// Marks this point.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { txn: self.id(), head: self.undo_head(), retired: self.retired.len() }
+        let locks = self.writer.as_ref().map_or(0, |writer| self.manager().locks.mark(&writer.state));
+        Savepoint { txn: self.id(), head: self.undo_head(), retired: self.retired.len(), locks }
     }
 }
 
