@@ -32,6 +32,9 @@ mod table;
 mod take;
 mod watch;
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
+
 pub use book::ENTRY_BYTES;
 pub use mode::LockMode;
 pub use owner::LockOwner;

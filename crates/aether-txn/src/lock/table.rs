@@ -11,6 +11,7 @@ use crate::state::TxnState;
 use aether_recovery::wal::buffer::Account;
 use aether_sync::{Arc, Mutex, MutexGuard};
 use aether_types::{Error, ErrorKind, Result, TxnId};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The longest sleep before a waiter looks whether the store has failed.
@@ -210,13 +211,13 @@ impl LockTable {
 
     /// All that a transaction has, but rows it has written: what a prepared one keeps over a restart.
     pub fn held_by(&self, own: &TxnState) -> Vec<(Resource, LockMode)> {
-        let mut held = self.book.lock().held_by(own.id());
-        let trees = own.lock_owner().trees();
-        if !trees.is_empty() {
-            held.push((Resource::Database, LockMode::IX));
+        let mut held: BTreeMap<_, _> = self.book.lock().held_by(own.id()).into_iter().collect();
+        let trees = own.lock_owner().trees().into_iter().map(Resource::Keyspace);
+        for above in trees.flat_map(|tree| [Resource::Database, tree]) {
+            let mode = held.entry(above).or_insert(LockMode::IX);
+            *mode = mode.join(LockMode::IX);
         }
-        held.extend(trees.into_iter().map(|tree| (Resource::Keyspace(tree), LockMode::IX)));
-        held
+        held.into_iter().collect()
     }
 
     /// Takes, before anybody else is there, what [`LockTable::held_by`] told before a restart. Never waits.
