@@ -8,12 +8,12 @@ use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
+use crate::two_phase::Register;
 use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
 use aether_types::{ErrorKind, Result, Timestamp};
 use aether_vfs::Env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// An open home: one log, one memory budget, many keyspaces. Cheap to clone; used by any number of threads. The last
 /// handle closes it; [`DbEnv::close`] says how that went.
@@ -28,6 +28,7 @@ pub(crate) struct Inner {
     home: PathBuf,
     /// Dropped keyspaces, with the commit that dropped them.
     garbage: Mutex<Vec<(Timestamp, Entry)>>,
+    pub(crate) prepared: Register,
 }
 
 impl DbEnv {
@@ -46,11 +47,12 @@ impl DbEnv {
         let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let txns =
-            TxnManager::resume(store.clone(), losers, floor, options.txn_config(), Box::new(TreeUndo))?;
+        let handler = Box::new(TreeUndo);
+        let txns = TxnManager::take_over(store.clone(), &losers, floor, options.txn_config(), handler)?;
         let catalog = Catalog::new(&txns);
+        let prepared = Register::resume(&txns, &catalog, losers)?;
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
-        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage };
+        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage, prepared };
         inner.find_garbage()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -185,16 +187,19 @@ impl Inner {
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let tree = entry.open(&self.txns);
         tree.clear()?;
-        // Somebody else's commit does not wait for who has locked the database: the next open goes on from here.
-        let options = TxnOptions { lock_timeout: Some(Duration::ZERO), ..TxnOptions::default() };
-        let mut txn = self.txns.begin_with(options);
+        let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         txn.commit()?;
         tree.free_all()
     }
 
     fn shut(&self) -> Result<()> {
-        let closed = self.free_garbage().and_then(|()| self.txns.collect()).and_then(|()| self.store.close());
+        // With something prepared there is no clean end: the next open recovers, from here.
+        let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };
+        let closed = prepared
+            .and_then(|()| self.free_garbage())
+            .and_then(|()| self.txns.collect())
+            .and_then(|()| self.store.close());
         self.store.release_lock();
         closed
     }

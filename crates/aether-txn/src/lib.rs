@@ -21,10 +21,13 @@ mod commit;
 mod isolation;
 mod lock;
 mod manager;
+mod prepared;
 pub mod publication;
 mod rank;
+mod registry;
 mod rollback;
 mod segment;
+pub mod serial;
 mod snapshot;
 mod state;
 mod txn;
@@ -38,6 +41,7 @@ pub use lock::{
     RowHolder,
 };
 pub use manager::{TxnConfig, TxnManager, TxnStats};
+pub use prepared::Prepared;
 pub use rollback::UndoHandler;
 pub use snapshot::ReadView;
 pub use state::Outcome;

@@ -5,12 +5,14 @@ use crate::isolation::{Isolation, TxnOptions};
 use crate::lock::LockTable;
 use crate::publication::Publication;
 use crate::rank;
+use crate::registry::Registry;
 use crate::rollback::UndoHandler;
 use crate::segment::Segments;
-use crate::snapshot::{ReadView, Registry};
+use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnTable};
 use crate::txn::Txn;
 use aether_recovery::{Loser, Store};
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Counter, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ pub struct TxnConfig {
     pub isolation: Isolation,
     /// The longest wait for one lock; zero: none at all.
     pub lock_timeout: Duration,
+    /// Snapshots held for longer are ended once newer commits need the room; none: they never are.
+    pub snapshot_age_max: Option<Duration>,
 }
 
 /// The longest wait for one lock, unless said otherwise.
@@ -36,7 +40,13 @@ impl TxnConfig {
     /// The configuration that goes with a durability.
     pub fn new(durability: Durability) -> Self {
         let read_newest = matches!(durability, Durability::Async { .. } | Durability::None);
-        Self { durability, read_newest, isolation: Isolation::default(), lock_timeout: LOCK_TIMEOUT }
+        Self {
+            durability,
+            read_newest,
+            isolation: Isolation::default(),
+            lock_timeout: LOCK_TIMEOUT,
+            snapshot_age_max: None,
+        }
     }
 }
 
@@ -49,12 +59,27 @@ pub struct TxnStats {
     pub aborts: u64,
     /// Transactions that are not forgotten: running, or with versions that a snapshot may need.
     pub known: usize,
-    /// The oldest registered snapshot.
+    /// The oldest snapshot in use.
     pub oldest_snapshot: Option<Timestamp>,
+    /// For how long it has been in use, short by the time of a few commits.
+    pub oldest_snapshot_age: Option<Duration>,
+    /// Bytes of undo pages kept for snapshots alone.
+    pub pinned_bytes: u64,
     /// The newest timestamp drawn.
     pub clock: Timestamp,
     /// Everything at or below is durable.
     pub durable_ts: Timestamp,
+}
+
+/// Counts up.
+#[derive(Default)]
+pub(crate) struct Serial(AtomicU64);
+
+impl Serial {
+    /// A number that was not given out before.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
 }
 
 /// Transactions of one store.
@@ -70,6 +95,8 @@ pub struct TxnManager {
     pub(crate) segments: Segments,
     retired: Mutex<VecDeque<(Timestamp, Vec<u8>)>>,
     pub(crate) handler: Box<dyn UndoHandler>,
+    /// Numbers savepoints.
+    pub(crate) savepoints: Serial,
     pub(crate) commits: Counter,
     pub(crate) aborts: Counter,
 }
@@ -82,6 +109,22 @@ impl TxnManager {
     pub fn resume(
         store: Arc<Store>,
         losers: Vec<Loser>,
+        timestamp_floor: Timestamp,
+        config: TxnConfig,
+        handler: Box<dyn UndoHandler>,
+    ) -> Result<Arc<Self>> {
+        let manager = Self::take_over(store, &losers, timestamp_floor, config, handler)?;
+        manager.roll_back(&losers)?;
+        Ok(manager)
+    }
+
+    /// Takes over a store after redo. The losers' changes are invisible, until [`TxnManager::resume_losers`] decides on them.
+    ///
+    /// # Errors
+    /// `Corruption`, `Io`.
+    pub fn take_over(
+        store: Arc<Store>,
+        losers: &[Loser],
         timestamp_floor: Timestamp,
         config: TxnConfig,
         handler: Box<dyn UndoHandler>,
@@ -99,12 +142,20 @@ impl TxnManager {
             segments,
             retired: Mutex::new(rank::RETIRED, VecDeque::new()),
             handler,
+            savepoints: Serial::default(),
             commits: Counter::new(),
             aborts: Counter::new(),
         });
         losers.iter().for_each(|loser| manager.announce_loser(loser));
-        losers.iter().try_for_each(|loser| manager.roll_back_loser(loser))?;
         Ok(manager)
+    }
+
+    /// Rolls losers back. Blocks for page changes.
+    ///
+    /// # Errors
+    /// `Corruption` if an undo record is damaged.
+    pub fn roll_back(self: &Arc<Self>, losers: &[Loser]) -> Result<()> {
+        losers.iter().try_for_each(|loser| self.roll_back_loser(loser))
     }
 
     /// Begins a transaction; it sees the newest commits and its own changes.
@@ -114,7 +165,7 @@ impl TxnManager {
 
     /// As [`TxnManager::begin`], with options.
     pub fn begin_with(self: &Arc<Self>, options: TxnOptions) -> Txn {
-        Txn::new(ReadView::newest(self), options)
+        Txn::new(self, options)
     }
 
     /// A read-only view: one committed state that no crash can undo.
@@ -179,6 +230,9 @@ impl TxnManager {
     /// call without latches.
     pub fn collect(self: &Arc<Self>) -> Result<()> {
         let Some(mut remembered) = self.remembered.try_lock() else { return Ok(()) };
+        if let Some(longest) = self.config.snapshot_age_max {
+            self.snapshots.expire(longest, self.now(), self.durable_ts());
+        }
         let horizon = self.horizon();
         while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {
             self.table.remove(id);
@@ -212,13 +266,21 @@ impl TxnManager {
         self.table.get(writer).is_none()
     }
 
+    fn now(&self) -> Duration {
+        self.store.env().clock.now()
+    }
+
     /// Transactions in numbers.
     pub fn stats(&self) -> TxnStats {
+        let oldest = self.snapshots.oldest_age(self.now());
+        let kept = self.horizon()..self.durable_ts();
         TxnStats {
             commits: self.commits.get(),
             aborts: self.aborts.get(),
             known: self.table.len(),
-            oldest_snapshot: self.snapshots.oldest(),
+            oldest_snapshot: oldest.map(|(at, _)| at),
+            oldest_snapshot_age: oldest.map(|(_, age)| age),
+            pinned_bytes: self.segments.pages_needed_in(kept) as u64 * self.store.page_size().bytes() as u64,
             clock: self.clock(),
             durable_ts: self.durable_ts(),
         }

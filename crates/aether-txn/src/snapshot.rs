@@ -6,46 +6,7 @@ use crate::state::Outcome;
 use aether_recovery::ActiveTxn;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Backoff, Mutex};
-use aether_types::{Lv, Timestamp, TxnId};
-use std::collections::BTreeMap;
-
-/// The bounds of all snapshots in use.
-pub(crate) struct Registry(Mutex<BTreeMap<Timestamp, usize>>);
-
-impl Registry {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(rank::SNAPSHOTS, BTreeMap::new()))
-    }
-
-    fn enter(&self, bound: Timestamp) {
-        *self.0.lock().entry(bound).or_insert(0) += 1;
-    }
-
-    fn leave(&self, bound: Timestamp) {
-        let mut bounds = self.0.lock();
-        if let Some(count) = bounds.get_mut(&bound) {
-            *count -= 1;
-            if *count == 0 {
-                bounds.remove(&bound);
-            }
-        }
-    }
-
-    fn raise(&self, from: Timestamp, to: Timestamp) {
-        let mut bounds = self.0.lock();
-        *bounds.entry(to).or_insert(0) += 1;
-        if let Some(count) = bounds.get_mut(&from) {
-            *count -= 1;
-            if *count == 0 {
-                bounds.remove(&from);
-            }
-        }
-    }
-
-    pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        self.0.lock().first_key_value().map(|(bound, _)| *bound)
-    }
-}
+use aether_types::{Error, ErrorKind, Lv, Result, Timestamp, TxnId};
 
 /// One committed state of the store, kept readable while this lives.
 pub struct ReadView {
@@ -54,6 +15,8 @@ pub struct ReadView {
     at: AtomicU64,
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
+    /// False while a prepared transaction waits: it reads nothing and keeps nothing.
+    is_registered: bool,
     /// The vectors of commits read that were not durable at the time.
     deps: Mutex<Lv>,
 }
@@ -85,13 +48,44 @@ impl ReadView {
             at: AtomicU64::new(at.get()),
             own: TxnId::NONE,
             active: None,
+            is_registered: true,
             deps: Mutex::new(rank::DEPS, Lv::ZERO),
         }
+    }
+
+    /// A view for a serializable transaction, see [`crate::serial`].
+    pub(crate) fn serializable(manager: &Arc<TxnManager>) -> Self {
+        Self::register(manager, |manager| manager.publication.enter_serializable())
+    }
+
+    /// Reads nothing any more, until [`ReadView::renew`].
+    pub(crate) fn let_go(&mut self) {
+        if core::mem::take(&mut self.is_registered) {
+            self.manager.snapshots.leave(self.at());
+        }
+    }
+
+    /// Shows the newest commits from now on.
+    pub(crate) fn renew(&mut self) {
+        self.let_go();
+        let newest = Self::newest(&self.manager);
+        self.manager.snapshots.enter(newest.at());
+        self.at = AtomicU64::new(newest.at().get());
+        self.is_registered = true;
     }
 
     pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {
         self.own = own.id();
         self.active = Some(own.clone());
+    }
+
+    /// Ask after a read and before its result is used: was the snapshot still kept?
+    ///
+    /// # Errors
+    /// `Expired` if it was held for longer than the store allows.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        if self.at() < self.manager.snapshots.expired_below() { Err(expired(self.at())) } else { Ok(()) }
     }
 
     /// A number that changes whenever the own transaction changes something; 0 without one.
@@ -157,8 +151,14 @@ impl ReadView {
     }
 }
 
+#[cold]
+fn expired(at: Timestamp) -> Error {
+    let what = "was held for longer than snapshot_age_max; begin again";
+    Error::new(ErrorKind::Expired, format!("the snapshot at {at} {what}"))
+}
+
 impl Drop for ReadView {
     fn drop(&mut self) {
-        self.manager.snapshots.leave(self.at());
+        self.let_go();
     }
 }

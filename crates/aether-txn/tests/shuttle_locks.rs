@@ -133,7 +133,10 @@ impl Store {
         let value = |row: &Mutex<Row>| {
             let row = row.lock();
             let others = row.writer.as_ref().filter(|writer| writer.id() != own.id());
-            assert!(others.is_none_or(|writer| !is_running(writer)), "a writer beside a lock that excludes it");
+            assert!(
+                others.is_none_or(|writer| !is_running(writer)),
+                "a writer beside a lock that excludes it"
+            );
             row.value
         };
         self.rows.iter().map(value).sum()

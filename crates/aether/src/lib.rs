@@ -47,6 +47,7 @@ pub use aether_kv::wal;
 pub use aether_kv::{
     Advice, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error, ErrorKind,
     Isolation, Iter, Keyspace, KeyspaceOptions, KeyspaceStat, KvStore, LockMode, LockTarget, LockWait,
-    LogStat, Lost, Options, Place, RecoveryReport, Resource, Result, SalvageReport, Salvaged, Savepoint,
-    Snapshot, Stat, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
+    LogStat, Lost, Options, Place, RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged,
+    Savepoint, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch,
+    salvage,
 };

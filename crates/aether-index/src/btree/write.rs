@@ -95,6 +95,7 @@ impl BTree {
             // What stands in extents already goes, should the transaction go on.
             txn.rollback_to(&mark)?;
         }
+        txn.release(&mark)?;
         put.map(|_| ())
     }
 
@@ -128,6 +129,7 @@ impl BTree {
             match retry(|| self.try_change(txn, key, change))? {
                 Attempt::Done { existed, plan, retired } => {
                     txn.applied(plan);
+                    txn.wrote(self.id(), key);
                     retired.into_iter().for_each(|stub| txn.retire(stub));
                     return Ok(existed);
                 }

@@ -27,7 +27,7 @@ impl Txn {
     /// As [`Txn::begin_write`]; `Conflict`, `TimedOut` or `Deadlock` while another has locked the keyspace or the database.
     pub fn begin_change(&mut self, tree: u32) -> Result<()> {
         self.begin_write()?;
-        if self.writer().intended == Some(tree) {
+        if self.bookkeeping || self.writer().intended == Some(tree) {
             return Ok(());
         }
         let locks = &self.manager().locks;
@@ -59,8 +59,10 @@ impl Txn {
     }
 
     fn writer_of_row(&self, key: &[u8], version: Option<TxnId>) -> Result<RowHolder> {
-        let Some(state) = version.and_then(|writer| self.manager().table.get(writer)) else {
-            return Ok(RowHolder::Nobody);
+        let Some(writer) = version else { return Ok(RowHolder::Nobody) };
+        let Some(state) = self.manager().table.get(writer) else {
+            // Forgotten: committed at or below every snapshot that is kept.
+            return self.view.check().map(|()| RowHolder::Nobody);
         };
         match state.outcome() {
             Outcome::Committing(_) => Ok(RowHolder::Publishing),
