@@ -112,8 +112,8 @@ pub struct Pool {
     pub(crate) provider: Arc<Provider>,
     pub(crate) prefetcher: Arc<Prefetcher>,
     pub(crate) store_seed: u64,
-    /// Redo is done: loads are compared with the PSN tables.
-    pub(crate) settled: AtomicBool,
+    /// Loads are compared with the PSN tables, and damaged pages repaired.
+    pub(crate) redo_is_done: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(crate) stats: Statistics,
@@ -150,7 +150,7 @@ impl Pool {
             provider: Provider::new(),
             prefetcher: Prefetcher::new(),
             store_seed: store.seed(),
-            settled: AtomicBool::new(false),
+            redo_is_done: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::new(rank::POISON, None),
             stats: Statistics::default(),
@@ -171,8 +171,8 @@ impl Pool {
     }
 
     /// Says that redo is done, so that every page on disk is as the PSN tables say: from now on loads are compared with them.
-    pub fn settle(&self) {
-        self.settled.store(true, Release);
+    pub fn end_redo(&self) {
+        self.redo_is_done.store(true, Release);
     }
 
     /// Makes the PSN tables durable for every page write that was synced by now; blocks. Comes before the redo start
@@ -190,7 +190,7 @@ impl Pool {
     /// What the translation array has of a page, after a look into the PSN table if that is nothing.
     pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
         let entry = open.translation.get(page);
-        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.settled.load(Acquire))
+        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire))
         else {
             return Ok(entry);
         };

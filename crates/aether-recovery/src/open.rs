@@ -3,7 +3,8 @@
 
 use crate::active::ActiveTable;
 use crate::control::{Control, ControlFile, IncarnationEntry};
-use crate::create::{self, pages_name, reserve_ids};
+use crate::create::{self, reserve_ids};
+use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
 use crate::redo::Redo;
 use crate::space::{Space, map_page_no};
@@ -188,7 +189,7 @@ impl Scanned {
         if !clean {
             redo_all(&scan, &current, &store, &mut report)?;
         }
-        store.pool.settle();
+        store.pool.end_redo();
         report.log_bytes = found.bytes;
         let losers = found.enter_losers(&store);
         let _ = store.space.set(Space::new(count_maps(&store)?));
@@ -198,7 +199,7 @@ impl Scanned {
 }
 
 fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageFile>> {
-    let path = home.join(pages_name(PAGES_FILE));
+    let path = pages_path(home);
     match PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Error::corruption("the store's page file is missing").at_path(&path))
