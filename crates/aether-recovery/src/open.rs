@@ -17,7 +17,7 @@ use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts, PsnTable};
-use aether_wal::{Incarnation, Record, Scan, Wal};
+use aether_wal::{Incarnation, Record, Scan, Wal, WalConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -98,20 +98,16 @@ impl Opening {
 
     /// Reads the log and cuts it; writes nothing.
     pub fn scan(self) -> Result<Scanned> {
-        let control = self.control.current();
-        let incarnations: Vec<Incarnation> =
-            control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
-        let scan = Scan::open(
-            &self.env,
-            &self.home,
-            control.store,
-            &self.config.wal,
-            &incarnations,
-            &control.redo_start,
-            control.clean_end.as_ref(),
-        )?;
+        let scan = open_scan(&self.env, &self.home, &self.config.wal, self.control.current())?;
         Ok(Scanned { opening: self, scan })
     }
+}
+
+/// Reads the log that is kept, as the control file has it, and cuts it.
+pub(crate) fn open_scan(env: &Env, home: &Path, config: &WalConfig, control: &Control) -> Result<Scan> {
+    let incarnations: Vec<Incarnation> = control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
+    let (from, clean_end) = (&control.redo_start, control.clean_end.as_ref());
+    Scan::open(env, home, control.store, config, &incarnations, from, clean_end)
 }
 
 fn take_lock(env: &Env, home: &Path) -> Result<Arc<dyn File>> {
