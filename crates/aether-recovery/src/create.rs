@@ -4,7 +4,7 @@
 //! moment when `control` has its name. A crash before leaves no store, and the next creation begins afresh.
 
 use crate::active::ActiveTable;
-use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile};
+use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile, FIRST_NUMBER};
 use crate::identify::pages_path;
 use crate::space::Space;
 use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
@@ -56,7 +56,7 @@ pub(crate) fn create(env: &Env, home: &Path, config: &StoreConfig) -> Result<()>
 
 fn first_control(id: StoreId, config: &StoreConfig) -> Control {
     Control {
-        number: 1,
+        number: FIRST_NUMBER,
         store: id,
         page_size: config.buffer.page_size,
         streams: config.wal.streams as u8,
