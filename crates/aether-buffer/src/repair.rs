@@ -102,7 +102,7 @@ impl Pool {
     /// stays readable.
     pub fn fence(&self, file: FileId, page: PageNo, psn: Psn) -> Result<()> {
         let open = self.open_file(file)?;
-        open.translation.fence(page, psn);
+        open.translation.fence(page, psn)?;
         open.psns.iter().try_for_each(|psns| psns.note([(page, psn)].into_iter()))
     }
 }

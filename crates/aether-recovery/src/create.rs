@@ -185,7 +185,7 @@ impl Store {
         let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
         let parts = PoolParts { gate, double_write: None, source, store: id, budget: budget.clone() };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(Arc::new(file), None);
+        pool.add_file(Arc::new(file), None)?;
         let space = OnceLock::new();
         let _ = space.set(Space::new(1));
         Ok(Arc::new(Self {

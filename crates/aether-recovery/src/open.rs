@@ -16,7 +16,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts, PsnTable};
+use aether_wal::buffer::{Budget, Charge, DoubleWrite, Pool, PoolParts, PsnTable};
 use aether_wal::{Incarnation, Record, Scan, Wal, WalConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -151,6 +151,7 @@ impl Scanned {
         let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
         let psns = PsnTable::open(&env, &home, current.store, PAGES_FILE)?;
         scan.check_durable(&double_write.log_durable())?;
+        let log_memory = Charge::new(budget.account("log rings"), config.wal.memory_bytes() as u64)?;
         let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
             log.start()?;
@@ -168,13 +169,19 @@ impl Scanned {
             budget: budget.clone(),
         };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(pages, Some(psns));
+        pool.add_file(pages, Some(psns))?;
         let store = Arc::new(Store {
             env,
             id: current.store,
             budget,
             pool,
-            durable: Some(Durable { log, control, lock: Mutex::new(rank::LOCK, Some(lock)), home }),
+            durable: Some(Durable {
+                log,
+                _log_memory: log_memory,
+                control,
+                lock: Mutex::new(rank::LOCK, Some(lock)),
+                home,
+            }),
             active: ActiveTable::new(),
             space: OnceLock::new(),
             next_txn: AtomicU64::new(current.txn_floor.get()),

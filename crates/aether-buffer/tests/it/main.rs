@@ -47,7 +47,7 @@ fn fixture_in(env: Env, config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixtu
     let path = Path::new("home/pages");
     let file = Arc::new(PageFile::create(&*env.vfs, path, STORE, FILE, PageSize::MIN).unwrap());
     let pool = Pool::new(config, parts(&env, gate)).unwrap();
-    pool.add_file(file.clone(), None);
+    pool.add_file(file.clone(), None).unwrap();
     Fixture { env, file, pool }
 }
 
@@ -182,7 +182,7 @@ fn a_lost_write_is_found() {
 /// The pool of another open, with the PSN table that an earlier one has left.
 fn reopened(env: &Env, file: &Arc<PageFile>) -> Arc<Pool> {
     let pool = Pool::new(config(16), parts(env, Arc::new(NoGate))).unwrap();
-    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap()));
+    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap())).unwrap();
     pool
 }
 
@@ -244,7 +244,7 @@ fn damaged(env: Env, stale_source: bool) -> (Arc<PageFile>, Arc<Pool>) {
     (3..6).for_each(|page| file.write(PageNo::new(page), &[0x77; 4096]).unwrap());
     let source = Arc::new(Attic(if stale_source { older } else { newer }));
     let pool = Pool::new(config(16), PoolParts { source, ..parts(&env, Arc::new(NoGate)) }).unwrap();
-    pool.add_file(file.clone(), Some(PsnTable::open(&env, Path::new("home"), STORE, FILE).unwrap()));
+    pool.add_file(file.clone(), Some(PsnTable::open(&env, Path::new("home"), STORE, FILE).unwrap())).unwrap();
     (file, pool)
 }
 
@@ -331,7 +331,7 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     assert_eq!(area.repair(&find).unwrap(), 1);
     assert_eq!(area.repair(&find).unwrap(), 0);
     let again = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    again.add_file(file, None);
+    again.add_file(file, None).unwrap();
     assert_eq!(read(&again, 7), 7);
 }
 
@@ -375,7 +375,7 @@ fn open_on(sim: &Sim) -> (Arc<Pool>, Arc<PageFile>) {
     let area = DoubleWrite::open(&env, Path::new("home"), STORE, PageSize::MIN).unwrap();
     area.repair(&|_| Some(file.clone())).unwrap();
     let pool = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    pool.add_file(file.clone(), None);
+    pool.add_file(file.clone(), None).unwrap();
     (pool, file)
 }
 
