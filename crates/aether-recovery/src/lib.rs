@@ -20,7 +20,7 @@ mod active;
 mod checkpoint;
 mod control;
 mod create;
-#[doc(hidden)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;
 mod identify;
