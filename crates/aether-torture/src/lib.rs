@@ -21,6 +21,7 @@ pub mod damage;
 pub mod faults;
 pub mod fuzz;
 mod held;
+pub mod histories;
 pub mod history;
 pub mod kill;
 pub mod model;

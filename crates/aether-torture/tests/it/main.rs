@@ -7,6 +7,7 @@
 mod crash;
 mod damage;
 mod fuzz;
+mod histories;
 mod kill;
 mod limits;
 mod mutants;
