@@ -8,17 +8,17 @@
 //!
 //! [`event`] reads and writes histories as JSON lines, [`transaction`] finds what belongs together, [`order`] the versions
 //! and what is wrong without any cycle, [`edge`] the edges, [`graph`] the cycles that a level forbids, [`judge`] does it
-//! all. `run` makes histories of the engine itself, through power cuts, with a planted `lie::Lie` if the test asks.
+//! all. [`run`] makes histories of the engine itself, through power cuts, with a planted [`lie::Lie`] if the test asks.
 
 pub mod anomaly;
-// mod client;
+mod client;
 pub mod edge;
 pub mod event;
 mod graph;
 pub mod judge;
 pub mod level;
-// pub mod lie;
-// mod lists;
+pub mod lie;
+mod lists;
 pub mod order;
-// pub mod run;
+pub mod run;
 pub mod transaction;
