@@ -5,11 +5,13 @@
 //! | `i` | the next tree id (bincode `u32`) |
 //! | `n` and a keyspace's name | its entry (bincode [`Entry`]) |
 //! | `d` and a tree id (4, big-endian) | a dropped keyspace whose pages are still to be freed (bincode [`Entry`]) |
+//! | `p` and a global transaction id | a prepared transaction ([`Prepared`]) |
+//! | `o` and a global transaction id | how a prepared transaction ended: 1 committed, 2 rolled back |
 //!
 //! The keyspace `default` is tree 2, there from the beginning, and has no entry.
 
 use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
-use crate::lsm::index::txn::{ReadView, Txn, TxnManager};
+use crate::lsm::index::txn::{Prepared, ReadView, Txn, TxnManager};
 use crate::lsm::index::{BTree, Cursor, OrderedCursor};
 use aether_sync::Arc;
 use aether_types::{Error, ErrorKind, PageNo, Result, limits};
@@ -161,6 +163,39 @@ impl Catalog {
     /// Dropped keyspaces whose pages are still to be freed.
     pub(crate) fn dropped(&self, view: &ReadView) -> Result<Vec<Entry>> {
         self.with_prefix(view, b'd', |_, value| decode(value))
+    }
+
+    /// Prepared transactions, by their global ids.
+    pub(crate) fn prepared(&self, view: &ReadView) -> Result<Vec<(Vec<u8>, Prepared)>> {
+        self.with_prefix(view, b'p', |gtid, row| Ok((gtid.to_vec(), Prepared::decode(row)?)))
+    }
+
+    /// A row that says that a transaction is prepared.
+    pub(crate) fn put_prepared(&self, txn: &mut Txn, gtid: &[u8], row: &Prepared) -> Result<()> {
+        self.0.put(txn, &[b"p", gtid].concat(), &row.encode())
+    }
+
+    /// A row that says how it ended, instead.
+    pub(crate) fn decide(&self, txn: &mut Txn, gtid: &[u8], committed: bool) -> Result<()> {
+        self.0.put(txn, &[b"o", gtid].concat(), &[if committed { 1 } else { 2 }])?;
+        self.0.delete(txn, &[b"p", gtid].concat()).map(|_| ())
+    }
+
+    /// How a prepared transaction ended, if that is known and not forgotten.
+    pub(crate) fn decision(&self, view: &ReadView, gtid: &[u8]) -> Result<Option<bool>> {
+        let mut row = Vec::new();
+        if !self.0.get_into(view, &[b"o", gtid].concat(), &mut row)? {
+            return Ok(None);
+        }
+        match row[..] {
+            [1] => Ok(Some(true)),
+            [2] => Ok(Some(false)),
+            _ => Err(Error::corruption("a damaged outcome of a prepared transaction")),
+        }
+    }
+
+    pub(crate) fn forget_decision(&self, txn: &mut Txn, gtid: &[u8]) -> Result<bool> {
+        self.0.delete(txn, &[b"o", gtid].concat())
     }
 
     pub(crate) fn forget_dropped(&self, txn: &mut Txn, id: u32) -> Result<()> {

@@ -7,9 +7,9 @@ use crate::iter::{Iter, View};
 use crate::keyspace::Keyspace;
 use crate::options::{Options, TxnOptions};
 use crate::snapshot::Snapshot;
+use crate::transact::Transact;
 use crate::txn::Txn;
-use aether_sync::Backoff;
-use aether_types::{ErrorKind, Result};
+use aether_types::Result;
 use std::ops::RangeBounds;
 use std::path::Path;
 
@@ -111,21 +111,8 @@ impl Db {
 
     /// Runs `body` in a transaction, again if another got in the way.
     fn run<T>(&self, body: impl Fn(&mut Txn) -> Result<T>) -> Result<T> {
-        let mut backoff = Backoff::new();
-        loop {
-            let mut txn = self.begin()?;
-            match body(&mut txn) {
-                Ok(value) => return txn.commit().map(|()| value),
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    txn.abort()?;
-                    backoff.wait();
-                }
-                Err(error) => {
-                    txn.abort()?;
-                    return Err(error);
-                }
-            }
-        }
+        let how = Transact { attempts_max: u32::MAX, ..Transact::default() };
+        self.transact_with(how, body).map(|done| done.value)
     }
 
     /// Begins a transaction.

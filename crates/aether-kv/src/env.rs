@@ -8,6 +8,7 @@ use crate::lsm::index::txn::{TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
+use crate::two_phase::Register;
 use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
 use aether_types::{ErrorKind, Result, Timestamp};
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     home: PathBuf,
     /// Dropped keyspaces, with the commit that dropped them.
     garbage: Mutex<Vec<(Timestamp, Entry)>>,
+    pub(crate) prepared: Register,
 }
 
 impl DbEnv {
@@ -45,11 +47,12 @@ impl DbEnv {
         let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let txns =
-            TxnManager::resume(store.clone(), losers, floor, options.txn_config(), Box::new(TreeUndo))?;
+        let handler = Box::new(TreeUndo);
+        let txns = TxnManager::take_over(store.clone(), &losers, floor, options.txn_config(), handler)?;
         let catalog = Catalog::new(&txns);
+        let prepared = Register::resume(&txns, &catalog, losers)?;
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
-        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage };
+        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage, prepared };
         inner.find_garbage()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -186,7 +189,12 @@ impl Inner {
     }
 
     fn shut(&self) -> Result<()> {
-        let closed = self.free_garbage().and_then(|()| self.txns.collect()).and_then(|()| self.store.close());
+        // With something prepared there is no clean end: the next open recovers, from here.
+        let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };
+        let closed = prepared
+            .and_then(|()| self.free_garbage())
+            .and_then(|()| self.txns.collect())
+            .and_then(|()| self.store.close());
         self.store.release_lock();
         closed
     }

@@ -1,6 +1,7 @@
 //! Iterators and cursors.
 
-use crate::lsm::index::txn::ReadView;
+use crate::lsm::index::txn::serial::RangeMark;
+use crate::lsm::index::txn::{self as inner, Isolation, ReadView};
 use crate::lsm::index::{BTree, Cursor as TreeCursor, OrderedCursor};
 use crate::txn::Txn;
 use aether_types::Result;
@@ -31,7 +32,11 @@ pub struct Iter<'a> {
     back: TreeCursor,
     lower: Bound<Vec<u8>>,
     upper: Bound<Vec<u8>>,
+    /// Rows were given out from the lower end, from the upper end.
+    moved: [bool; 2],
     over: bool,
+    /// Where a serializable transaction has noted what is read.
+    noted: Option<(&'a inner::Txn, RangeMark)>,
 }
 
 /// The smallest key above all that begin with `prefix`; none if there is no such key.
@@ -46,7 +51,19 @@ fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
     Bound::Unbounded
 }
 
+/// The range of the keys that begin with `prefix`.
+pub(crate) fn bounds_of_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    (Bound::Included(prefix.to_vec()), end_of_prefix(prefix))
+}
+
 impl<'a> Iter<'a> {
+    pub(crate) fn in_txn(tree: &BTree, txn: &'a inner::Txn, range: impl RangeBounds<Vec<u8>>) -> Self {
+        let mut iter = Self::new(tree, View::Borrowed(txn.read()), range);
+        let bounds = || (iter.lower.clone(), iter.upper.clone());
+        iter.noted = txn.note_range(tree.id(), bounds).map(|mark| (txn, mark));
+        iter
+    }
+
     pub(crate) fn new(tree: &BTree, view: View<'a>, range: impl RangeBounds<Vec<u8>>) -> Self {
         let (lower, upper) = (range.start_bound().cloned(), range.end_bound().cloned());
         let (mut front, mut back) = (TreeCursor::new(tree.clone()), TreeCursor::new(tree.clone()));
@@ -58,12 +75,11 @@ impl<'a> Iter<'a> {
             Bound::Included(key) | Bound::Excluded(key) => back.seek_back(key),
             Bound::Unbounded => back.seek_last(),
         }
-        Self { view, front, back, lower, upper, over: false }
+        Self { view, front, back, lower, upper, moved: [false; 2], over: false, noted: None }
     }
 
     pub(crate) fn prefix(tree: &BTree, view: View<'a>, prefix: &[u8]) -> Self {
-        let lower = Bound::Included(prefix.to_vec());
-        Self::new(tree, view, (lower, end_of_prefix(prefix)))
+        Self::new(tree, view, bounds_of_prefix(prefix))
     }
 
     /// The next row upward, borrowed: nothing is allocated for it. None at the end.
@@ -103,6 +119,7 @@ impl<'a> Iter<'a> {
             };
             if !is_beyond(key, near, !forward) {
                 exclude(near, key);
+                self.moved[usize::from(!forward)] = true;
                 return Ok(true);
             }
         }
@@ -111,6 +128,19 @@ impl<'a> Iter<'a> {
     fn take(&mut self, forward: bool) -> Option<Result<Row>> {
         let row = self.step(forward).transpose()?;
         Some(row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+}
+
+impl Drop for Iter<'_> {
+    /// What was not looked at was not read.
+    fn drop(&mut self) {
+        let Some((txn, mark)) = self.noted.filter(|_| !self.over) else { return };
+        let [first, last] = self.moved;
+        let end = |bound: &Bound<Vec<u8>>, moved| match bound {
+            Bound::Excluded(key) if moved => Some(key.clone()),
+            _ => None,
+        };
+        txn.narrow_range(mark, end(&self.lower, first), end(&self.upper, last));
     }
 }
 
@@ -151,38 +181,59 @@ impl DoubleEndedIterator for Iter<'_> {
 }
 
 /// A position in a keyspace. The transaction may change rows between steps: the next step shows what is there then.
-pub struct Cursor(TreeCursor);
+pub struct Cursor {
+    tree: TreeCursor,
+    id: u32,
+    /// Where it stands, for the notes of a serializable transaction.
+    at: Bound<Vec<u8>>,
+}
 
 impl Cursor {
     pub(crate) fn new(tree: &BTree) -> Self {
-        Self(TreeCursor::new(tree.clone()))
+        Self { tree: TreeCursor::new(tree.clone()), id: tree.id(), at: Bound::Unbounded }
     }
 
     /// The first row at or above `key`.
     pub fn seek(&mut self, txn: &Txn, key: &[u8]) -> Result<Option<Row>> {
-        self.0.seek(key);
+        self.tree.seek(key);
+        self.at = Bound::Included(key.to_vec());
         self.next(txn)
     }
 
     /// The first row.
     pub fn seek_first(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        self.0.seek_first();
+        self.tree.seek_first();
+        self.at = Bound::Unbounded;
         self.next(txn)
     }
 
     /// The last row.
     pub fn seek_last(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        self.0.seek_last();
+        self.tree.seek_last();
+        self.at = Bound::Unbounded;
         self.prev(txn)
     }
 
     /// The next row upward.
     pub fn next(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        Ok(self.0.next(txn.inner().read())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        self.step(txn, true)
     }
 
     /// The next row downward.
     pub fn prev(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        Ok(self.0.prev(txn.inner().read())?.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        self.step(txn, false)
+    }
+
+    fn step(&mut self, txn: &Txn, forward: bool) -> Result<Option<Row>> {
+        let view = txn.inner().read();
+        let found = if forward { self.tree.next(view)? } else { self.tree.prev(view)? };
+        let row = found.map(|(key, value)| (key.to_vec(), value.to_vec()));
+        if txn.inner().isolation() != Isolation::Serializable {
+            return Ok(row);
+        }
+        let to = row.as_ref().map_or(Bound::Unbounded, |(key, _)| Bound::Included(key.clone()));
+        let from = core::mem::replace(&mut self.at, to.clone());
+        txn.inner().note_step(self.id, || if forward { (from, to) } else { (to, from) });
+        Ok(row)
     }
 }

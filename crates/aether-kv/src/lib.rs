@@ -21,6 +21,8 @@ mod rank;
 mod salvage;
 mod snapshot;
 mod stat;
+mod transact;
+mod two_phase;
 mod txn;
 
 pub use aether_lsm as lsm;
@@ -39,4 +41,6 @@ pub use options::{Durability, Isolation, Options, TxnOptions};
 pub use salvage::{Lost, SalvageReport, Salvaged, Sink, salvage};
 pub use snapshot::Snapshot;
 pub use stat::{KeyspaceStat, LogStat, Stat, VerifyReport};
+pub use transact::{Transact, Transacted};
+pub use two_phase::Resolution;
 pub use txn::{Savepoint, Txn};

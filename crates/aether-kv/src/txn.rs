@@ -3,7 +3,7 @@
 use crate::catalog::Entry;
 use crate::env::DbEnv;
 use crate::handle::CommitHandle;
-use crate::iter::{Cursor, Iter, View};
+use crate::iter::{Cursor, Iter, bounds_of_prefix};
 use crate::keyspace::Keyspace;
 use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn as inner;
@@ -11,13 +11,16 @@ use crate::options::{Durability, TxnOptions};
 use aether_types::{Error, ErrorKind, Result};
 use std::io::Read;
 use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A transaction: sees one state of the store and its own changes; commits whole or not at all. `Send`. Dropped
 /// without commit, it is rolled back.
 pub struct Txn {
     inner: Option<inner::Txn>,
     env: DbEnv,
-    dropped: Vec<(Entry, inner::Savepoint)>,
+    dropped: Vec<Entry>,
+    /// Savepoints with names, oldest first.
+    named: Vec<(String, Savepoint)>,
 }
 
 /// A point inside a transaction to which it can be rolled back.
@@ -29,7 +32,7 @@ pub struct Savepoint {
 
 impl Txn {
     pub(crate) fn new(env: DbEnv, options: TxnOptions) -> Self {
-        Self { inner: Some(env.0.txns.begin_with(options)), env, dropped: Vec::new() }
+        Self { inner: Some(env.0.txns.begin_with(options)), env, dropped: Vec::new(), named: Vec::new() }
     }
 
     pub(crate) fn inner(&self) -> &inner::Txn {
@@ -41,8 +44,19 @@ impl Txn {
     }
 
     pub(crate) fn dropped(&mut self, entry: Entry) {
-        let mark = self.inner().savepoint();
-        self.dropped.push((entry, mark));
+        self.dropped.push(entry);
+    }
+
+    pub(crate) fn env(&self) -> &DbEnv {
+        &self.env
+    }
+
+    pub(crate) fn take_inner(&mut self) -> Result<inner::Txn> {
+        self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))
+    }
+
+    pub(crate) fn take_dropped(&mut self) -> Vec<Entry> {
+        core::mem::take(&mut self.dropped)
     }
 
     /// The value of `key`.
@@ -53,6 +67,7 @@ impl Txn {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        self.inner().note_key(keyspace.id(), key);
         keyspace.tree.get_into(self.inner().read(), key, out)
     }
 
@@ -69,6 +84,7 @@ impl Txn {
     /// # Errors
     /// As [`Txn::put`].
     pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<bool> {
+        self.inner().note_key(keyspace.id(), key);
         keyspace.tree.delete(self.inner_mut()?, key)
     }
 
@@ -88,6 +104,7 @@ impl Txn {
 
     /// A reader of the value of `key`, page by page.
     pub fn get_stream(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<ValueReader>> {
+        self.inner().note_key(keyspace.id(), key);
         keyspace.tree.get_stream(self.inner().read(), key)
     }
 
@@ -98,12 +115,12 @@ impl Txn {
 
     /// The rows whose keys lie in a range.
     pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
-        Ok(Iter::new(&keyspace.tree, View::Borrowed(self.inner().read()), range))
+        Ok(Iter::in_txn(&keyspace.tree, self.inner(), range))
     }
 
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
-        Ok(Iter::prefix(&keyspace.tree, View::Borrowed(self.inner().read()), prefix))
+        Ok(Iter::in_txn(&keyspace.tree, self.inner(), bounds_of_prefix(prefix)))
     }
 
     /// A position in a keyspace that stays usable while the transaction changes rows.
@@ -113,13 +130,75 @@ impl Txn {
 
     /// Marks this point.
     pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint { at: self.inner().savepoint(), dropped: self.dropped.len() }
+        let inner = self.inner.as_mut().expect("taken only by what consumes the transaction");
+        Savepoint { at: inner.savepoint(), dropped: self.dropped.len() }
+    }
+
+    /// Forgets a savepoint, and those set after it; what was done since stays.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a savepoint that is not this transaction's, or is gone.
+    pub fn release(&mut self, savepoint: &Savepoint) -> Result<()> {
+        self.inner_mut()?.release(&savepoint.at)
+    }
+
+    /// Marks this point with a name. A name set twice means the newer point, until that is gone.
+    pub fn savepoint_as(&mut self, name: &str) -> Savepoint {
+        let savepoint = self.savepoint();
+        self.named.push((name.to_owned(), savepoint));
+        savepoint
+    }
+
+    /// As [`Txn::rollback_to`], by name; the savepoint stays.
+    ///
+    /// # Errors
+    /// `NotFound`; as [`Txn::rollback_to`].
+    pub fn rollback_to_named(&mut self, name: &str) -> Result<()> {
+        let savepoint = self.find_named(name)?;
+        self.rollback_to(&savepoint)
+    }
+
+    /// As [`Txn::release`], by name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn release_named(&mut self, name: &str) -> Result<()> {
+        let savepoint = self.find_named(name)?;
+        self.release(&savepoint)
+    }
+
+    /// The newest savepoint of that name that is not gone.
+    fn find_named(&mut self, name: &str) -> Result<Savepoint> {
+        let Self { inner, named, .. } = self;
+        let inner = inner.as_ref().expect("taken only by what consumes the transaction");
+        named.retain(|(_, savepoint)| inner.has_savepoint(&savepoint.at));
+        let found = named.iter().rev().find(|(known, _)| known == name);
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no savepoint `{name}`"));
+        found.map(|(_, savepoint)| *savepoint).ok_or_else(missing)
+    }
+
+    /// Runs `body` as a part that fails or succeeds alone: if it returns an error or panics, what it did is undone, and
+    /// the transaction goes on.
+    ///
+    /// # Errors
+    /// Those of `body`, and of the rollback if that fails.
+    pub fn nested<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let mark = self.savepoint();
+        let ended = catch_unwind(AssertUnwindSafe(|| body(self)));
+        match ended {
+            Ok(Ok(value)) => self.release(&mark).map(|()| value),
+            Ok(Err(error)) => self.rollback_to(&mark).and(Err(error)),
+            Err(panic) => {
+                let _ = self.rollback_to(&mark);
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Undoes what was done since the savepoint; the transaction goes on.
     ///
     /// # Errors
-    /// `InvalidInput` for a savepoint of another transaction.
+    /// `InvalidInput` for a savepoint that is not this transaction's, or is gone.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         self.inner_mut()?.rollback_to(&savepoint.at)?;
         self.dropped.truncate(savepoint.dropped);
@@ -151,9 +230,7 @@ impl Txn {
     /// Commits: visible to others on return. The handle tells when the commit is durable; with `Durability::None` that
     /// is whenever somebody flushes the log.
     pub fn commit_with(mut self, durability: Durability) -> Result<CommitHandle> {
-        let inner =
-            self.inner.take().ok_or_else(|| Error::new(ErrorKind::TxnOver, "the transaction is over"))?;
-        let handle = inner.commit_with(durability)?;
+        let handle = self.take_inner()?.commit_with(durability)?;
         self.after_commit(handle.timestamp());
         Ok(CommitHandle::new(handle))
     }
@@ -162,7 +239,7 @@ impl Txn {
     /// next open, and if the store has failed, the next call says so.
     fn after_commit(&mut self, at: Option<aether_types::Timestamp>) {
         if let (Some(at), false) = (at, self.dropped.is_empty()) {
-            let entries = self.dropped.drain(..).map(|(entry, _)| entry).collect();
+            let entries = self.dropped.drain(..).collect();
             self.env.0.throw_away(at, entries);
         }
         let _ = self.env.0.free_garbage();

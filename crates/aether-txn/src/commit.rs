@@ -1,8 +1,8 @@
 //! Commit: publication, acknowledgement, and the handle for whoever waits later.
 
 use crate::manager::TxnManager;
-use crate::state::TxnState;
-use crate::txn::Txn;
+use crate::txn::{Txn, Writer};
+use aether_recovery::wal::Credit;
 use aether_sync::{Arc, Backoff};
 use aether_types::{Error, ErrorKind, Lv, Result, Timestamp};
 use core::future::Future;
@@ -129,17 +129,24 @@ impl Txn {
     }
 
     /// Commits: visible to others on return. The handle tells when it is durable.
+    ///
+    /// # Errors
+    /// As [`Txn::commit`]; `Conflict` if a serializable transaction has read what others have changed since.
     pub fn commit_with(mut self, durability: Durability) -> Result<CommitHandle> {
+        self.try_commit(durability)
+    }
+
+    /// Commits, or leaves the transaction as it was.
+    pub(crate) fn try_commit(&mut self, durability: Durability) -> Result<CommitHandle> {
         self.check_usable()?;
         let manager = self.view.manager().clone();
         let handle = match self.writer.take() {
             None => CommitHandle { lv: self.view.deps(), manager: manager.clone(), at: None },
-            Some(writer) => {
+            Some(mut writer) => {
                 // What was written before a failure is in the log, but nothing is acknowledged after it (R2).
                 let healthy = manager.store.check_healthy();
                 let credit = healthy.and_then(|()| manager.store.last_credit(&writer.active));
-                let published = credit
-                    .map(|credit| manager.publish(&writer.state, &writer.active, credit, self.view.deps()));
+                let published = credit.and_then(|credit| manager.publish(self, &mut writer, credit));
                 let (at, lv) = match published {
                     Ok(published) => published,
                     Err(error) => {
@@ -153,7 +160,8 @@ impl Txn {
             }
         };
         self.over = true;
-        drop(self);
+        self.reads = None;
+        self.view.let_go();
         if let (Durability::Async { interval }, Some(log)) = (durability, manager.store.log()) {
             log.flush_after(interval);
         }
@@ -176,20 +184,24 @@ impl Txn {
 const COLLECT_EVERY: u64 = 64;
 
 impl TxnManager {
-    /// The publication protocol (T2). Cannot fail: the record's room in the log is taken already.
-    fn publish(
-        &self,
-        state: &Arc<TxnState>,
-        active: &aether_recovery::ActiveTxn,
-        credit: Option<aether_recovery::wal::Credit<'_>>,
-        deps: Lv,
-    ) -> (Timestamp, Lv) {
-        let at = self.publication.draw(state);
-        let lv = self.store.append_commit(active, at, &deps, credit);
+    /// The publication protocol (T2). Nothing can fail once the timestamp is drawn: the record's room in the log is taken
+    /// already.
+    fn publish(&self, txn: &Txn, writer: &mut Writer, credit: Option<Credit<'_>>) -> Result<(Timestamp, Lv)> {
+        let Writer { active, state, segment } = writer;
+        // What a prepared transaction has read is locked: it is not validated again.
+        let reads = txn.reads.as_ref().filter(|_| !txn.prepared);
+        let at = match reads {
+            None => self.publication.draw_checked(state, None, &mut segment.writes)?,
+            Some(reads) => {
+                let set = reads.set.lock();
+                self.publication.draw_checked(state, Some((&set, reads.since)), &mut segment.writes)?
+            }
+        };
+        let lv = self.store.append_commit(active, at, &txn.view.deps(), credit);
         state.publish_committed(at, lv);
         self.remembered.lock().push_back((at, state.id));
         self.commits.add(1);
-        (at, lv)
+        Ok((at, lv))
     }
 
     /// Housekeeping that must not fail a commit that has happened: if the store has failed, the next call says so.

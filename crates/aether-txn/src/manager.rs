@@ -10,6 +10,7 @@ use crate::snapshot::{ReadView, Registry};
 use crate::state::{Outcome, TxnTable};
 use crate::txn::Txn;
 use aether_recovery::{Loser, Store};
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Counter, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
@@ -56,6 +57,17 @@ pub struct TxnStats {
     pub durable_ts: Timestamp,
 }
 
+/// Counts up.
+#[derive(Default)]
+pub(crate) struct Serial(AtomicU64);
+
+impl Serial {
+    /// A number that was not given out before.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+}
+
 /// Transactions of one store.
 pub struct TxnManager {
     pub(crate) store: Arc<Store>,
@@ -68,6 +80,8 @@ pub struct TxnManager {
     pub(crate) segments: Segments,
     retired: Mutex<VecDeque<(Timestamp, Vec<u8>)>>,
     pub(crate) handler: Box<dyn UndoHandler>,
+    /// Numbers savepoints.
+    pub(crate) savepoints: Serial,
     pub(crate) commits: Counter,
     pub(crate) aborts: Counter,
 }
@@ -84,6 +98,22 @@ impl TxnManager {
         config: TxnConfig,
         handler: Box<dyn UndoHandler>,
     ) -> Result<Arc<Self>> {
+        let manager = Self::take_over(store, &losers, timestamp_floor, config, handler)?;
+        manager.roll_back(&losers)?;
+        Ok(manager)
+    }
+
+    /// Takes over a store after redo. The losers' changes are invisible, until [`TxnManager::resume_losers`] decides on them.
+    ///
+    /// # Errors
+    /// `Corruption`, `Io`.
+    pub fn take_over(
+        store: Arc<Store>,
+        losers: &[Loser],
+        timestamp_floor: Timestamp,
+        config: TxnConfig,
+        handler: Box<dyn UndoHandler>,
+    ) -> Result<Arc<Self>> {
         let segments = Segments::read(&store)?;
         let manager = Arc::new(Self {
             store,
@@ -95,12 +125,20 @@ impl TxnManager {
             segments,
             retired: Mutex::new(rank::RETIRED, VecDeque::new()),
             handler,
+            savepoints: Serial::default(),
             commits: Counter::new(),
             aborts: Counter::new(),
         });
         losers.iter().for_each(|loser| manager.announce_loser(loser));
-        losers.iter().try_for_each(|loser| manager.roll_back_loser(loser))?;
         Ok(manager)
+    }
+
+    /// Rolls losers back. Blocks for page changes.
+    ///
+    /// # Errors
+    /// `Corruption` if an undo record is damaged.
+    pub fn roll_back(self: &Arc<Self>, losers: &[Loser]) -> Result<()> {
+        losers.iter().try_for_each(|loser| self.roll_back_loser(loser))
     }
 
     /// Begins a transaction; it sees the newest commits and its own changes.
@@ -110,7 +148,7 @@ impl TxnManager {
 
     /// As [`TxnManager::begin`], with options.
     pub fn begin_with(self: &Arc<Self>, options: TxnOptions) -> Txn {
-        Txn::new(ReadView::newest(self), options)
+        Txn::new(self, options)
     }
 
     /// A read-only view: one committed state that no crash can undo.

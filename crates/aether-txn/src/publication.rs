@@ -2,11 +2,12 @@
 //! try every schedule: `tests/loom_publication.rs`.
 
 use crate::rank;
+use crate::serial::{Draw, History, ReadSet, WriteSet};
 use crate::state::Outcome;
 pub use crate::state::TxnState;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Mutex};
-use aether_types::{Lv, Timestamp};
+use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
 
 /// The clock of commits, and those that are not known to be durable.
@@ -16,8 +17,14 @@ pub struct Publication {
     clock: AtomicU64,
     /// Everything at or below is durable.
     durable: AtomicU64,
-    /// Committing, or committed and not known to be durable, in the order of their bounds.
-    pending: Mutex<VecDeque<(Timestamp, Arc<TxnState>)>>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    /// Committing, or committed and not known to be durable, in the order of their timestamps.
+    queue: VecDeque<(Timestamp, Arc<TxnState>)>,
+    history: History,
 }
 
 impl Publication {
@@ -26,7 +33,7 @@ impl Publication {
         Self {
             clock: AtomicU64::new(floor.get()),
             durable: AtomicU64::new(floor.get()),
-            pending: Mutex::new(rank::PENDING, VecDeque::new()),
+            pending: Mutex::new(rank::PENDING, Pending::default()),
         }
     }
 
@@ -43,12 +50,83 @@ impl Publication {
     /// A commit joins the queue of those that are not durable yet, with the clock as its bound, and is visible as
     /// committing; then it draws its timestamp, which is above the bound.
     pub fn draw(&self, state: &Arc<TxnState>) -> Timestamp {
-        let mut pending = self.pending.lock();
+        self.draw_in(&mut self.pending.lock(), state)
+    }
+
+    fn draw_in(&self, pending: &mut Pending, state: &Arc<TxnState>) -> Timestamp {
         let bound = self.clock();
         state.publish_committing(bound);
-        pending.push_back((bound, state.clone()));
-        drop(pending);
+        pending.queue.push_back((bound, state.clone()));
         Timestamp::new(self.clock.fetch_add(1, AcqRel) + 1)
+    }
+
+    /// As [`Publication::draw`], if nothing speaks against the commit: validation and draw are one step (T2). What the
+    /// transaction has changed is noted for those that are validated later.
+    ///
+    /// # Errors
+    /// `Conflict`: then nothing was drawn.
+    pub(crate) fn draw_checked(
+        &self,
+        state: &Arc<TxnState>,
+        reads: Option<(&ReadSet, Timestamp)>,
+        writes: &mut WriteSet,
+    ) -> Result<Timestamp> {
+        let draw = self.look_ahead(Draw { writer: state.id, reads })?;
+        let mut pending = self.pending.lock();
+        pending.history.check(draw, writes)?;
+        let at = self.draw_in(&mut pending, state);
+        pending.history.note(at, state.id, writes);
+        Ok(at)
+    }
+
+    /// Validates against what is listed now without holding anybody up.
+    fn look_ahead<'r>(&self, mut draw: Draw<'r>) -> Result<Draw<'r>> {
+        while let Some((reads, since)) = draw.reads {
+            let Some(newer) = self.pending.lock().history.ahead(since) else { break };
+            newer.iter().try_for_each(|changes| changes.check(reads, draw.writer))?;
+            draw.reads = newer.first().map(|newest| (reads, newest.at()));
+        }
+        Ok(draw)
+    }
+
+    /// A serializable transaction begins: its snapshot. Every commit above is listed until [`Publication::leave_serializable`].
+    pub(crate) fn enter_serializable(&self) -> Timestamp {
+        let mut pending = self.pending.lock();
+        let at = self.clock();
+        pending.history.enter(at);
+        at
+    }
+
+    /// It ends.
+    pub(crate) fn leave_serializable(&self, at: Timestamp) {
+        self.pending.lock().history.leave(at);
+    }
+
+    /// Validates a transaction that is being prepared; from now on what it has read stands as a lock.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub(crate) fn prepare(
+        &self,
+        writer: TxnId,
+        reads: Arc<ReadSet>,
+        since: Timestamp,
+        writes: &WriteSet,
+    ) -> Result<()> {
+        let mut pending = self.pending.lock();
+        pending.history.check(Draw { writer, reads: Some((&reads, since)) }, writes)?;
+        pending.history.prepare(writer, reads);
+        Ok(())
+    }
+
+    /// A prepared transaction of an earlier open: it has been validated.
+    pub(crate) fn adopt(&self, writer: TxnId, reads: Arc<ReadSet>) {
+        self.pending.lock().history.prepare(writer, reads);
+    }
+
+    /// A prepared transaction is decided, or its preparation has failed.
+    pub(crate) fn decide(&self, writer: TxnId) {
+        self.pending.lock().history.decide(writer);
     }
 
     /// Takes durable commits off the front of the queue. Whatever has a timestamp at or below the front's bound drew it before
@@ -57,11 +135,11 @@ impl Publication {
     pub fn advance(&self, is_durable: impl Fn(&Lv) -> bool) -> Option<Lv> {
         let mut pending = self.pending.lock();
         let (bound, holder) = loop {
-            let Some((bound, state)) = pending.front() else { break (self.clock(), None) };
+            let Some((bound, state)) = pending.queue.front() else { break (self.clock(), None) };
             match state.outcome() {
                 Outcome::Committing(_) => break (*bound, None),
                 Outcome::Committed(_) if !is_durable(&state.lv()) => break (*bound, Some(state.lv())),
-                _ => drop(pending.pop_front()),
+                _ => drop(pending.queue.pop_front()),
             }
         };
         // Under the lock: a later, smaller bound must not be overtaken by an earlier, larger one.

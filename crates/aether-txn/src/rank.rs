@@ -7,5 +7,6 @@ pub(crate) const SEGMENTS: Rank = Rank::new(210, "undo segments");
 pub(crate) const SNAPSHOTS: Rank = Rank::new(660, "registered snapshots");
 pub(crate) const PENDING: Rank = Rank::new(670, "commits not yet durable");
 pub(crate) const TABLE: Rank = Rank::new(680, "transaction table");
+pub(crate) const READS: Rank = Rank::new(665, "what a serializable transaction has read");
 pub(crate) const DEPS: Rank = Rank::new(695, "vectors of commits read");
 pub(crate) const RETIRED: Rank = Rank::new(205, "retired extents");

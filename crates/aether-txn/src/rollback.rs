@@ -11,7 +11,7 @@ use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Loser, PAGES_FILE};
 use aether_sync::Arc;
-use aether_types::{Error, ErrorKind, Result};
+use aether_types::{Error, Result};
 
 /// Undoes changes in the structures above. Stateless: everything it needs is in the record.
 pub trait UndoHandler: Send + Sync + 'static {
@@ -89,7 +89,7 @@ impl Txn {
 
     fn abort_in_place(&mut self) -> Result<()> {
         self.over = true;
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let Some(writer) = self.writer.take().filter(|_| !self.prepared) else { return Ok(()) };
         let manager = self.view.manager().clone();
         writer.state.publish_aborted();
         manager.undo_until(&writer.active, UndoPtr::none())?;
@@ -105,13 +105,12 @@ impl Txn {
     /// Undoes what was done since the savepoint; the transaction goes on.
     ///
     /// # Errors
-    /// `InvalidInput` for a savepoint of another transaction.
+    /// `InvalidInput` for a savepoint that is not this transaction's, or is gone.
     pub fn rollback_to(&mut self, to: &Savepoint) -> Result<()> {
         self.check_usable()?;
+        let at = self.find_mark(to)?;
+        self.marks.truncate(at + 1);
         let Some(writer) = &self.writer else { return Ok(()) };
-        if !to.txn.is_none() && to.txn != writer.active.id() {
-            return Err(Error::new(ErrorKind::InvalidInput, "the savepoint is of another transaction"));
-        }
         let undone = self.view.manager().undo_until(&writer.active, to.head);
         self.retired.truncate(to.retired);
         self.over |= undone.is_err();

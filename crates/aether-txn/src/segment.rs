@@ -5,15 +5,16 @@
 //! chain serves only the losers' rollback; the first lease of a segment frees what is left of it.
 
 use crate::rank;
+use crate::serial::WriteSet;
 use aether_page::fixed::Fixed;
 use aether_page::slotted::Slotted;
 use aether_page::{PageOp, Swip};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{Mtr, PAGES_FILE, PageSlot, ROOTS_PAGE, Store};
 use aether_sync::Mutex;
-use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, Writer, limits};
+use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId, Writer, limits};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 const KIND: u32 = 1;
 /// Bytes of log that freeing or linking one batch of pages takes at the most.
@@ -32,6 +33,8 @@ pub(crate) struct Segment {
     pages: VecDeque<(PageNo, Timestamp)>,
     /// The first page of an earlier open, still to be freed.
     stale: Option<PageNo>,
+    /// The keys that the writer changes; here for its memory, which the next writer uses again.
+    pub(crate) writes: WriteSet,
 }
 
 const IN_USE: Timestamp = Timestamp::new(u64::MAX);
@@ -44,6 +47,8 @@ pub(crate) struct Segments {
 struct Idle {
     segments: Vec<Segment>,
     count: u32,
+    /// Segments of an earlier open with records of prepared transactions, and which these are.
+    held: Vec<(Segment, BTreeSet<TxnId>)>,
 }
 
 fn record(stream: StreamId, head: Option<PageNo>) -> Vec<u8> {
@@ -81,10 +86,11 @@ impl Segments {
                 tail: None,
                 pages: VecDeque::new(),
                 stale,
+                writes: WriteSet::default(),
             });
         }
         let count = segments.iter().map(|segment| segment.number + 1).max().unwrap_or(0);
-        Ok(Self { idle: Mutex::new(rank::SEGMENTS, Idle { segments, count }) })
+        Ok(Self { idle: Mutex::new(rank::SEGMENTS, Idle { segments, count, held: Vec::new() }) })
     }
 
     /// A segment for one writer. Blocks if an earlier open's pages must be freed first.
@@ -117,7 +123,14 @@ impl Segments {
             ));
         }
         idle.count += 1;
-        Ok(Segment { number: idle.count - 1, stream, tail: None, pages: VecDeque::new(), stale: None })
+        Ok(Segment {
+            number: idle.count - 1,
+            stream,
+            tail: None,
+            pages: VecDeque::new(),
+            stale: None,
+            writes: WriteSet::default(),
+        })
     }
 
     /// Takes a segment back from a transaction that ended; its records are needed until `at` is forgotten.
@@ -126,6 +139,28 @@ impl Segments {
             *until = at;
         }
         self.idle.lock().segments.push(segment);
+    }
+
+    /// Keeps the segments numbered so, of an earlier open, until `txn` is decided: its undo records stand there.
+    pub(crate) fn hold(&self, txn: TxnId, numbers: &BTreeSet<u32>) {
+        let mut idle = self.idle.lock();
+        for (segment, holders) in &mut idle.held {
+            if numbers.contains(&segment.number) {
+                holders.insert(txn);
+            }
+        }
+        let found: Vec<Segment> = idle.segments.extract_if(.., |at| numbers.contains(&at.number)).collect();
+        idle.held.extend(found.into_iter().map(|segment| (segment, BTreeSet::from([txn]))));
+    }
+
+    /// Lets go of what only `txn` needed.
+    pub(crate) fn let_go(&self, txn: TxnId) {
+        let mut idle = self.idle.lock();
+        idle.held.iter_mut().for_each(|(_, holders)| {
+            holders.remove(&txn);
+        });
+        let free: Vec<_> = idle.held.extract_if(.., |(_, holders)| holders.is_empty()).collect();
+        idle.segments.extend(free.into_iter().map(|(segment, _)| segment));
     }
 
     /// Frees pages whose records nobody needs.
@@ -148,6 +183,7 @@ impl Segments {
 impl Segment {
     /// A new writer goes on in the last page: that page is needed as long as the writer's own.
     fn begin(&mut self) {
+        self.writes.clear();
         if let Some((_, until)) = self.pages.back_mut() {
             *until = IN_USE;
         }

@@ -54,6 +54,8 @@ pub struct ReadView {
     at: AtomicU64,
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
+    /// False while a prepared transaction waits: it reads nothing and keeps nothing.
+    is_registered: bool,
     /// The vectors of commits read that were not durable at the time.
     deps: Mutex<Lv>,
 }
@@ -85,8 +87,30 @@ impl ReadView {
             at: AtomicU64::new(at.get()),
             own: TxnId::NONE,
             active: None,
+            is_registered: true,
             deps: Mutex::new(rank::DEPS, Lv::ZERO),
         }
+    }
+
+    /// A view for a serializable transaction, see [`crate::serial`].
+    pub(crate) fn serializable(manager: &Arc<TxnManager>) -> Self {
+        Self::register(manager, |manager| manager.publication.enter_serializable())
+    }
+
+    /// Reads nothing any more, until [`ReadView::renew`].
+    pub(crate) fn let_go(&mut self) {
+        if core::mem::take(&mut self.is_registered) {
+            self.manager.snapshots.leave(self.at());
+        }
+    }
+
+    /// Shows the newest commits from now on.
+    pub(crate) fn renew(&mut self) {
+        self.let_go();
+        let newest = Self::newest(&self.manager);
+        self.manager.snapshots.enter(newest.at());
+        self.at = AtomicU64::new(newest.at().get());
+        self.is_registered = true;
     }
 
     pub(crate) fn adopt(&mut self, own: &Arc<ActiveTxn>) {
@@ -159,6 +183,6 @@ impl ReadView {
 
 impl Drop for ReadView {
     fn drop(&mut self) {
-        self.manager.snapshots.leave(self.at());
+        self.let_go();
     }
 }

@@ -3,7 +3,9 @@
 use crate::commit::Durability;
 use crate::isolation::{Isolation, TxnOptions};
 use crate::manager::TxnManager;
+use crate::rank;
 use crate::segment::Segment;
+use crate::serial::{RangeMark, ReadSet};
 use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnState};
 use crate::undo::UndoRecord;
@@ -11,8 +13,9 @@ use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
-use aether_sync::{Arc, Backoff};
-use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, TxnId};
+use aether_sync::{Arc, Backoff, Mutex};
+use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, Timestamp, TxnId};
+use core::ops::Bound;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -23,13 +26,32 @@ pub(crate) struct Writer {
     pub(crate) segment: Segment,
 }
 
+/// What a serializable transaction has read.
+pub(crate) struct Reads {
+    manager: Arc<TxnManager>,
+    /// Its snapshot, for validation.
+    pub(crate) since: Timestamp,
+    pub(crate) set: Mutex<ReadSet>,
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        self.manager.publication.leave_serializable(self.since);
+    }
+}
+
 /// A transaction. `Send`; may change threads; used by one at a time. Dropped without commit, it is rolled back.
 pub struct Txn {
     pub(crate) view: ReadView,
     pub(crate) writer: Option<Writer>,
+    pub(crate) reads: Option<Reads>,
     pub(crate) over: bool,
+    /// Prepared and not decided: dropping it leaves it to the next open.
+    pub(crate) prepared: bool,
     /// Stubs of large values that this transaction replaced.
     pub(crate) retired: Vec<Vec<u8>>,
+    /// The savepoints set and not gone, oldest first.
+    pub(crate) marks: Vec<u64>,
     durability: Durability,
     isolation: Isolation,
     lock_timeout: Duration,
@@ -38,7 +60,8 @@ pub struct Txn {
 /// A point inside a transaction to which it can be rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint {
-    pub(crate) txn: TxnId,
+    /// Unlike that of any other savepoint of this open.
+    pub(crate) serial: u64,
     pub(crate) head: UndoPtr,
     pub(crate) retired: usize,
 }
@@ -54,12 +77,64 @@ pub struct UndoPlan {
 }
 
 impl Txn {
-    pub(crate) fn new(view: ReadView, options: TxnOptions) -> Self {
-        let config = view.manager().config;
-        let durability = options.durability.unwrap_or(config.durability);
+    pub(crate) fn new(manager: &Arc<TxnManager>, options: TxnOptions) -> Self {
+        let config = manager.config;
         let isolation = options.isolation.unwrap_or(config.isolation);
-        let lock_timeout = options.lock_timeout.unwrap_or(config.lock_timeout);
-        Self { view, writer: None, over: false, retired: Vec::new(), durability, isolation, lock_timeout }
+        let (view, reads) = match isolation {
+            Isolation::Serializable => {
+                let view = ReadView::serializable(manager);
+                let set = Mutex::new(rank::READS, ReadSet::default());
+                let reads = Reads { manager: manager.clone(), since: view.at(), set };
+                (view, Some(reads))
+            }
+            _ => (ReadView::newest(manager), None),
+        };
+        Self {
+            view,
+            writer: None,
+            reads,
+            over: false,
+            prepared: false,
+            retired: Vec::new(),
+            marks: Vec::new(),
+            durability: options.durability.unwrap_or(config.durability),
+            isolation,
+            lock_timeout: options.lock_timeout.unwrap_or(config.lock_timeout),
+        }
+    }
+
+    /// Notes that a key was read, or found to be missing: a serializable transaction is validated against that. Whoever
+    /// reads through [`Txn::read`] says so.
+    pub fn note_key(&self, tree: u32, key: &[u8]) {
+        if let Some(reads) = &self.reads {
+            reads.set.lock().add_key(tree, key);
+        }
+    }
+
+    /// Notes that a range is being read; None if nobody needs to know. [`Txn::narrow_range`] says later how much of it was.
+    pub fn note_range(
+        &self,
+        tree: u32,
+        bounds: impl FnOnce() -> (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> Option<RangeMark> {
+        let reads = self.reads.as_ref()?;
+        let (lower, upper) = bounds();
+        Some(reads.set.lock().add_range(tree, lower, upper))
+    }
+
+    /// Replaces a range noted by what was read of it: see [`ReadSet::narrow`].
+    pub fn narrow_range(&self, mark: RangeMark, first: Option<Vec<u8>>, last: Option<Vec<u8>>) {
+        if let Some(reads) = &self.reads {
+            reads.set.lock().narrow(mark, first, last);
+        }
+    }
+
+    /// Notes that a cursor has read from one position to another.
+    pub fn note_step(&self, tree: u32, bounds: impl FnOnce() -> (Bound<Vec<u8>>, Bound<Vec<u8>>)) {
+        if let Some(reads) = &self.reads {
+            let (lower, upper) = bounds();
+            reads.set.lock().add_step(tree, lower, upper);
+        }
     }
 
     /// What the transaction sees, as it was when it was last asked to read.
@@ -116,10 +191,15 @@ impl Txn {
     /// # Errors
     /// `TxnOver`, `Poisoned`, `Full`, `OverLimit` for too many writers at once.
     pub fn begin_write(&mut self) -> Result<&Arc<ActiveTxn>> {
+        self.begin_write_in(None)
+    }
+
+    /// As [`Txn::begin_write`], in a stream of the caller's choice.
+    pub(crate) fn begin_write_in(&mut self, stream: Option<StreamId>) -> Result<&Arc<ActiveTxn>> {
         self.check_usable()?;
         if self.writer.is_none() {
             let manager = self.view.manager().clone();
-            let stream = manager.store.pick_stream();
+            let stream = stream.unwrap_or_else(|| manager.store.pick_stream());
             let segment = manager.segments.lease(&manager.store, stream)?;
             let active = manager.store.begin_active(stream)?;
             let state = TxnState::new(active.id());
@@ -218,14 +298,45 @@ impl Txn {
         }
     }
 
+    /// Notes that a row was changed: serializable transactions are validated against that.
+    pub fn wrote(&mut self, tree: u32, key: &[u8]) {
+        if let Some(writer) = &mut self.writer {
+            writer.segment.writes.add(tree, key);
+        }
+    }
+
     /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more.
     pub fn retire(&mut self, stub: Vec<u8>) {
         self.retired.push(stub);
     }
 
     /// Marks this point.
-    pub fn savepoint(&self) -> Savepoint {
-        Savepoint { txn: self.id(), head: self.undo_head(), retired: self.retired.len() }
+    pub fn savepoint(&mut self) -> Savepoint {
+        let serial = self.view.manager().savepoints.next();
+        self.marks.push(serial);
+        Savepoint { serial, head: self.undo_head(), retired: self.retired.len() }
+    }
+
+    /// Forgets a savepoint, and those set after it; what was done since stays.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a savepoint that is not this transaction's, or is gone.
+    pub fn release(&mut self, savepoint: &Savepoint) -> Result<()> {
+        let at = self.find_mark(savepoint)?;
+        self.marks.truncate(at);
+        Ok(())
+    }
+
+    /// Is the savepoint this transaction's, and not gone?
+    pub fn has_savepoint(&self, savepoint: &Savepoint) -> bool {
+        self.find_mark(savepoint).is_ok()
+    }
+
+    /// Where among the savepoints set and not gone it stands.
+    pub(crate) fn find_mark(&self, savepoint: &Savepoint) -> Result<usize> {
+        let gone = "the savepoint is not this transaction's, or was released or rolled past";
+        let at = self.marks.iter().rposition(|serial| *serial == savepoint.serial);
+        at.ok_or_else(|| Error::new(ErrorKind::InvalidInput, gone))
     }
 }
 

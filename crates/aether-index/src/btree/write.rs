@@ -120,6 +120,7 @@ impl BTree {
             match retry(|| self.try_change(txn, key, change))? {
                 Attempt::Done { existed, plan, retired } => {
                     txn.applied(plan);
+                    txn.wrote(self.id(), key);
                     retired.into_iter().for_each(|stub| txn.retire(stub));
                     return Ok(existed);
                 }
