@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod anomalies;
 mod calls;
 pub mod campaign;
 pub mod damage;

@@ -172,7 +172,8 @@ fn keyspaces_created_and_dropped_wait_for_the_decision() -> Result<()> {
         let mut txn = env.begin()?;
         txn.put(&old, b"k", b"v")?;
         txn.commit()?;
-        let mut txn = env.begin_with(TxnOptions { durability: Some(Durability::None), ..Default::default() })?;
+        let mut txn =
+            env.begin_with(TxnOptions { durability: Some(Durability::None), ..Default::default() })?;
         let new = env.create_keyspace(&mut txn, "new", Default::default())?;
         txn.put(&new, b"k", b"v")?;
         env.drop_keyspace(&mut txn, "old")?;

@@ -122,14 +122,14 @@ impl Client {
         }
     }
 
-    /// A transaction that reads every list there ever was.
+    /// A transaction that reads every list there ever was; only when all others have begun.
     ///
     /// # Errors
     /// If the store fails.
     pub(super) fn read_all(mut self) -> Result<()> {
         let parts: Vec<Part> =
             (0..self.shared.lists.slots()).map(|slot| Part::Read(self.shared.lists.all(slot))).collect();
-        let id = self.shared.begun.fetch_add(1, Relaxed).max(self.shared.txns);
+        let id = self.shared.begun.fetch_add(1, Relaxed);
         self.transaction(id, &parts, true)
     }
 

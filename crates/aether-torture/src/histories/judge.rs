@@ -43,7 +43,7 @@ pub fn judge(events: Vec<Event>, level: Level) -> Result<Findings, String> {
     let edges = edge::find(&transactions, &order);
     let mut anomalies = std::mem::take(&mut order.anomalies);
     anomalies.extend(cycles(&transactions, &order, &edges, level));
-    anomalies.sort_by_key(|anomaly| anomaly.name);
+    anomalies.sort_by_key(|anomaly| (anomaly.name, anomaly.realtime));
     let count = |fate| transactions.iter().filter(|transaction| transaction.fate == fate).count();
     Ok(Findings {
         level,

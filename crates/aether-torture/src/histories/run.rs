@@ -17,12 +17,16 @@ use crate::world::{Cut, Fate, World, policies};
 use aether_kv::{DbEnv, Error, Keyspace};
 use aether_sync::Arc;
 use aether_sync::thread::spawn;
+use std::time::Duration;
 
 /// The keyspace of the lists.
 const SPACE: &str = "lists";
 
 /// The most operations of the disk between two power cuts.
-const LIFE_OPERATIONS: usize = 1_200;
+const LIFE_OPERATIONS: usize = 400;
+
+/// The longest wait for a lock, in the lives in which anybody waits.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A history to make.
 #[derive(Clone, Copy, Debug)]
@@ -113,8 +117,11 @@ pub fn make(settings: &Settings) -> Verdict<(Vec<Event>, u64)> {
 /// From one start of the store until its power goes or all is done; then, with the power on, reads every list.
 fn live(settings: &Settings, world: &World, shared: &Arc<Shared>, seed: u64) -> Verdict<()> {
     let mut rng = Rng::new(seed);
-    let background = rng.chance(50);
-    let env = world.open_with(|options| options.background = background)?;
+    let (background, waits) = (rng.chance(50), rng.chance(50));
+    let env = world.open_with(|options| {
+        options.background = background;
+        options.lock_timeout = if waits { LOCK_TIMEOUT } else { Duration::ZERO };
+    })?;
     let space = env.open_or_create_keyspace(SPACE).map_err(failed("open_or_create_keyspace"))?;
     if settings.crashes && !shared.is_done() {
         world.sim.cut_power_at(world.sim.op_count() + rng.between(20, LIFE_OPERATIONS) as u64);
@@ -122,6 +129,9 @@ fn live(settings: &Settings, world: &World, shared: &Arc<Shared>, seed: u64) -> 
     let error = work(settings, shared, &env, &space, seed)?;
     if let Some(error) = error.filter(|_| !world.sim.is_off()) {
         return Err(failed("a transaction")(error));
+    }
+    if world.sim.is_off() {
+        return Ok(());
     }
     match Client::new(shared, &env, &space, rng).read_all() {
         Err(error) if !world.sim.is_off() => Err(failed("the last read")(error)),

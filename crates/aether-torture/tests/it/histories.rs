@@ -1,8 +1,12 @@
 //! Histories: each planted anomaly is told by its name, at the levels that forbid it and at no other.
 
+use aether_torture::histories::campaign::{self, Plan};
 use aether_torture::histories::event;
 use aether_torture::histories::judge::{Findings, judge};
 use aether_torture::histories::level::Level;
+use aether_torture::histories::lie::Lie;
+use aether_torture::histories::run::{self, Settings};
+use aether_torture::mutant::Mutant;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -74,4 +78,80 @@ fn a_cycle_is_told_with_its_reasons() {
         assert!(told.contains(reason), "{told}");
     }
     assert_eq!(found.anomalies[0].transactions.len(), 3);
+}
+
+fn made(settings: Settings) -> Findings {
+    run::run(&settings).unwrap().findings
+}
+
+/// What the engine does at each level is what the level promises, through power cuts too.
+#[test]
+fn histories_of_the_engine_show_nothing_forbidden() {
+    let plan = Plan { txns: 6_000, ..Plan::full(3) };
+    let tally = campaign::run(&plan, &mut |_| ());
+    assert!(tally.is_clean(), "{tally}");
+    assert!(tally.restarts > 2 && tally.committed > 1_000 && tally.edges > 5_000, "{tally}");
+}
+
+#[track_caller]
+fn assert_shows(found: &Findings, names: &[&str]) {
+    let shown = found.names();
+    assert!(names.iter().any(|name| shown.iter().any(|shown| shown == name)), "none of {names:?}: {found}");
+}
+
+/// Turned down one level, the judge finds what the level above forbids.
+#[test]
+fn a_level_too_low_is_found_out() {
+    let low = |level, judged_as| made(Settings { judged_as, ..Settings::new(5, level) });
+    let read_skew = low(Level::ReadCommitted, Level::Snapshot);
+    assert_shows(&read_skew, &["G-single"]);
+    let write_skew = low(Level::Snapshot, Level::Serializable);
+    assert_shows(&write_skew, &["G2-item"]);
+    assert!(low(Level::Serializable, Level::Snapshot).is_clean());
+}
+
+/// Phantoms: a scan does not see a row that is then inserted.
+#[test]
+fn a_phantom_is_found_out() {
+    let settings = Settings {
+        judged_as: Level::Serializable,
+        keys: 2,
+        txns: 2_000,
+        ..Settings::new(6, Level::Snapshot)
+    };
+    assert_shows(&made(settings), &["G2"]);
+}
+
+#[test]
+fn planted_lies_are_caught_by_name() {
+    for lie in Lie::ALL {
+        let names: &[&str] = match lie {
+            Lie::SkipNewest => &["stale-read", "G-single", "internal"],
+            Lie::DropCommit => &["lost-append"],
+            Lie::FailCommitted | Lie::ReadUncommitted => &["G1a"],
+            Lie::IgnoreConflicts => &["incompatible-order", "lost-append"],
+            Lie::TearCommit => &["G-single", "lost-update"],
+            Lie::AppendTwice => &["duplicate-element"],
+            Lie::ForgetOwn => &["internal"],
+        };
+        let found = made(Settings { lie: Some(lie), ..Settings::new(7, Level::Snapshot) });
+        assert_shows(&found, names);
+    }
+}
+
+/// Commits that are acknowledged before they are durable are gone after a power cut, and the history goes on.
+#[test]
+fn a_lost_log_is_caught_by_name() {
+    let lossy = |seed| Settings {
+        crashes: true,
+        mutant: Some(Mutant::AcknowledgeBeforeFlush),
+        txns: 2_000,
+        ..Settings::new(seed, Level::Snapshot)
+    };
+    let names = ["lost-append", "incompatible-order", "G1a", "stale-read"];
+    let caught = (0..5).any(|seed| match run::run(&lossy(seed)) {
+        Ok(outcome) => outcome.findings.names().iter().any(|name| names.contains(&&**name)),
+        Err(_) => false,
+    });
+    assert!(caught);
 }

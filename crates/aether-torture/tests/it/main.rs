@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod anomalies;
 mod crash;
 mod damage;
 mod fuzz;
