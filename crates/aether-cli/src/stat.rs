@@ -46,10 +46,14 @@ fn numbers(stat: &Stat) -> Vec<(String, u64)> {
         ("commits", stat.commits),
         ("aborts", stat.aborts),
         ("active_txns", stat.active_txns as u64),
+        ("pinned_bytes", stat.pinned_bytes),
     ];
     let memory = stat.memory.iter().map(|(name, bytes)| (format!("memory_{name}"), *bytes));
     let fixed = fixed.into_iter().map(|(name, number)| (name.to_string(), number));
-    fixed.chain(memory).chain(stat.oldest_snapshot.map(|at| ("oldest_snapshot".to_string(), at))).collect()
+    let oldest = stat.oldest_snapshot.map(|at| ("oldest_snapshot".to_string(), at));
+    let age =
+        stat.oldest_snapshot_age.map(|age| ("oldest_snapshot_age_ms".to_string(), age.as_millis() as u64));
+    fixed.chain(memory).chain(oldest).chain(age).collect()
 }
 
 fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {

@@ -5,7 +5,7 @@ use crate::catalog::DEFAULT_NAME;
 use crate::env::DbEnv;
 use crate::iter::{Iter, View};
 use crate::keyspace::Keyspace;
-use crate::options::{Options, TxnOptions};
+use crate::options::{Isolation, Options, TxnOptions};
 use crate::snapshot::Snapshot;
 use crate::transact::Transact;
 use crate::txn::Txn;
@@ -77,17 +77,17 @@ impl Db {
 
     /// Inserts or replaces; blocks as the durability says.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.run(|txn| txn.put(&self.keyspace, key, value))
+        self.run(Isolation::ReadCommitted, |txn| txn.put(&self.keyspace, key, value))
     }
 
     /// Deletes; false if there was nothing.
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.run(|txn| txn.delete(&self.keyspace, key))
+        self.run(Isolation::ReadCommitted, |txn| txn.delete(&self.keyspace, key))
     }
 
     /// Replaces the value of `key` by `new` (none: deletes it) if it is `expected` (none: absent). False if it is not.
     pub fn compare_and_set(&self, key: &[u8], expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
-        self.run(|txn| {
+        self.run(Isolation::Snapshot, |txn| {
             if txn.get(&self.keyspace, key)?.as_deref() != expected {
                 return Ok(false);
             }
@@ -101,7 +101,7 @@ impl Db {
 
     /// Applies a batch as one transaction.
     pub fn write(&self, batch: WriteBatch) -> Result<()> {
-        self.run(|txn| {
+        self.run(Isolation::ReadCommitted, |txn| {
             batch.writes.iter().try_for_each(|(key, value)| match value {
                 Some(value) => txn.put(&self.keyspace, key, value),
                 None => txn.delete(&self.keyspace, key).map(|_| ()),
@@ -109,9 +109,10 @@ impl Db {
         })
     }
 
-    /// Runs `body` in a transaction, again if another got in the way.
-    fn run<T>(&self, body: impl Fn(&mut Txn) -> Result<T>) -> Result<T> {
-        let how = Transact { attempts_max: u32::MAX, ..Transact::default() };
+    /// Runs `body` in a transaction, again if another got in the way. What only writes needs no snapshot: it waits for
+    /// the row and replaces what it finds.
+    fn run<T>(&self, isolation: Isolation, body: impl Fn(&mut Txn) -> Result<T>) -> Result<T> {
+        let how = Transact { txn: TxnOptions::at(isolation), ..Transact::default() };
         self.transact_with(how, body).map(|done| done.value)
     }
 

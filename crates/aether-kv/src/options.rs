@@ -29,6 +29,9 @@ pub struct Options {
     pub isolation: Isolation,
     /// The longest wait for one lock; zero: none at all, a row that another transaction is changing is a `Conflict` at once.
     pub lock_timeout: Duration,
+    /// A snapshot or transaction that has been held for longer, and keeps old versions of what others have changed since, is
+    /// ended: its next read answers `Expired`. None: never.
+    pub snapshot_age_max: Option<Duration>,
     /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
     pub background: bool,
 }
@@ -44,6 +47,7 @@ impl Default for Options {
             durability: Durability::Sync,
             isolation: Isolation::Snapshot,
             lock_timeout: Duration::from_secs(10),
+            snapshot_age_max: None,
             background: true,
         }
     }
@@ -54,8 +58,8 @@ impl Options {
     pub const MAX_RECOVERY_BYTES_MIN: u64 = 64 << 10;
 
     pub(crate) fn txn_config(&self) -> TxnConfig {
-        let (isolation, lock_timeout) = (self.isolation, self.lock_timeout);
-        TxnConfig { isolation, lock_timeout, ..TxnConfig::new(self.durability) }
+        let Self { isolation, lock_timeout, snapshot_age_max, .. } = *self;
+        TxnConfig { isolation, lock_timeout, snapshot_age_max, ..TxnConfig::new(self.durability) }
     }
 
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {

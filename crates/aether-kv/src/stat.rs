@@ -50,6 +50,10 @@ pub struct Stat {
     pub active_txns: usize,
     /// The timestamp of the oldest snapshot held.
     pub oldest_snapshot: Option<u64>,
+    /// For how long it has been held, short by the time of a few commits.
+    pub oldest_snapshot_age: Option<std::time::Duration>,
+    /// Bytes of old versions kept for snapshots.
+    pub pinned_bytes: u64,
     /// Every keyspace.
     pub keyspaces: Vec<KeyspaceStat>,
 }
@@ -142,6 +146,8 @@ impl DbEnv {
             aborts: txns.aborts,
             active_txns: txns.known,
             oldest_snapshot: txns.oldest_snapshot.map(|at| at.get()),
+            oldest_snapshot_age: txns.oldest_snapshot_age,
+            pinned_bytes: txns.pinned_bytes,
             keyspaces: all
                 .iter()
                 .map(|(name, entry)| self.keyspace_stat(name, entry, full))

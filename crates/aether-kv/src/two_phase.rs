@@ -57,7 +57,7 @@ impl Register {
         let (mut gtids, mut prepared, mut undone) = (Vec::new(), Vec::new(), losers);
         for (gtid, row) in rows {
             let at = undone.iter().position(|loser| loser.id == row.txn);
-            if at.is_none() && row.has_changes {
+            if at.is_none() && !row.undo_head.is_none() {
                 let what = "the log does not know a prepared transaction any more";
                 return Err(Error::corruption(what).at_txn(row.txn));
             }
@@ -172,8 +172,14 @@ impl Inner {
     fn commit_waiting(&self, waiting: &mut Waiting, gtid: &[u8]) -> Result<Option<Timestamp>> {
         let txn = &mut waiting.txn;
         txn.wake();
-        self.catalog.decide(txn, gtid, true)?;
-        let handle = txn.commit_prepared(Durability::Sync)?;
+        let before = txn.savepoint();
+        let decided =
+            self.catalog.decide(txn, gtid, true).and_then(|()| txn.commit_prepared(Durability::Sync));
+        let handle = decided.inspect_err(|_| {
+            // What fails here as well is undone by the next open.
+            txn.sleep();
+            let _ = txn.rollback_to(&before);
+        })?;
         let at = handle.timestamp();
         handle.wait().map(|()| at)
     }

@@ -23,6 +23,7 @@ mod manager;
 mod prepared;
 pub mod publication;
 mod rank;
+mod registry;
 mod rollback;
 mod segment;
 pub mod serial;

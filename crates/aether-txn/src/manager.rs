@@ -4,9 +4,10 @@ use crate::commit::Durability;
 use crate::isolation::{Isolation, TxnOptions};
 use crate::publication::Publication;
 use crate::rank;
+use crate::registry::Registry;
 use crate::rollback::UndoHandler;
 use crate::segment::Segments;
-use crate::snapshot::{ReadView, Registry};
+use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnTable};
 use crate::txn::Txn;
 use aether_recovery::{Loser, Store};
@@ -27,6 +28,8 @@ pub struct TxnConfig {
     pub isolation: Isolation,
     /// The longest wait for one lock; zero: none at all.
     pub lock_timeout: Duration,
+    /// Snapshots held for longer are ended once newer commits need the room; none: they never are.
+    pub snapshot_age_max: Option<Duration>,
 }
 
 /// The longest wait for one lock, unless said otherwise.
@@ -36,7 +39,13 @@ impl TxnConfig {
     /// The configuration that goes with a durability.
     pub fn new(durability: Durability) -> Self {
         let read_newest = matches!(durability, Durability::Async { .. } | Durability::None);
-        Self { durability, read_newest, isolation: Isolation::default(), lock_timeout: LOCK_TIMEOUT }
+        Self {
+            durability,
+            read_newest,
+            isolation: Isolation::default(),
+            lock_timeout: LOCK_TIMEOUT,
+            snapshot_age_max: None,
+        }
     }
 }
 
@@ -49,8 +58,12 @@ pub struct TxnStats {
     pub aborts: u64,
     /// Transactions that are not forgotten: running, or with versions that a snapshot may need.
     pub known: usize,
-    /// The oldest registered snapshot.
+    /// The oldest snapshot in use.
     pub oldest_snapshot: Option<Timestamp>,
+    /// For how long it has been in use, short by the time of a few commits.
+    pub oldest_snapshot_age: Option<Duration>,
+    /// Bytes of undo pages kept for snapshots alone.
+    pub pinned_bytes: u64,
     /// The newest timestamp drawn.
     pub clock: Timestamp,
     /// Everything at or below is durable.
@@ -213,6 +226,9 @@ impl TxnManager {
     /// call without latches.
     pub fn collect(self: &Arc<Self>) -> Result<()> {
         let Some(mut remembered) = self.remembered.try_lock() else { return Ok(()) };
+        if let Some(longest) = self.config.snapshot_age_max {
+            self.snapshots.expire(longest, self.now(), self.durable_ts());
+        }
         let horizon = self.horizon();
         while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {
             self.table.remove(id);
@@ -246,13 +262,21 @@ impl TxnManager {
         self.table.get(writer).is_none()
     }
 
+    fn now(&self) -> Duration {
+        self.store.env().clock.now()
+    }
+
     /// Transactions in numbers.
     pub fn stats(&self) -> TxnStats {
+        let oldest = self.snapshots.oldest_age(self.now());
+        let kept = self.horizon()..self.durable_ts();
         TxnStats {
             commits: self.commits.get(),
             aborts: self.aborts.get(),
             known: self.table.len(),
-            oldest_snapshot: self.snapshots.oldest(),
+            oldest_snapshot: oldest.map(|(at, _)| at),
+            oldest_snapshot_age: oldest.map(|(_, age)| age),
+            pinned_bytes: self.segments.pages_needed_in(kept) as u64 * self.store.page_size().bytes() as u64,
             clock: self.clock(),
             durable_ts: self.durable_ts(),
         }

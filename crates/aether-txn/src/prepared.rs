@@ -27,8 +27,8 @@ use std::collections::BTreeSet;
 pub struct Prepared {
     /// The transaction.
     pub txn: TxnId,
-    /// It has changed something, so the log knows it.
-    pub has_changes: bool,
+    /// Its newest change when it was prepared; none: the log does not know it.
+    pub undo_head: UndoPtr,
     /// What it has read, if it is serializable.
     reads: ReadSet,
     /// Stubs of large values that it replaced.
@@ -40,7 +40,7 @@ impl Prepared {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_u64(self.txn.get());
-        out.put_u8(u8::from(self.has_changes));
+        out.put_u64(self.undo_head.word());
         self.reads.encode_into(&mut out);
         out.put_varint(self.retired.len() as u64);
         self.retired.iter().for_each(|stub| out.put_string(stub));
@@ -54,12 +54,12 @@ impl Prepared {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes);
         let txn = TxnId::new(reader.u64()?);
-        let has_changes = reader.u8()? != 0;
+        let undo_head = UndoPtr::from_word(reader.u64()?);
         let reads = ReadSet::decode(&mut reader)?;
         let count = reader.varint()?;
         let retired = (0..count).map(|_| Ok(reader.string()?.to_vec())).collect::<Result<_>>()?;
         reader.finish()?;
-        Ok(Self { txn, has_changes, reads, retired })
+        Ok(Self { txn, undo_head, reads, retired })
     }
 }
 
@@ -75,7 +75,7 @@ impl Txn {
         let manager = self.manager().clone();
         let Writer { active, segment, .. } = self.writer();
         record_in.begin_write_in(Some(active.stream()))?;
-        let (txn, has_changes) = (active.id(), !active.undo_head().is_none());
+        let (txn, undo_head) = (active.id(), active.undo_head());
         let reads = match &self.reads {
             None => ReadSet::default(),
             Some(reads) => {
@@ -86,7 +86,7 @@ impl Txn {
         };
         (self.prepared, self.reads) = (true, None);
         self.view.let_go();
-        Ok(Prepared { txn, has_changes, reads, retired: self.retired.clone() })
+        Ok(Prepared { txn, undo_head, reads, retired: self.retired.clone() })
     }
 
     /// The row could not be written: the transaction is what it was, but for its snapshot. Only abort remains.
@@ -160,8 +160,12 @@ impl TxnManager {
     fn take_up(self: &Arc<Self>, row: Prepared, loser: Option<(Loser, WriteSet)>) -> Result<Txn> {
         let mut txn = self.begin_with(TxnOptions::at(Isolation::Snapshot));
         match loser {
-            None => drop(txn.begin_write()?),
+            None => drop(txn.begin_write()?.clone()),
             Some((loser, writes)) => self.resume_writer(&mut txn, &loser, writes)?,
+        }
+        if let Some(writer) = &txn.writer {
+            // A commit that was under way may have changed more.
+            self.undo_until(&writer.active, row.undo_head)?;
         }
         txn.prepared = true;
         txn.retired = row.retired;
@@ -218,6 +222,7 @@ impl TxnManager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aether_types::PageNo;
 
     #[test]
     fn rows_round_trip() {
@@ -225,7 +230,7 @@ mod tests {
         reads.add_key(2, b"key");
         let row = Prepared {
             txn: TxnId::new(77),
-            has_changes: true,
+            undo_head: UndoPtr::new(PageNo::new(5), 6),
             reads,
             retired: vec![b"stub".to_vec(), vec![]],
         };

@@ -4,6 +4,7 @@ use aether_sync::Rank;
 
 pub(crate) const COLLECT: Rank = Rank::new(200, "version collection");
 pub(crate) const SEGMENTS: Rank = Rank::new(210, "undo segments");
+pub(crate) const MOVING: Rank = Rank::new(658, "a snapshot that moves");
 pub(crate) const SNAPSHOTS: Rank = Rank::new(660, "registered snapshots");
 pub(crate) const PENDING: Rank = Rank::new(670, "commits not yet durable");
 pub(crate) const TABLE: Rank = Rank::new(680, "transaction table");

@@ -45,7 +45,7 @@ impl TxnManager {
     }
 
     /// Undoes changes of `txn` from its undo head back to `until`.
-    fn undo_until(self: &Arc<Self>, txn: &ActiveTxn, until: UndoPtr) -> Result<()> {
+    pub(crate) fn undo_until(self: &Arc<Self>, txn: &ActiveTxn, until: UndoPtr) -> Result<()> {
         while txn.undo_head() != until {
             let head = txn.undo_head();
             let missing =

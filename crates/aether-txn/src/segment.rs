@@ -13,6 +13,7 @@ use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{Mtr, PAGES_FILE, PageSlot, ROOTS_PAGE, Store};
 use aether_sync::Mutex;
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId, Writer, limits};
+use core::ops::Range;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -161,6 +162,13 @@ impl Segments {
         });
         let free: Vec<_> = idle.held.extract_if(.., |(_, holders)| holders.is_empty()).collect();
         idle.segments.extend(free.into_iter().map(|(segment, _)| segment));
+    }
+
+    /// Pages that nobody leases, whose records are needed by snapshots below a commit in `range` alone.
+    pub(crate) fn pages_needed_in(&self, range: Range<Timestamp>) -> usize {
+        let idle = self.idle.lock();
+        let pages = idle.segments.iter().flat_map(|segment| &segment.pages);
+        pages.filter(|(_, until)| *until > range.start && *until <= range.end).count()
     }
 
     /// Frees pages whose records nobody needs.

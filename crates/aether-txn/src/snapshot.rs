@@ -6,52 +6,15 @@ use crate::state::Outcome;
 use aether_recovery::ActiveTxn;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Backoff, Mutex};
-use aether_types::{Lv, Timestamp, TxnId};
-use std::collections::BTreeMap;
-
-/// The bounds of all snapshots in use.
-pub(crate) struct Registry(Mutex<BTreeMap<Timestamp, usize>>);
-
-impl Registry {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(rank::SNAPSHOTS, BTreeMap::new()))
-    }
-
-    fn enter(&self, bound: Timestamp) {
-        *self.0.lock().entry(bound).or_insert(0) += 1;
-    }
-
-    fn leave(&self, bound: Timestamp) {
-        let mut bounds = self.0.lock();
-        if let Some(count) = bounds.get_mut(&bound) {
-            *count -= 1;
-            if *count == 0 {
-                bounds.remove(&bound);
-            }
-        }
-    }
-
-    fn raise(&self, from: Timestamp, to: Timestamp) {
-        let mut bounds = self.0.lock();
-        *bounds.entry(to).or_insert(0) += 1;
-        if let Some(count) = bounds.get_mut(&from) {
-            *count -= 1;
-            if *count == 0 {
-                bounds.remove(&from);
-            }
-        }
-    }
-
-    pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        self.0.lock().first_key_value().map(|(bound, _)| *bound)
-    }
-}
+use aether_types::{Error, ErrorKind, Lv, Result, Timestamp, TxnId};
 
 /// One committed state of the store, kept readable while this lives.
 pub struct ReadView {
     manager: Arc<TxnManager>,
     /// Moves only upward, and only at the level `ReadCommitted`.
     at: AtomicU64,
+    /// Held while it moves.
+    moving: Mutex<()>,
     own: TxnId,
     active: Option<Arc<ActiveTxn>>,
     /// False while a prepared transaction waits: it reads nothing and keeps nothing.
@@ -85,6 +48,7 @@ impl ReadView {
         Self {
             manager: manager.clone(),
             at: AtomicU64::new(at.get()),
+            moving: Mutex::new(rank::MOVING, ()),
             own: TxnId::NONE,
             active: None,
             is_registered: true,
@@ -118,6 +82,15 @@ impl ReadView {
         self.active = Some(own.clone());
     }
 
+    /// Ask after a read and before its result is used: was the snapshot still kept?
+    ///
+    /// # Errors
+    /// `Expired` if it was held for longer than the store allows.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        if self.at() < self.manager.snapshots.expired_below() { Err(expired(self.at())) } else { Ok(()) }
+    }
+
     /// A number that changes whenever the own transaction changes something; 0 without one.
     pub fn own_changes(&self) -> u64 {
         self.active.as_ref().map_or(0, |active| active.undo_head().word())
@@ -130,6 +103,7 @@ impl ReadView {
 
     /// Moves the snapshot up to the newest commits: for a reader that wants no more than committed rows.
     pub(crate) fn refresh(&self) {
+        let _one_at_a_time = self.moving.lock();
         let (from, to) = (self.at(), self.manager.clock());
         if from < to {
             self.manager.snapshots.raise(from, to);
@@ -179,6 +153,12 @@ impl ReadView {
     pub(crate) fn deps(&self) -> Lv {
         *self.deps.lock()
     }
+}
+
+#[cold]
+fn expired(at: Timestamp) -> Error {
+    let what = "was held for longer than snapshot_age_max; begin again";
+    Error::new(ErrorKind::Expired, format!("the snapshot at {at} {what}"))
 }
 
 impl Drop for ReadView {

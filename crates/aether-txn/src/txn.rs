@@ -234,7 +234,10 @@ impl Txn {
         if writer == self.id() {
             return Ok(true);
         }
-        let Some(state) = self.view.manager().table.get(writer) else { return Ok(true) };
+        let Some(state) = self.view.manager().table.get(writer) else {
+            // Forgotten: committed at or below every snapshot that is kept.
+            return self.view.check().map(|()| true);
+        };
         match state.outcome() {
             Outcome::Committing(_) => Ok(false),
             Outcome::Committed(at) if at <= self.view.at() || self.isolation == Isolation::ReadCommitted => {

@@ -43,6 +43,8 @@ pub enum ErrorKind {
     OverLimit,
     /// The store or the directory can only be read.
     ReadOnly,
+    /// The snapshot was held for longer than the store allows; begin again.
+    Expired,
     /// A wait ended without its event.
     TimedOut,
 }
@@ -66,7 +68,7 @@ impl ErrorKind {
     /// What a caller can do about it.
     pub fn advice(self) -> Advice {
         match self {
-            Self::Conflict | Self::Deadlock | Self::TimedOut => Advice::Retry,
+            Self::Conflict | Self::Deadlock | Self::Expired | Self::TimedOut => Advice::Retry,
             Self::InvalidInput | Self::NotFound | Self::AlreadyExists | Self::TxnOver => Advice::FixInput,
             Self::Locked | Self::Full | Self::Io | Self::OverLimit | Self::ReadOnly => Advice::FixCause,
             Self::InDoubt | Self::Poisoned => Advice::Reopen,

@@ -128,6 +128,7 @@ fn the_guide_has_every_option_with_its_default() {
         durability,
         isolation,
         lock_timeout,
+        snapshot_age_max,
         background,
     } = options;
     let aether::buffer::BufferConfig {
@@ -149,6 +150,7 @@ fn the_guide_has_every_option_with_its_default() {
         ("durability", format!("{durability:?}")),
         ("isolation", format!("{isolation:?}")),
         ("lock_timeout", format!("{lock_timeout:?}")),
+        ("snapshot_age_max", format!("{snapshot_age_max:?}")),
         ("background", background.to_string()),
         ("num_frames", num_frames.to_string()),
         ("page_size", page_size.bytes().to_string()),

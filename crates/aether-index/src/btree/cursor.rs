@@ -257,6 +257,7 @@ impl BTree {
         (batch.lower, batch.upper) = (node.lower(), node.upper());
         let known = node.tree();
         found.node.validate()?;
+        view.check()?;
         if known != self.id() || !towards.leads_between(&batch.lower, &batch.upper) {
             return Err(Stop::Fail(self.wrong_leaf(&found)));
         }

@@ -94,6 +94,7 @@ impl BTree {
             Ok(slot) => newest(&node, slot, view, out),
         };
         leaf.validate()?;
+        view.check()?;
         match newest {
             Newest::Seen(seen) => Ok(seen),
             Newest::Misled => Err(Stop::Fail(self.wrong_leaf(&found))),
@@ -149,7 +150,9 @@ pub(crate) fn older(
 ) -> Result<Seen, Stop> {
     loop {
         let (writer, undo) = version;
-        let Some(bytes) = manager.read_undo(undo)? else { return Err(Stop::Restart) };
+        let bytes = manager.read_undo(undo)?;
+        view.check()?;
+        let Some(bytes) = bytes else { return Err(Stop::Restart) };
         let record = UndoRecord::decode(&bytes)?;
         if record.txn != writer || record.key != key {
             return Err(Stop::Restart);
