@@ -210,7 +210,8 @@ impl Client {
         if !run.own.is_empty() && self.lies(Lie::FailCommitted) {
             return Ok((Kind::Fail, Vec::new()));
         }
-        Ok((if waits || !self.shared.crashes { Kind::Ok } else { Kind::Info }, run.seen))
+        let known = waits || !self.shared.crashes || self.is(Lie::AcknowledgeEarly);
+        Ok((if known { Kind::Ok } else { Kind::Info }, run.seen))
     }
 
     fn durability(&mut self) -> Durability {

@@ -19,11 +19,13 @@ pub enum Lie {
     AppendTwice,
     /// A transaction does not see its own appends.
     ForgetOwn,
+    /// A commit that nobody has waited for is told as committed, though a crash may undo it.
+    AcknowledgeEarly,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SkipNewest,
         Self::DropCommit,
         Self::FailCommitted,
@@ -32,6 +34,7 @@ impl Lie {
         Self::TearCommit,
         Self::AppendTwice,
         Self::ForgetOwn,
+        Self::AcknowledgeEarly,
     ];
 
     /// As the command line has it.
@@ -45,6 +48,7 @@ impl Lie {
             Self::TearCommit => "tear-commit",
             Self::AppendTwice => "append-twice",
             Self::ForgetOwn => "forget-own",
+            Self::AcknowledgeEarly => "acknowledge-early",
         }
     }
 
