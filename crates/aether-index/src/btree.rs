@@ -1,9 +1,10 @@
-//! The B+tree. Reading order: descend, read, write, smo (splits and merges), cursor, undo, value, check, reclaim.
+//! The B+tree. Reading order: descend, read, write, lock, smo (splits and merges), cursor, undo, value, check, reclaim.
 
 mod check;
 mod cursor;
 mod descend;
 mod extents;
+mod lock;
 mod read;
 mod reclaim;
 mod salvage;

@@ -4,13 +4,14 @@
 
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
-use aether_index::txn::{Durability, Txn, TxnConfig, TxnManager};
+use aether_index::txn::{Durability, Txn, TxnConfig, TxnManager, TxnOptions};
 use aether_index::{BTree, Cursor, OrderedCursor, TreeUndo};
 use aether_sync::Arc;
 use aether_types::{PageSize, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -226,19 +227,26 @@ fn a_large_value_streams_in_and_out() {
 #[test]
 fn the_first_updater_wins_and_the_second_is_told() {
     let tree = tree(64, PageSize::MIN);
-    let conflict = |txn: &mut Txn| {
-        let error = tree.put(txn, b"key", b"2").unwrap_err();
-        assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
-        assert_eq!(error.place().key.as_deref(), Some(&b"key"[..]));
-        let error = tree.put(txn, b"other", b"2").unwrap_err();
-        assert_eq!(error.kind(), aether_types::ErrorKind::TxnOver, "it can only be aborted");
+    let conflict = |txn: &mut Txn, other: &[u8]| {
+        for value in [&b"2"[..], &[2; 9000]] {
+            let error = tree.put(txn, b"key", value).unwrap_err();
+            assert_eq!(error.kind(), aether_types::ErrorKind::Conflict);
+            assert_eq!(error.place().key.as_deref(), Some(&b"key"[..]));
+        }
+        tree.put(txn, other, b"2").expect("nothing was half done: it goes on");
     };
+    let impatient = TxnOptions { lock_timeout: Some(Duration::ZERO), ..TxnOptions::default() };
     let mut first = tree.manager().begin();
-    let (mut second, mut third) = (tree.manager().begin(), tree.manager().begin());
+    let (mut second, mut third) = (tree.manager().begin_with(impatient), tree.manager().begin());
     tree.put(&mut first, b"key", b"1").unwrap();
-    conflict(&mut second);
+    conflict(&mut second, b"second");
     first.commit().unwrap();
-    conflict(&mut third);
+    conflict(&mut third, b"third");
+    let free_before = tree.manager().store().space_stats().unwrap().free_pages;
+    second.commit().unwrap();
+    third.commit().unwrap();
+    let free_after = tree.manager().store().space_stats().unwrap().free_pages;
+    assert!(free_after >= free_before, "a refused value leaves no extents");
     let mut fourth = tree.manager().begin();
     tree.put(&mut fourth, b"key", b"3").unwrap();
     fourth.commit().unwrap();

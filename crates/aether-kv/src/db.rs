@@ -5,6 +5,7 @@ use crate::catalog::DEFAULT_NAME;
 use crate::env::DbEnv;
 use crate::iter::{Iter, View};
 use crate::keyspace::Keyspace;
+use crate::lsm::index::txn::Deadlocks;
 use crate::options::{Isolation, Options, TxnOptions};
 use crate::snapshot::Snapshot;
 use crate::transact::Transact;
@@ -124,6 +125,11 @@ impl Db {
     /// Begins a transaction with options, or just a level: `begin_with(Isolation::Serializable)`.
     pub fn begin_with(&self, options: impl Into<TxnOptions>) -> Result<Txn> {
         self.env.begin_with(options)
+    }
+
+    /// Who waits for locks now, and the last 16 deadlocks.
+    pub fn deadlocks(&self) -> Deadlocks {
+        self.env.deadlocks()
     }
 
     /// One committed state, repeatable.

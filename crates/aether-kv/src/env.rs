@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::lsm::index::TreeUndo;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
-use crate::lsm::index::txn::{TxnManager, TxnOptions};
+use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
@@ -130,6 +130,11 @@ impl DbEnv {
         self.0.store.checkpoint()
     }
 
+    /// Who waits for locks now, and the last 16 deadlocks.
+    pub fn deadlocks(&self) -> Deadlocks {
+        self.0.txns.locks().deadlocks()
+    }
+
     /// What opening found and did.
     pub fn recovery_report(&self) -> &RecoveryReport {
         &self.0.report
@@ -182,7 +187,7 @@ impl Inner {
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let tree = entry.open(&self.txns);
         tree.clear()?;
-        let mut txn = self.txns.begin();
+        let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         txn.commit()?;
         tree.free_all()

@@ -152,7 +152,7 @@ impl Txn {
 
 impl Inner {
     fn prepare(&self, mut txn: inner::Txn, gtid: &[u8]) -> Result<inner::Txn> {
-        let mut record = self.txns.begin();
+        let mut record = self.txns.begin().for_bookkeeping();
         if self.catalog.decision(record.view(), gtid)?.is_some() {
             return Err(taken(gtid, "is decided"));
         }
@@ -185,7 +185,7 @@ impl Inner {
     }
 
     fn write_rollback(&self, gtid: &[u8]) -> Result<()> {
-        let mut record = self.txns.begin();
+        let mut record = self.txns.begin().for_bookkeeping();
         self.catalog.decide(&mut record, gtid, false)?;
         commit(record)
     }
@@ -247,7 +247,7 @@ impl DbEnv {
         if self.0.prepared.slots.lock().contains_key(gtid) {
             return Err(Error::invalid("the global transaction id is in doubt: decide it first").at_key(gtid));
         }
-        let mut txn = self.0.txns.begin();
+        let mut txn = self.0.txns.begin().for_bookkeeping();
         let known = self.0.catalog.forget_decision(&mut txn, gtid)?;
         commit(txn).map(|()| known)
     }

@@ -5,8 +5,10 @@ use crate::env::DbEnv;
 use crate::handle::CommitHandle;
 use crate::iter::{Cursor, Iter, bounds_of_prefix};
 use crate::keyspace::Keyspace;
+use crate::lock::LockTarget;
 use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn as inner;
+use crate::lsm::index::txn::{LockMode, Resource};
 use crate::options::{Durability, TxnOptions};
 use aether_types::{Error, ErrorKind, Result};
 use std::io::Read;
@@ -74,7 +76,9 @@ impl Txn {
     /// Inserts or replaces.
     ///
     /// # Errors
-    /// `Conflict`: another transaction has changed the key first; abort and run again. `InvalidInput` beyond the limits.
+    /// `Conflict`: another transaction has changed the key first; abort and run again. `TimedOut` or `Deadlock` while
+    /// another is changing it, or has locked it. After these three nothing is half done, and the transaction may go on. `InvalidInput` beyond
+    /// the limits.
     pub fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
         keyspace.tree.put(self.inner_mut()?, key, value)
     }
@@ -126,6 +130,25 @@ impl Txn {
     /// A position in a keyspace that stays usable while the transaction changes rows.
     pub fn cursor(&self, keyspace: &Keyspace) -> Cursor {
         Cursor::new(&keyspace.tree)
+    }
+
+    /// Locks a key, a range of keys, a keyspace or the database, until the transaction ends or is rolled back to a
+    /// savepoint before. Keeps others from changing what is locked (`S`) or from locking it too (`X`); never from reading it.
+    /// Writing locks what it must by itself. The snapshot stays where it is: what others have committed since
+    /// is a `Conflict` when it is written to. Blocks, at most for the transaction's `lock_timeout`.
+    ///
+    /// # Errors
+    /// `Conflict` if the lock is not free and `lock_timeout` is zero; `TimedOut`; `Deadlock`; `OverLimit` beyond the memory
+    /// budget; `InvalidInput` for a range without keys, or a key or range in another mode than `S` and `X`. The
+    /// transaction may go on.
+    pub fn lock(&mut self, target: LockTarget<'_>, mode: LockMode) -> Result<()> {
+        let txn = self.inner_mut()?;
+        match target {
+            LockTarget::Database => txn.lock(&Resource::Database, mode),
+            LockTarget::Keyspace(keyspace) => txn.lock(&Resource::Keyspace(keyspace.id()), mode),
+            LockTarget::Range(keyspace, from, to) => keyspace.tree.lock_range(txn, from, to, mode),
+            LockTarget::Key(keyspace, key) => keyspace.tree.lock_key(txn, key, mode),
+        }
     }
 
     /// Marks this point.

@@ -6,6 +6,7 @@ use aether_kv::wal::WalConfig;
 use aether_kv::{Durability, Options};
 use aether_types::PageSize;
 use std::path::Path;
+use std::time::Duration;
 
 /// Frames of the pool; far fewer than the script has pages.
 pub const FRAMES: usize = 32;
@@ -105,6 +106,8 @@ impl Shape {
             },
             max_recovery_bytes: self.max_recovery_bytes,
             durability: Durability::Sync,
+            // One thread runs several transactions: who waits for another would wait for itself.
+            lock_timeout: Duration::ZERO,
             background: false,
             ..Options::default()
         }

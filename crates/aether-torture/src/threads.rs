@@ -19,7 +19,7 @@ use crate::rng::{Rng, derive};
 use crate::shape::Shape;
 use crate::study::{Settings, Study, guarded};
 use crate::world::{Cut, Fate, World, policies};
-use aether_kv::{DbEnv, KeyspaceOptions};
+use aether_kv::{DbEnv, KeyspaceOptions, Options};
 use aether_sync::Arc;
 use aether_sync::thread::{JoinHandle, spawn};
 use teller::{Diary, Teller};
@@ -85,7 +85,10 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
 
 /// With its own threads for pages and log, or without.
 fn open(world: &World, background: bool) -> Verdict<DbEnv> {
-    world.open_with(|options| options.background = background)
+    world.open_with(|options| {
+        options.background = background;
+        options.lock_timeout = Options::default().lock_timeout;
+    })
 }
 
 /// The accounts and the keyspaces, durable.

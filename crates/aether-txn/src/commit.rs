@@ -154,6 +154,7 @@ impl Txn {
                         return Err(error);
                     }
                 };
+                manager.locks.end(&writer.state);
                 manager.segments.give_back(writer.segment, at);
                 manager.retire(at, core::mem::take(&mut self.retired));
                 CommitHandle { manager: manager.clone(), at: Some(at), lv }
@@ -187,7 +188,7 @@ impl TxnManager {
     /// The publication protocol (T2). Nothing can fail once the timestamp is drawn: the record's room in the log is taken
     /// already.
     fn publish(&self, txn: &Txn, writer: &mut Writer, credit: Option<Credit<'_>>) -> Result<(Timestamp, Lv)> {
-        let Writer { active, state, segment } = writer;
+        let Writer { active, state, segment, .. } = writer;
         // What a prepared transaction has read is locked: it is not validated again.
         let reads = txn.reads.as_ref().filter(|_| !txn.prepared);
         let at = match reads {

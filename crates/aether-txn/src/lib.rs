@@ -19,6 +19,7 @@
 
 mod commit;
 mod isolation;
+mod lock;
 mod manager;
 mod prepared;
 pub mod publication;
@@ -35,6 +36,10 @@ mod undo;
 pub use aether_recovery as recovery;
 pub use commit::{CommitHandle, Durability};
 pub use isolation::{Isolation, TxnOptions};
+pub use lock::{
+    Cycle, Deadlocks, ENTRY_BYTES, Found, LockMode, LockOwner, LockTable, LockWait, Patience, Resource,
+    RowHolder,
+};
 pub use manager::{TxnConfig, TxnManager, TxnStats};
 pub use prepared::Prepared;
 pub use rollback::UndoHandler;

@@ -2,6 +2,7 @@
 
 use crate::commit::Durability;
 use crate::isolation::{Isolation, TxnOptions};
+use crate::lock::LockTable;
 use crate::publication::Publication;
 use crate::rank;
 use crate::registry::Registry;
@@ -87,6 +88,7 @@ pub struct TxnManager {
     pub(crate) config: TxnConfig,
     pub(crate) publication: Publication,
     pub(crate) table: TxnTable,
+    pub(crate) locks: LockTable,
     pub(crate) snapshots: Registry,
     /// Committed and not forgotten, in about the order of commit.
     pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
@@ -128,11 +130,13 @@ impl TxnManager {
         handler: Box<dyn UndoHandler>,
     ) -> Result<Arc<Self>> {
         let segments = Segments::read(&store)?;
+        let locks = LockTable::new(store.budget().account("locks"));
         let manager = Arc::new(Self {
             store,
             config,
             publication: Publication::new(timestamp_floor),
             table: TxnTable::new(),
+            locks,
             snapshots: Registry::new(),
             remembered: Mutex::new(rank::COLLECT, VecDeque::new()),
             segments,

@@ -9,6 +9,7 @@
 
 use crate::commit::{CommitHandle, Durability};
 use crate::isolation::{Isolation, TxnOptions};
+use crate::lock::{LockMode, Resource, codec};
 use crate::manager::TxnManager;
 use crate::serial::{ReadSet, WriteSet};
 use crate::state::TxnState;
@@ -31,6 +32,8 @@ pub struct Prepared {
     pub undo_head: UndoPtr,
     /// What it has read, if it is serializable.
     reads: ReadSet,
+    /// Its locks, but rows it has changed.
+    locks: Vec<(Resource, LockMode)>,
     /// Stubs of large values that it replaced.
     retired: Vec<Vec<u8>>,
 }
@@ -42,6 +45,7 @@ impl Prepared {
         out.put_u64(self.txn.get());
         out.put_u64(self.undo_head.word());
         self.reads.encode_into(&mut out);
+        codec::encode_into(&self.locks, &mut out);
         out.put_varint(self.retired.len() as u64);
         self.retired.iter().for_each(|stub| out.put_string(stub));
         out
@@ -56,10 +60,11 @@ impl Prepared {
         let txn = TxnId::new(reader.u64()?);
         let undo_head = UndoPtr::from_word(reader.u64()?);
         let reads = ReadSet::decode(&mut reader)?;
+        let locks = codec::decode(&mut reader)?;
         let count = reader.varint()?;
         let retired = (0..count).map(|_| Ok(reader.string()?.to_vec())).collect::<Result<_>>()?;
         reader.finish()?;
-        Ok(Self { txn, undo_head, reads, retired })
+        Ok(Self { txn, undo_head, reads, locks, retired })
     }
 }
 
@@ -73,7 +78,7 @@ impl Txn {
     pub fn prepare(&mut self, record_in: &mut Txn) -> Result<Prepared> {
         self.begin_write()?;
         let manager = self.manager().clone();
-        let Writer { active, segment, .. } = self.writer();
+        let Writer { active, segment, state, .. } = self.writer();
         record_in.begin_write_in(Some(active.stream()))?;
         let (txn, undo_head) = (active.id(), active.undo_head());
         let reads = match &self.reads {
@@ -84,9 +89,10 @@ impl Txn {
                 set
             }
         };
+        let locks = manager.locks.held_by(state);
         (self.prepared, self.reads) = (true, None);
         self.view.let_go();
-        Ok(Prepared { txn, undo_head, reads, retired: self.retired.clone() })
+        Ok(Prepared { txn, undo_head, reads, locks, retired: self.retired.clone() })
     }
 
     /// The row could not be written: the transaction is what it was, but for its snapshot. Only abort remains.
@@ -164,6 +170,7 @@ impl TxnManager {
             Some((loser, writes)) => self.resume_writer(&mut txn, &loser, writes)?,
         }
         if let Some(writer) = &txn.writer {
+            self.locks.take_again(&writer.state, &row.locks)?;
             // A commit that was under way may have changed more.
             self.undo_until(&writer.active, row.undo_head)?;
         }
@@ -181,7 +188,7 @@ impl TxnManager {
         let state = TxnState::new(loser.id);
         self.table.insert(state.clone());
         txn.view.adopt(&active);
-        txn.writer = Some(Writer { active, state, segment });
+        txn.writer = Some(Writer { active, state, segment, intended: None });
         Ok(())
     }
 
@@ -232,6 +239,7 @@ mod tests {
             txn: TxnId::new(77),
             undo_head: UndoPtr::new(PageNo::new(5), 6),
             reads,
+            locks: vec![(Resource::key(2, b"k"), LockMode::X)],
             retired: vec![b"stub".to_vec(), vec![]],
         };
         let bytes = row.encode();

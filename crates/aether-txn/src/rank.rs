@@ -9,5 +9,7 @@ pub(crate) const SNAPSHOTS: Rank = Rank::new(660, "registered snapshots");
 pub(crate) const PENDING: Rank = Rank::new(670, "commits not yet durable");
 pub(crate) const TABLE: Rank = Rank::new(680, "transaction table");
 pub(crate) const READS: Rank = Rank::new(665, "what a serializable transaction has read");
+pub(crate) const LOCKS: Rank = Rank::new(682, "lock table");
+pub(crate) const INTENTIONS: Rank = Rank::new(684, "trees that a transaction writes to");
 pub(crate) const DEPS: Rank = Rank::new(695, "vectors of commits read");
 pub(crate) const RETIRED: Rank = Rank::new(205, "retired extents");

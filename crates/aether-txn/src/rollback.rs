@@ -4,7 +4,7 @@
 
 use crate::manager::TxnManager;
 use crate::state::TxnState;
-use crate::txn::{Savepoint, Txn};
+use crate::txn::{Savepoint, Txn, Writer};
 use crate::undo::UndoRecord;
 use aether_page::slotted::Slotted;
 use aether_page::{PageType, Swip, UndoPtr, header};
@@ -90,6 +90,14 @@ impl Txn {
     fn abort_in_place(&mut self) -> Result<()> {
         self.over = true;
         let Some(writer) = self.writer.take().filter(|_| !self.prepared) else { return Ok(()) };
+        let state = writer.state.clone();
+        let undone = self.roll_back(writer);
+        // Only now: who waits for a row must find it undone.
+        self.view.manager().locks.end(&state);
+        undone
+    }
+
+    fn roll_back(&self, writer: Writer) -> Result<()> {
         let manager = self.view.manager().clone();
         writer.state.publish_aborted();
         manager.undo_until(&writer.active, UndoPtr::none())?;
@@ -112,6 +120,7 @@ impl Txn {
         self.marks.truncate(at + 1);
         let Some(writer) = &self.writer else { return Ok(()) };
         let undone = self.view.manager().undo_until(&writer.active, to.head);
+        self.view.manager().locks.roll_back(&writer.state, to.locks);
         self.retired.truncate(to.retired);
         self.over |= undone.is_err();
         undone

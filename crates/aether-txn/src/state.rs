@@ -1,5 +1,6 @@
 //! What others can see of a transaction, and the table in which they look it up.
 
+use crate::lock::LockOwner;
 use crate::rank;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, OnceLock, RwLock};
@@ -33,12 +34,24 @@ pub struct TxnState {
     word: AtomicU64,
     /// Set before `Committed` is published.
     lv: OnceLock<Lv>,
+    lock_owner: LockOwner,
 }
 
 impl TxnState {
     /// Running.
     pub fn new(id: TxnId) -> Arc<Self> {
-        Arc::new(Self { id, word: AtomicU64::new(ACTIVE << TAG_SHIFT), lv: OnceLock::new() })
+        let word = AtomicU64::new(ACTIVE << TAG_SHIFT);
+        Arc::new(Self { id, word, lv: OnceLock::new(), lock_owner: LockOwner::new() })
+    }
+
+    /// The transaction's id.
+    pub fn id(&self) -> TxnId {
+        self.id
+    }
+
+    /// The transaction as the lock table knows it.
+    pub fn lock_owner(&self) -> &LockOwner {
+        &self.lock_owner
     }
 
     /// As others see it now.
@@ -123,6 +136,14 @@ impl TxnTable {
 
     pub(crate) fn get(&self, id: TxnId) -> Option<Arc<TxnState>> {
         self.shard(id).read().get(&id).cloned()
+    }
+
+    /// Those that have not ended.
+    pub(crate) fn running(&self) -> Vec<Arc<TxnState>> {
+        let running = |state: &&Arc<TxnState>| !state.lock_owner.is_ended();
+        let of_shard =
+            |shard: &RwLock<Shard>| -> Vec<_> { shard.read().values().filter(running).cloned().collect() };
+        self.shards.iter().flat_map(of_shard).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::rank;
 use crate::segment::Segment;
 use crate::serial::{RangeMark, ReadSet};
 use crate::snapshot::ReadView;
-use crate::state::{Outcome, TxnState};
+use crate::state::TxnState;
 use crate::undo::UndoRecord;
 use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, UndoPtr};
@@ -24,6 +24,8 @@ pub(crate) struct Writer {
     pub(crate) active: Arc<ActiveTxn>,
     pub(crate) state: Arc<TxnState>,
     pub(crate) segment: Segment,
+    /// The tree whose intention locks were taken last.
+    pub(crate) intended: Option<u32>,
 }
 
 /// What a serializable transaction has read.
@@ -55,6 +57,8 @@ pub struct Txn {
     durability: Durability,
     isolation: Isolation,
     lock_timeout: Duration,
+    /// It writes rows of the store's own, which no lock of a user's is about.
+    pub(crate) bookkeeping: bool,
 }
 
 /// A point inside a transaction to which it can be rolled back.
@@ -64,6 +68,7 @@ pub struct Savepoint {
     pub(crate) serial: u64,
     pub(crate) head: UndoPtr,
     pub(crate) retired: usize,
+    pub(crate) locks: usize,
 }
 
 /// Where an undo record will stand once its mini-transaction commits; hand it to [`Txn::applied`] then.
@@ -100,7 +105,16 @@ impl Txn {
             durability: options.durability.unwrap_or(config.durability),
             isolation,
             lock_timeout: options.lock_timeout.unwrap_or(config.lock_timeout),
+            bookkeeping: false,
         }
+    }
+
+    /// The same, for rows of the store's own: it takes no intention locks, so that nobody's lock on the database is in
+    /// its way.
+    #[must_use]
+    pub fn for_bookkeeping(mut self) -> Self {
+        self.bookkeeping = true;
+        self
     }
 
     /// Notes that a key was read, or found to be missing: a serializable transaction is validated against that. Whoever
@@ -205,7 +219,7 @@ impl Txn {
             let state = TxnState::new(active.id());
             manager.table.insert(state.clone());
             self.view.adopt(&active);
-            self.writer = Some(Writer { active, state, segment });
+            self.writer = Some(Writer { active, state, segment, intended: None });
         }
         Ok(&self.writer().active)
     }
@@ -222,40 +236,6 @@ impl Txn {
 
     pub(crate) fn writer(&self) -> &Writer {
         self.writer.as_ref().expect("begin_write was called")
-    }
-
-    /// May this transaction replace a row whose newest version is by `writer`? Ask under the leaf's exclusive
-    /// latch. `Ok(false)`: that writer's commit is being published; release the latch and try again.
-    ///
-    /// # Errors
-    /// `Conflict` if another transaction is changing the row, or has changed it since this one's snapshot (first
-    /// updater wins).
-    pub fn may_replace(&self, writer: TxnId, key: &[u8]) -> Result<bool> {
-        if writer == self.id() {
-            return Ok(true);
-        }
-        let Some(state) = self.view.manager().table.get(writer) else {
-            // Forgotten: committed at or below every snapshot that is kept.
-            return self.view.check().map(|()| true);
-        };
-        match state.outcome() {
-            Outcome::Committing(_) => Ok(false),
-            Outcome::Committed(at) if at <= self.view.at() || self.isolation == Isolation::ReadCommitted => {
-                self.view.depend(&state.lv());
-                Ok(true)
-            }
-            Outcome::Committed(_) => Err(self.conflict(writer, key, "changed after this transaction began")),
-            Outcome::Active | Outcome::Aborted => Err(self.conflict(writer, key, "being changed")),
-        }
-    }
-
-    fn conflict(&self, writer: TxnId, key: &[u8], how: &str) -> Error {
-        Error::new(
-            ErrorKind::Conflict,
-            format!("the row is {how} by {writer}; abort and run the transaction again"),
-        )
-        .at_key(key)
-        .at_txn(self.id())
     }
 
     /// Waits a little for another's commit to be published.
@@ -315,9 +295,10 @@ impl Txn {
 
     /// Marks this point.
     pub fn savepoint(&mut self) -> Savepoint {
+        let locks = self.writer.as_ref().map_or(0, |writer| self.manager().locks.mark(&writer.state));
         let serial = self.view.manager().savepoints.next();
         self.marks.push(serial);
-        Savepoint { serial, head: self.undo_head(), retired: self.retired.len() }
+        Savepoint { serial, head: self.undo_head(), retired: self.retired.len(), locks }
     }
 
     /// Forgets a savepoint, and those set after it; what was done since stays.

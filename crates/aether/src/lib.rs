@@ -45,8 +45,9 @@ pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
-    Advice, CommitHandle, CommitStatus, Cursor, Db, DbEnv, Durability, Error, ErrorKind, Isolation, Iter,
-    Keyspace, KeyspaceOptions, KeyspaceStat, KvStore, LogStat, Lost, Options, Place, RecoveryReport,
-    Resolution, Result, SalvageReport, Salvaged, Savepoint, Snapshot, Stat, Transact, Transacted, Txn,
-    TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
+    Advice, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error, ErrorKind,
+    Isolation, Iter, Keyspace, KeyspaceOptions, KeyspaceStat, KvStore, LockMode, LockTarget, LockWait,
+    LogStat, Lost, Options, Place, RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged,
+    Savepoint, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch,
+    salvage,
 };

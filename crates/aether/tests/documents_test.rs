@@ -279,10 +279,12 @@ fn transactions_1() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn transactions_2() -> Result<(), Box<dyn Error>> {
-    use aether::{Advice, Db, ErrorKind};
+    use aether::{Advice, Db, ErrorKind, TxnOptions};
+    use std::time::Duration;
     let dir = tempfile::TempDir::new()?;
     let db = Db::open(dir.path().join("bank"))?;
-    let (mut first, mut second) = (db.begin()?, db.begin()?);
+    let impatient = TxnOptions { lock_timeout: Some(Duration::ZERO), ..TxnOptions::default() };
+    let (mut first, mut second) = (db.begin()?, db.begin_with(impatient)?);
     first.put(db.keyspace(), b"ada", b"1")?;
     let error = second.put(db.keyspace(), b"ada", b"2").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -331,5 +333,24 @@ fn tuning_1() -> Result<(), Box<dyn Error>> {
     let db = Db::open_with(dir.path().join("home"), options)?;
     let stat = db.env().stat()?;
     assert_eq!(stat.frames, 32_768);
+    Ok(())
+}
+
+#[test]
+fn transactions_5() -> Result<(), Box<dyn Error>> {
+    use aether::{Db, ErrorKind, LockMode, LockTarget, TxnOptions};
+    use std::{ops::Bound, time::Duration};
+    let dir = tempfile::TempDir::new()?;
+    let db = Db::open(dir.path().join("bank"))?;
+    let mut auditor = db.begin()?;
+    let accounts = (Bound::Included(&b"account/"[..]), Bound::Excluded(&b"account0"[..]));
+    auditor.lock(LockTarget::Range(db.keyspace(), accounts.0, accounts.1), LockMode::S)?;
+    let soon = TxnOptions { lock_timeout: Some(Duration::from_millis(10)), ..TxnOptions::default() };
+    let mut clerk = db.begin_with(soon)?;
+    let error = clerk.put(db.keyspace(), b"account/new", b"1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    auditor.commit()?;
+    clerk.put(db.keyspace(), b"account/new", b"1")?;
+    clerk.commit()?;
     Ok(())
 }

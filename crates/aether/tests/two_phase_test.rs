@@ -1,6 +1,10 @@
 //! Two-phase commit: prepared transactions over restarts, with their locks, and decisions asked for again.
 
-use aether::{Db, DbEnv, Durability, ErrorKind, Isolation, Options, Resolution, Result, TxnOptions};
+use aether::{
+    Db, DbEnv, Durability, ErrorKind, Isolation, LockMode, LockTarget, Options, Resolution, Result,
+    TxnOptions,
+};
+use std::ops::Bound;
 use std::time::Duration;
 
 fn options() -> Options {
@@ -137,6 +141,38 @@ fn the_reads_of_a_prepared_serializable_transaction_are_locked() -> Result<()> {
     db.put(b"p1", b"")?;
     assert_eq!(db.get(b"y")?.as_deref(), Some(&b"2"[..]));
     Ok(())
+}
+
+/// Locks that were asked for are there again after a restart.
+#[test]
+fn the_locks_of_a_prepared_transaction_outlive_a_restart() -> Result<()> {
+    let dir = tempfile::TempDir::new().unwrap();
+    let home = dir.path().join("home");
+    {
+        let db = open(&home)?;
+        let mut txn = db.begin()?;
+        let range = (Bound::Included(&b"m"[..]), Bound::Excluded(&b"p"[..]));
+        txn.lock(LockTarget::Range(db.keyspace(), range.0, range.1), LockMode::S)?;
+        txn.put(db.keyspace(), b"a", b"")?;
+        txn.prepare(b"g")?;
+        is_locked(&db)?;
+    }
+    let db = open(&home)?;
+    is_locked(&db)?;
+    db.env().rollback_prepared(b"g")?;
+    db.put(b"n", b"")?;
+    let mut txn = db.begin()?;
+    txn.lock(LockTarget::Keyspace(db.keyspace()), LockMode::X)?;
+    txn.commit()
+}
+
+fn is_locked(db: &Db) -> Result<()> {
+    let mut txn = db.begin()?;
+    assert_eq!(txn.put(db.keyspace(), b"n", b"").unwrap_err().kind(), ErrorKind::Conflict);
+    let strong = txn.lock(LockTarget::Keyspace(db.keyspace()), LockMode::S);
+    assert_eq!(strong.unwrap_err().kind(), ErrorKind::Conflict, "its row is locked X below");
+    txn.put(db.keyspace(), b"q", b"")?;
+    txn.abort()
 }
 
 fn refuses_changes(db: &Db) -> Result<()> {

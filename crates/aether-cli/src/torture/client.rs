@@ -224,7 +224,7 @@ impl<'a> Client<'a> {
 /// Whether a commit that ended so may be there.
 pub(super) fn end_of(kind: ErrorKind) -> End {
     match kind {
-        ErrorKind::Conflict | ErrorKind::Deadlock | ErrorKind::TxnOver => End::Failed,
+        ErrorKind::Conflict | ErrorKind::Deadlock | ErrorKind::TimedOut | ErrorKind::TxnOver => End::Failed,
         ErrorKind::InvalidInput | ErrorKind::OverLimit | ErrorKind::ReadOnly => End::Failed,
         _ => End::Unknown,
     }

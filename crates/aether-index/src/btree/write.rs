@@ -7,8 +7,8 @@ use aether_page::{PageOp, UndoPtr};
 use aether_sync::Backoff;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive};
-use aether_txn::{Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, PageNo, Result, TxnId, limits};
+use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
+use aether_types::{Error, ErrorKind, PageNo, Result, TxnId, limits};
 use std::borrow::Cow;
 
 /// What a row becomes.
@@ -41,8 +41,8 @@ enum Attempt {
     Nothing,
     /// The leaf has no room.
     NoRoom,
-    /// Another's commit of this row is being published.
-    Wait,
+    /// Another is between this transaction and the row.
+    Blocked(RowHolder),
 }
 
 /// The row as the transaction found it.
@@ -65,8 +65,9 @@ impl BTree {
     /// Inserts or replaces; blocks for latches and log room.
     ///
     /// # Errors
-    /// `Conflict` if another transaction has changed the key (first updater wins); `InvalidInput` beyond the limits;
-    /// `TxnOver`; `Poisoned`.
+    /// `Conflict` if another transaction has changed the key (first updater wins), or is changing it and this one does not
+    /// wait; `TimedOut` or `Deadlock` if it does: after these three nothing is half done, and the transaction may go on.
+    /// `InvalidInput` beyond the limits; `TxnOver`; `Poisoned`.
     pub fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_key(key)?;
         if value.len() <= limits::inline_value_bytes_max(self.store().page_size()) {
@@ -87,8 +88,15 @@ impl BTree {
         from: &mut dyn std::io::Read,
     ) -> Result<()> {
         self.check_key(key)?;
+        let mark = txn.savepoint();
         let stub = self.write_extents(txn, key, length, from)?;
-        self.change(txn, key, Change::Put { value: &stub, overflow: true }).map(|_| ())
+        let put = self.change(txn, key, Change::Put { value: &stub, overflow: true });
+        if put.as_ref().is_err_and(is_refusal) {
+            // What stands in extents already goes, should the transaction go on.
+            txn.rollback_to(&mark)?;
+        }
+        txn.release(&mark)?;
+        put.map(|_| ())
     }
 
     /// Deletes; false if there was nothing.
@@ -104,10 +112,11 @@ impl BTree {
         Ok(existed)
     }
 
-    /// After an error that is not the caller's, the transaction is not whole any more: it can only be aborted.
+    /// After an error that is neither the caller's nor a refusal, the transaction is not whole any more: it can only
+    /// be aborted.
     fn change(&self, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
         let changed = self.change_row(txn, key, change);
-        if changed.is_err() {
+        if changed.as_ref().is_err_and(|error| !is_refusal(error)) {
             txn.fail();
         }
         changed
@@ -116,7 +125,7 @@ impl BTree {
     fn change_row(&self, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
         let mut backoff = Backoff::new();
         loop {
-            txn.begin_write()?;
+            txn.begin_change(self.id())?;
             match retry(|| self.try_change(txn, key, change))? {
                 Attempt::Done { existed, plan, retired } => {
                     txn.applied(plan);
@@ -126,7 +135,11 @@ impl BTree {
                 }
                 Attempt::Nothing => return Ok(false),
                 Attempt::NoRoom => self.make_room(key, change.value().len())?,
-                Attempt::Wait => backoff.wait(),
+                Attempt::Blocked(RowHolder::Writer(writer)) => {
+                    txn.wait_for_row(self.id(), key, Some(&writer))?;
+                }
+                Attempt::Blocked(RowHolder::Table) => txn.wait_for_row(self.id(), key, None)?,
+                Attempt::Blocked(_) => backoff.wait(),
             }
         }
     }
@@ -136,10 +149,10 @@ impl BTree {
         let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
         let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
         let old = old_row(&leaf, key);
-        if let Some((writer, _)) = old.row.as_ref().and_then(|row| row.version)
-            && !txn.may_replace(writer, key)?
-        {
-            return Ok(Attempt::Wait);
+        let version = old.row.as_ref().and_then(|row| row.version);
+        let holder = txn.holder_of_row(self.id(), key, version.map(|(writer, _)| writer))?;
+        if !matches!(holder, RowHolder::Nobody) {
+            return Ok(Attempt::Blocked(holder));
         }
         if matches!(change, Change::Delete) && !old.is_live() {
             return Ok(Attempt::Nothing);
@@ -160,6 +173,11 @@ impl BTree {
         mtr.commit();
         Ok(Attempt::Done { existed: old.is_live(), plan, retired: old.stub() })
     }
+}
+
+/// Another was first, and nothing was done: the transaction is whole.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::TimedOut | ErrorKind::Deadlock)
 }
 
 fn old_row(leaf: &Exclusive<'_>, key: &[u8]) -> Old {
