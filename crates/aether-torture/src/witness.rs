@@ -11,6 +11,7 @@ use aether_torture::histories::level::Level;
 use aether_torture::histories::lie::Lie;
 use aether_torture::histories::run;
 use aether_torture::mutant::Mutant;
+use aether_torture::prepared;
 use std::fs::File;
 use std::io::{BufReader, stdin};
 use std::process::ExitCode;
@@ -23,14 +24,18 @@ usage: aether-torture history run --level L [--threads T] [--txns N] [--keys K] 
        aether-torture history print (options of run)          one history as JSON lines, not judged
        aether-torture history check FILE --level L [--format plain|json]  judge one; FILE - is standard input
        aether-torture anomalies [--format plain|json]         each anomaly at each level: shown, or how it is prevented
+       aether-torture prepared [--seed S] [--shape N] [--steps N] [--mutant NAME]  prepared transactions through power
+                                                 cuts, also inside recovery
+       aether-torture prepared --ci                           the fixed seeds of the gate
 levels: read-committed, snapshot, serializable
 exit codes: 0 nothing that the level forbids; 1 an anomaly, or the store failed; 2 wrong usage, or no history";
 
-/// Runs `history` or `anomalies`, if that is what the arguments ask for.
+/// Runs `history`, `anomalies` or `prepared`, if that is what the arguments ask for.
 pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
     let outcome = match arguments.split_first()? {
         (command, options) if command == "history" => history(options),
         (command, options) if command == "anomalies" => show_anomalies(options),
+        (command, options) if command == "prepared" => run_prepared(options),
         _ => return None,
     };
     Some(outcome.unwrap_or_else(|usage| {
@@ -65,6 +70,61 @@ fn show_anomalies(options: &[String]) -> Result<ExitCode, String> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_prepared(options: &[String]) -> Result<ExitCode, String> {
+    let mut settings = prepared::Settings::new(1);
+    let mut runs = Vec::new();
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        if option == "--ci" {
+            runs = prepared::CI.to_vec();
+            continue;
+        }
+        let value = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
+        match option.as_str() {
+            "--seed" => settings.seed = number(option, value)?,
+            "--shape" => settings.shape = number(option, value)?,
+            "--steps" => settings.steps = number::<usize>(option, value)?.max(1),
+            "--mutant" => settings.mutant = Some(mutant(value)?),
+            _ => return Err(format!("unknown option {option}")),
+        }
+    }
+    if runs.is_empty() {
+        runs.push((settings.seed, settings.shape));
+    }
+    Ok(runs
+        .into_iter()
+        .map(|(seed, shape)| cut_prepared(prepared::Settings { seed, shape, ..settings }))
+        .max()
+        .unwrap_or(0)
+        .into())
+}
+
+/// One script; returns the exit code.
+fn cut_prepared(settings: prepared::Settings) -> u8 {
+    let start = Instant::now();
+    let mut last = Instant::now();
+    let outcome = prepared::run(&settings, &mut |tally| {
+        if last.elapsed() > Duration::from_secs(10) {
+            last = Instant::now();
+            say(&format!("{} cuts, {} states", tally.cuts, tally.states));
+        }
+    });
+    match outcome {
+        Ok(tally) => write_out(&format!(
+            "seed {}, shape {}: {} cuts, {} states, {} of them after a cut in recovery, {} after two; {:.1} s",
+            settings.seed,
+            settings.shape,
+            tally.cuts,
+            tally.states,
+            tally.in_recovery,
+            tally.two_deep,
+            start.elapsed().as_secs_f64()
+        )),
+        Err(ref what) => write_out(what),
+    }
+    u8::from(outcome.is_err())
 }
 
 struct Request {

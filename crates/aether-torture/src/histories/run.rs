@@ -9,24 +9,14 @@ use super::judge::{Findings, judge};
 use super::level::Level;
 use super::lie::Lie;
 use super::lists::Lists;
+use crate::lives::{Life, Lives, side_by_side};
 use crate::mutant::Mutant;
 use crate::oracle::{Verdict, failed};
 use crate::rng::{Rng, derive};
-use crate::shape::Shape;
-use crate::world::{Cut, Fate, World, policies};
-use aether_kv::{DbEnv, Error, Keyspace};
 use aether_sync::Arc;
-use aether_sync::thread::spawn;
-use std::time::Duration;
 
 /// The keyspace of the lists.
 const SPACE: &str = "lists";
-
-/// The most operations of the disk between two power cuts.
-const LIFE_OPERATIONS: usize = 400;
-
-/// The longest wait for a lock, in the lives in which anybody waits.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A history to make.
 #[derive(Clone, Copy, Debug)]
@@ -94,64 +84,30 @@ pub fn run(settings: &Settings) -> Verdict<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn make(settings: &Settings) -> Verdict<(Vec<Event>, u64)> {
-    let mut rng = Rng::new(settings.seed);
-    let mut world = World::new(settings.seed, Shape::new(rng.word() >> 48), settings.mutant);
     let mut shared = Shared::new(Lists::new(settings.keys), settings.level, settings.txns, settings.ops_max);
     (shared.lie, shared.crashes) = (settings.lie, settings.crashes);
     let shared = Arc::new(shared);
-    let mut restarts = 0;
-    loop {
-        let life = derive(settings.seed, restarts);
-        live(settings, &world, &shared, life).map_err(|what| format!("life {restarts}: {what}"))?;
-        if shared.is_done() && !world.sim.is_off() {
-            break;
-        }
-        let policy = rng.below(policies() + 1);
-        let fate = if policy == policies() { Fate::Kill } else { Fate::Power(policy) };
-        world = world.after(Cut { op: restarts, fate });
-        restarts += 1;
-    }
+    let Settings { seed, mutant, crashes, .. } = *settings;
+    let restarts =
+        Lives { seed, mutant, crashes }.run(|| shared.is_done(), |life| live(settings, life, &shared))?;
     Ok((shared.take_events(), restarts))
 }
 
 /// From one start of the store until its power goes or all is done; then, with the power on, reads every list.
-fn live(settings: &Settings, world: &World, shared: &Arc<Shared>, seed: u64) -> Verdict<()> {
-    let mut rng = Rng::new(seed);
-    let (background, waits) = (rng.chance(50), rng.chance(50));
-    let env = world.open_with(|options| {
-        options.background = background;
-        options.lock_timeout = if waits { LOCK_TIMEOUT } else { Duration::ZERO };
-    })?;
-    let space = env.open_or_create_keyspace(SPACE).map_err(failed("open_or_create_keyspace"))?;
-    if settings.crashes && !shared.is_done() {
-        world.sim.cut_power_at(world.sim.op_count() + rng.between(20, LIFE_OPERATIONS) as u64);
+fn live(settings: &Settings, life: &mut Life<'_>, shared: &Arc<Shared>) -> Verdict<()> {
+    let space = life.env.open_or_create_keyspace(SPACE).map_err(failed("open_or_create_keyspace"))?;
+    life.arm();
+    let seed = life.rng.word();
+    let client = |number: u64| Client::new(shared, &life.env, &space, Rng::new(derive(seed, number)));
+    let clients: Vec<Client> = (0..settings.threads as u64).map(client).collect();
+    let errors = side_by_side(clients.into_iter().map(|client| move || client.work()))?;
+    match errors.into_iter().flatten().next() {
+        Some(error) if !life.is_off() => return Err(failed("a transaction")(error)),
+        _ if life.is_off() => return Ok(()),
+        _ => {}
     }
-    let error = work(settings, shared, &env, &space, seed)?;
-    if let Some(error) = error.filter(|_| !world.sim.is_off()) {
-        return Err(failed("a transaction")(error));
-    }
-    if world.sim.is_off() {
-        return Ok(());
-    }
-    match Client::new(shared, &env, &space, rng).read_all() {
-        Err(error) if !world.sim.is_off() => Err(failed("the last read")(error)),
+    match client(u64::MAX).read_all() {
+        Err(error) if !life.is_off() => Err(failed("the last read")(error)),
         _ => Ok(()),
     }
-}
-
-/// Lets the clients work until each has ended; gives the first failure.
-fn work(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    env: &DbEnv,
-    space: &Keyspace,
-    seed: u64,
-) -> Verdict<Option<Error>> {
-    let client = |number| Client::new(shared, env, space, Rng::new(derive(seed, 1_000 + number as u64)));
-    let clients: Vec<Client> = (0..settings.threads).map(client).collect();
-    let threads: Vec<_> = clients.into_iter().map(|client| spawn("history", move || client.work())).collect();
-    let ended: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-    let ended: Result<Vec<_>, _> = ended.into_iter().collect();
-    let errors = ended.map_err(|_| "a thread panicked".to_owned())?;
-    Ok(errors.into_iter().flatten().next())
 }
