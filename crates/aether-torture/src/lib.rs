@@ -9,7 +9,10 @@
 //! the real file system, [`kill`] kills the real binary and [`soak`] watches that hours of mixed work neither go wrong nor
 //! leak. [`fuzz`] holds what is done with bytes from outside.
 //!
-//! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
+//! What transactions promise each other is seen in [`histories`] of real threads, in [`anomalies`] played step by step, in
+//! the [`invariants`] of small programs, and with [`prepared`] transactions.
+//!
+//! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1, T2, T3, T5,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
 
 #![deny(unsafe_code)]

@@ -1,5 +1,5 @@
-//! The commands `history` and `anomalies`: makes histories of concurrent transactions and judges them, or one from
-//! outside; plays the anomalies one by one.
+//! What transactions promise: the commands `history` (makes histories and judges them, or one from outside), `anomalies`
+//! (one by one), `prepared` and `invariants` (through power cuts).
 
 use super::{say, write_out};
 use crate::cli::{Format, format, number};
@@ -10,6 +10,7 @@ use aether_torture::histories::judge::judge;
 use aether_torture::histories::level::Level;
 use aether_torture::histories::lie::Lie;
 use aether_torture::histories::run;
+use aether_torture::invariants::{self, Kind};
 use aether_torture::mutant::Mutant;
 use aether_torture::prepared;
 use std::fs::File;
@@ -27,15 +28,17 @@ usage: aether-torture history run --level L [--threads T] [--txns N] [--keys K] 
        aether-torture prepared [--seed S] [--shape N] [--steps N] [--mutant NAME]  prepared transactions through power
                                                  cuts, also inside recovery
        aether-torture prepared --ci                           the fixed seeds of the gate
+       aether-torture invariants [--seed S] [--runs N]        a bank and a queue, at every level, through power cuts
 levels: read-committed, snapshot, serializable
 exit codes: 0 nothing that the level forbids; 1 an anomaly, or the store failed; 2 wrong usage, or no history";
 
-/// Runs `history`, `anomalies` or `prepared`, if that is what the arguments ask for.
+/// Runs `history`, `anomalies`, `prepared` or `invariants`, if that is what the arguments ask for.
 pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
     let outcome = match arguments.split_first()? {
         (command, options) if command == "history" => history(options),
         (command, options) if command == "anomalies" => show_anomalies(options),
         (command, options) if command == "prepared" => run_prepared(options),
+        (command, options) if command == "invariants" => run_invariants(options),
         _ => return None,
     };
     Some(outcome.unwrap_or_else(|usage| {
@@ -99,6 +102,43 @@ fn run_prepared(options: &[String]) -> Result<ExitCode, String> {
         .max()
         .unwrap_or(0)
         .into())
+}
+
+/// Every workload at every level that promises it, as often as is asked for.
+fn run_invariants(options: &[String]) -> Result<ExitCode, String> {
+    let (mut seed, mut runs) = (1, 10);
+    for pair in options.chunks(2) {
+        let [option, value] = pair else { return Err(format!("{} needs a value", pair[0])) };
+        match option.as_str() {
+            "--seed" => seed = number(option, value)?,
+            "--runs" => runs = number::<u64>(option, value)?,
+            _ => return Err(format!("unknown option {option}")),
+        }
+    }
+    for kind in Kind::ALL {
+        for level in Level::ALL.into_iter().filter(|level| kind.holds_at(*level)) {
+            match hold(seed, runs, kind, level) {
+                Ok(told) => write_out(&told),
+                Err(what) => {
+                    write_out(&what);
+                    return Ok(ExitCode::from(1));
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hold(seed: u64, runs: u64, kind: Kind, level: Level) -> Result<String, String> {
+    let mut total = invariants::Tally::default();
+    for seed in seed..seed.saturating_add(runs) {
+        let told = |what: String| format!("{} at {level}, seed {seed}: {what}", kind.name());
+        let tally = invariants::run(&invariants::Settings::new(seed, kind, level)).map_err(told)?;
+        total.committed += tally.committed;
+        total.restarts += tally.restarts;
+    }
+    let invariants::Tally { committed, restarts } = total;
+    Ok(format!("{} at {level}: holds; {committed} transactions, {restarts} restarts", kind.name()))
 }
 
 /// One script; returns the exit code.

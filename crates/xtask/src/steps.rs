@@ -146,6 +146,20 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "prepared",
+        command: "cargo run --release -p aether-torture -- prepared --ci",
+        shows: "the power cut at every operation of scripts of two-phase commits, and again in recovery: prepared transactions keep their locks until decided, decisions stay",
+        when: When::Path("crates/aether-torture/src/prepared"),
+        ..PLAIN
+    },
+    Step {
+        name: "invariants",
+        command: "cargo run --release -p aether-torture -- invariants --runs 10",
+        shows: "no money is made or lost, nothing leaves a queue twice or out of order, at every level, through power cuts",
+        when: When::Path("crates/aether-torture/src/invariants"),
+        ..PLAIN
+    },
+    Step {
         name: "kill",
         command: "cargo run --release -p aether-torture -- kill --ci",
         shows: "the real binary, killed at work and while it recovers, keeps what it acknowledged, whole and in order",
