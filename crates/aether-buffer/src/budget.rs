@@ -63,6 +63,11 @@ impl Budget {
         self.0.used_bytes.load(Relaxed)
     }
 
+    /// Bytes that are still to be had.
+    pub fn left_bytes(&self) -> u64 {
+        self.limit_bytes().saturating_sub(self.used_bytes())
+    }
+
     /// Who uses how many bytes.
     pub fn usage(&self) -> Vec<(&'static str, u64)> {
         let accounts = self.0.accounts.lock();
@@ -98,9 +103,61 @@ impl Account {
         self.budget.0.used_bytes.fetch_sub(bytes, Relaxed);
     }
 
+    /// Takes `bytes` also beyond the budget: for what is small, bounded, and in use already.
+    pub fn count(&self, bytes: u64) {
+        self.budget.0.used_bytes.fetch_add(bytes, Relaxed);
+        self.inner.used_bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Bytes in use by this account.
     pub fn used_bytes(&self) -> u64 {
         self.inner.used_bytes.load(Relaxed)
+    }
+}
+
+/// What one owner has taken from an [`Account`]; given back when dropped.
+#[derive(Debug)]
+pub struct Charge {
+    account: Account,
+    bytes: AtomicU64,
+}
+
+impl Charge {
+    /// Takes `bytes`.
+    ///
+    /// # Errors
+    /// As [`Account::charge`].
+    pub fn new(account: Account, bytes: u64) -> Result<Self> {
+        account.charge(bytes)?;
+        Ok(Self { account, bytes: AtomicU64::new(bytes) })
+    }
+
+    /// Takes `bytes` also beyond the budget, see [`Account::count`].
+    pub fn counted(account: Account, bytes: u64) -> Self {
+        account.count(bytes);
+        Self { account, bytes: AtomicU64::new(bytes) }
+    }
+
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// As [`Account::charge`].
+    pub fn grow(&self, bytes: u64) -> Result<()> {
+        self.account.charge(bytes)?;
+        self.bytes.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Gives `bytes` back.
+    pub fn shrink(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Relaxed);
+        self.account.release(bytes);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.release(self.bytes.load(Relaxed));
     }
 }
 
@@ -118,5 +175,19 @@ mod tests {
         frames.release(70);
         assert_eq!(budget.used_bytes(), 30);
         assert_eq!(budget.usage(), [("frames", 0), ("log", 30)]);
+    }
+
+    #[test]
+    fn a_charge_is_given_back_with_its_owner() {
+        let budget = Budget::new(100);
+        let charge = Charge::new(budget.account("log"), 60).unwrap();
+        assert!(charge.grow(41).unwrap_err().to_string().contains("log needs 41 bytes"));
+        charge.grow(40).unwrap();
+        assert!(Charge::new(budget.account("frames"), 1).is_err());
+        drop(Charge::counted(budget.account("rings"), 5));
+        charge.shrink(30);
+        assert_eq!((budget.used_bytes(), budget.left_bytes()), (70, 30));
+        drop(charge);
+        assert_eq!(budget.used_bytes(), 0);
     }
 }

@@ -31,7 +31,7 @@ mod translation;
 mod write_back;
 
 pub use aether_page as page;
-pub use budget::{Account, Budget};
+pub use budget::{Account, Budget, Charge};
 pub use frame::{Frame, FrameState, Resident};
 pub use gate::{Durable, FlushGate, NoGate};
 pub use guard::{Exclusive, Optimistic, Restart, Shared};

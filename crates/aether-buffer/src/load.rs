@@ -36,11 +36,11 @@ impl Pool {
         let frame = self.take_frame(access)?;
         // Before the array says so: who finds the frame there waits for this page, and for no other.
         self.frame(frame).set_resident(Resident::new(open.pages.id(), page));
-        if !open.translation.replace(page, entry, Entry::resident(frame)) {
+        let entered = open.translation.replace(page, entry, Entry::resident(frame));
+        if !matches!(entered, Ok(true)) {
             self.give_back(frame);
-            return Ok(None);
         }
-        Ok(Some(Claim { page, frame, entry }))
+        Ok(entered?.then_some(Claim { page, frame, entry }))
     }
 
     /// Fills claimed pages, ascending, with one read, and lets go of their latches. Returns the first error; pages with an

@@ -6,7 +6,7 @@
 //! is loaded. Version before page number: the other order accepts a frame that was reused in between (loom:
 //! `tests/loom_swip.rs`).
 
-use crate::budget::{Account, Budget};
+use crate::budget::{Budget, Charge};
 use crate::clock::FreeLists;
 use crate::frame::{DirtyTable, Frame, FrameState, Resident};
 use crate::gate::FlushGate;
@@ -80,6 +80,7 @@ pub(crate) struct OpenFile {
     pub(crate) pages: Arc<PageFile>,
     pub(crate) translation: Translation,
     pub(crate) psns: Option<PsnTable>,
+    _psns_memory: Charge,
 }
 
 /// How a fix treats the page's standing in the pool.
@@ -94,6 +95,7 @@ pub enum Access<'r> {
 pub struct ScanRing {
     pub(crate) frames: Mutex<std::collections::VecDeque<(u32, Version)>>,
     pub(crate) frames_max: usize,
+    pub(crate) _memory: Charge,
 }
 
 /// The buffer pool. Shared by reference; used by any number of threads.
@@ -112,31 +114,25 @@ pub struct Pool {
     pub(crate) provider: Arc<Provider>,
     pub(crate) prefetcher: Arc<Prefetcher>,
     pub(crate) store_seed: u64,
-    /// Redo is done: loads are compared with the PSN tables.
-    pub(crate) settled: AtomicBool,
+    /// Loads are compared with the PSN tables, and damaged pages repaired.
+    pub(crate) redo_is_done: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(crate) stats: Statistics,
-    account: Account,
-    charged_bytes: u64,
+    pub(crate) budget: Budget,
+    _charges: Vec<Charge>,
 }
 
 impl Pool {
     /// Builds a pool and starts its threads.
     ///
     /// # Errors
-    /// `InvalidInput` for a configuration out of bounds, `OverLimit` if the budget or the system has not enough
-    /// memory.
+    /// `InvalidInput` for a configuration out of bounds, `OverLimit` if the budget has not enough memory, or the
+    /// system not enough memory or threads.
     pub fn new(config: BufferConfig, parts: PoolParts) -> Result<Arc<Self>> {
         check_config(&config)?;
         let PoolParts { gate, double_write, source, store, budget } = parts;
-        let account = budget.account("frames");
-        let per_frame = config.page_size.bytes() + size_of::<Frame>();
-        let bytes = (config.num_frames * per_frame) as u64
-            + DirtyTable::bytes(config.num_frames, config.streams)
-            + Batch::memory_bytes(config.page_size)
-            + PsnTable::MEMORY_BYTES;
-        account.charge(bytes)?;
+        let charges = charges(&config, &budget)?;
         let pool = Arc::new(Self {
             memory: FrameMemory::new(config.num_frames, config.page_size)?,
             frames: (0..config.num_frames).map(|_| Frame::new()).collect(),
@@ -150,29 +146,36 @@ impl Pool {
             provider: Provider::new(),
             prefetcher: Prefetcher::new(),
             store_seed: store.seed(),
-            settled: AtomicBool::new(false),
+            redo_is_done: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::new(rank::POISON, None),
             stats: Statistics::default(),
-            account,
-            charged_bytes: bytes,
+            budget,
+            _charges: charges,
             config,
         });
-        pool.provider.start(&pool);
-        pool.prefetcher.start(&pool, pool.config.prefetch_threads);
+        pool.provider.start(&pool)?;
+        pool.prefetcher.start(&pool, pool.config.prefetch_threads)?;
         Ok(pool)
     }
 
     /// Adds a page file, with its PSN table unless it is volatile.
-    pub fn add_file(&self, pages: Arc<PageFile>, psns: Option<PsnTable>) {
-        let open = Arc::new(OpenFile { pages, translation: Translation::new(), psns });
+    ///
+    /// # Errors
+    /// `OverLimit` if the budget has no memory for its tables.
+    pub fn add_file(&self, pages: Arc<PageFile>, psns: Option<PsnTable>) -> Result<()> {
+        let bytes = psns.as_ref().map_or(0, |_| PsnTable::MEMORY_BYTES);
+        let psns_memory = Charge::new(self.budget.account("PSN tables"), bytes)?;
+        let translation = Translation::new(self.budget.account("translation arrays"))?;
+        let open = Arc::new(OpenFile { pages, translation, psns, _psns_memory: psns_memory });
         self.main.get_or_init(|| open.clone());
         self.files.write().push(open);
+        Ok(())
     }
 
     /// Says that redo is done, so that every page on disk is as the PSN tables say: from now on loads are compared with them.
-    pub fn settle(&self) {
-        self.settled.store(true, Release);
+    pub fn end_redo(&self) {
+        self.redo_is_done.store(true, Release);
     }
 
     /// Makes the PSN tables durable for every page write that was synced by now; blocks. Comes before the redo start
@@ -190,7 +193,7 @@ impl Pool {
     /// What the translation array has of a page, after a look into the PSN table if that is nothing.
     pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
         let entry = open.translation.get(page);
-        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.settled.load(Acquire))
+        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire))
         else {
             return Ok(entry);
         };
@@ -328,8 +331,10 @@ impl Pool {
             let index = self.take_frame(&Access::Normal)?;
             let frame = self.frame(index);
             frame.set_resident(wanted);
-            if !open.translation.replace(page, entry, Entry::resident(index)) {
+            let entered = open.translation.replace(page, entry, Entry::resident(index));
+            if !matches!(entered, Ok(true)) {
                 self.give_back(index);
+                entered?;
                 continue;
             }
             self.words(index).iter().for_each(|each| word::store(each, 0));
@@ -419,8 +424,20 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.provider.stop();
         self.prefetcher.stop();
-        self.account.release(self.charged_bytes);
     }
+}
+
+/// What a pool takes when it is built.
+fn charges(config: &BufferConfig, budget: &Budget) -> Result<Vec<Charge>> {
+    let per_frame = config.page_size.bytes() + size_of::<Frame>();
+    let frames =
+        (config.num_frames * per_frame) as u64 + DirtyTable::bytes(config.num_frames, config.streams);
+    let shares = [
+        ("frames", frames),
+        ("double-write batch", Batch::memory_bytes(config.page_size)),
+        ("read-ahead", Prefetcher::memory_bytes(config)),
+    ];
+    shares.into_iter().map(|(name, bytes)| Charge::new(budget.account(name), bytes)).collect()
 }
 
 fn check_config(config: &BufferConfig) -> Result<()> {

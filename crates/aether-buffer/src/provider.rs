@@ -3,6 +3,7 @@
 use crate::pool::Pool;
 use crate::rank;
 use aether_sync::{Arc, Condvar, Mutex, Weak, thread};
+use aether_types::Result;
 use std::time::Duration;
 
 #[derive(Default, Clone, Copy)]
@@ -22,11 +23,13 @@ impl Provider {
         Arc::new(Self { orders: Mutex::new(rank::PROVIDER, Orders::default()), order: Condvar::new() })
     }
 
-    pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>) {
+    /// Starts the thread, if the pool is to have it.
+    pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>) -> Result<()> {
         if pool.config().enable_page_provider {
             let (this, pool) = (self.clone(), Arc::downgrade(pool));
-            thread::spawn("aether-pages", move || this.run(&pool));
+            thread::try_spawn("aether-pages", move || this.run(&pool))?;
         }
+        Ok(())
     }
 
     /// Never blocks for long: the lock is held for a few instructions.

@@ -101,7 +101,7 @@ impl PsnTable {
     }
 
     /// Tells `see` what is known of the pages near `page`, once per block and open.
-    pub(crate) fn learn(&self, page: PageNo, mut see: impl FnMut(PageNo, u16)) -> Result<()> {
+    pub(crate) fn learn(&self, page: PageNo, mut see: impl FnMut(PageNo, u16) -> Result<()>) -> Result<()> {
         let block = page.get() / ENTRIES;
         let mut state = self.state.lock();
         if state.learnt.contains(&block) {
@@ -111,7 +111,7 @@ impl PsnTable {
         for (entry, page) in entries.chunks_exact(2).zip(block * ENTRIES..) {
             match u16::from_le_bytes([entry[0], entry[1]]) {
                 0 => {}
-                known => see(PageNo::new(page), known),
+                known => see(PageNo::new(page), known)?,
             }
         }
         state.learnt.insert(block);
@@ -177,7 +177,11 @@ mod tests {
 
     fn known(table: &PsnTable, near: u64) -> Vec<(u64, u16)> {
         let mut found = Vec::new();
-        table.learn(PageNo::new(near), |page, mark| found.push((page.get(), mark))).unwrap();
+        let see = |page: PageNo, mark| {
+            found.push((page.get(), mark));
+            Ok(())
+        };
+        table.learn(PageNo::new(near), see).unwrap();
         found
     }
 

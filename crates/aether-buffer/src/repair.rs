@@ -36,20 +36,19 @@ impl Pool {
         let filled = self.fill(open.pages.id(), claim, bytes);
         let Err(error) = filled else { return Ok(()) };
         // Until redo is done, a damaged page may yet begin a new life.
-        if error.kind() != ErrorKind::Corruption || !self.settled.load(Acquire) {
+        if error.kind() != ErrorKind::Corruption || !self.redo_is_done.load(Acquire) {
             return Err(error);
         }
         self.repair(open, claim, bytes, error)
     }
 
+    /// Returns `error`, which is what is wrong with the page in its place, if nobody has it.
     fn repair(&self, open: &OpenFile, claim: &Claim, bytes: &mut [u8], error: Error) -> Result<()> {
         let (file, page) = (open.pages.id(), claim.page);
-        let is_right = |bytes: &[u8]| verify(bytes, self.store_seed, file, page).is_ok();
-        let copied = self.write_back.lock().copy_of(file, page, bytes)?;
-        let found = (copied && is_right(bytes) && self.fill(file, claim, bytes).is_ok())
-            || (self.source.rebuild(file, page, bytes)
-                && is_right(bytes)
-                && self.fill(file, claim, bytes).is_ok());
+        // A copy that cannot be read is none: the log is asked next.
+        let copied = self.write_back.lock().copy_of(file, page, bytes).unwrap_or(false);
+        let found = (copied && self.fill(file, claim, bytes).is_ok())
+            || (self.source.rebuild(file, page, bytes) && self.fill(file, claim, bytes).is_ok());
         if !found {
             return Err(error);
         }
@@ -103,7 +102,7 @@ impl Pool {
     /// stays readable.
     pub fn fence(&self, file: FileId, page: PageNo, psn: Psn) -> Result<()> {
         let open = self.open_file(file)?;
-        open.translation.fence(page, psn);
+        open.translation.fence(page, psn)?;
         open.psns.iter().try_for_each(|psns| psns.note([(page, psn)].into_iter()))
     }
 }

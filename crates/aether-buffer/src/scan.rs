@@ -4,11 +4,12 @@
 //! of frames and reuses its own. It also names the leaves it will need next, and a few threads load them
 //! while the scan is busy with the current one.
 
-use crate::load::runs;
-use crate::pool::{Access, Pool, ScanRing};
+use crate::budget::Charge;
+use crate::load::{RUN_PAGES, runs};
+use crate::pool::{Access, BufferConfig, Pool, ScanRing};
 use crate::rank;
 use aether_sync::{Arc, Condvar, Mutex, Version, Weak, thread};
-use aether_types::{FileId, PageNo};
+use aether_types::{FileId, PageNo, Result};
 use std::collections::VecDeque;
 
 /// A run of pages to be loaded for a scan.
@@ -31,11 +32,21 @@ impl Prefetcher {
         Arc::new(Self { queue: Mutex::new(rank::PREFETCH, Some(VecDeque::new())), wish: Condvar::new() })
     }
 
-    pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, threads: usize) {
+    /// Memory that the threads and the wishes may take, in bytes.
+    pub(crate) fn memory_bytes(config: &BufferConfig) -> u64 {
+        let run_bytes = RUN_PAGES * config.page_size.bytes() as u64;
+        let wish_bytes = size_of::<Wish>() as u64 + RUN_PAGES * size_of::<PageNo>() as u64;
+        let wishes = if config.prefetch_threads == 0 { 0 } else { QUEUE_MAX as u64 };
+        config.prefetch_threads as u64 * run_bytes + wishes * wish_bytes
+    }
+
+    /// Starts so many threads.
+    pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, threads: usize) -> Result<()> {
         for _ in 0..threads {
             let (this, pool) = (self.clone(), Arc::downgrade(pool));
-            thread::spawn("aether-prefetch", move || this.run(&pool));
+            thread::try_spawn("aether-prefetch", move || this.run(&pool))?;
         }
+        Ok(())
     }
 
     fn run(&self, pool: &Weak<Pool>) {
@@ -99,7 +110,9 @@ impl Pool {
     /// An empty ring: at most 64 frames, and at most a quarter of the pool.
     pub fn scan_ring(&self) -> Arc<ScanRing> {
         let frames_max = (self.config.num_frames / 4).clamp(2, ScanRing::FRAMES_MAX);
-        Arc::new(ScanRing { frames: Mutex::new(rank::RING, VecDeque::new()), frames_max })
+        let memory = (frames_max * size_of::<(u32, Version)>()) as u64;
+        let memory = Charge::counted(self.budget.account("scan rings"), memory);
+        Arc::new(ScanRing { frames: Mutex::new(rank::RING, VecDeque::new()), frames_max, _memory: memory })
     }
 
     /// True if the page has a frame or is being loaded.

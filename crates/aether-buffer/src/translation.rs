@@ -1,16 +1,17 @@
 //! The flat translation array of a file: page number to frame, or what is known of the evicted page.
 //!
 //! Four levels (9, 9, 10, 10 bits), allocated on demand, never freed while the file is open: 4 bytes for
-//! each page that was ever resident, in leaves of 4 KiB.
+//! each page that was ever resident, in leaves of 4 KiB. They are charged to the memory budget; a look allocates nothing.
 //!
 //! Entry: bit 31 set: resident, bits 25..0 the frame. Clear, and bit 30 set: not loaded since the file was opened, bits
 //! 15..0 what the PSN table says of its PSN. Both clear: evicted, bits 29..0 the low bits of the PSN it was
 //! evicted with (0: unknown). A load compares them, which finds a lost write (P3).
 
+use crate::budget::{Account, Charge};
 use crate::psn_table::mark;
 use aether_sync::OnceLock;
 use aether_sync::atomic::{AtomicU32, Ordering::*};
-use aether_types::{PageNo, Psn};
+use aether_types::{PageNo, Psn, Result};
 
 const RESIDENT: u32 = 1 << 31;
 const RECORDED: u32 = 1 << 30;
@@ -52,9 +53,12 @@ type Branch<T, const N: usize> = [OnceLock<Box<T>>; N];
 type Third = Branch<Leaf, { 1 << 10 }>;
 type Second = Branch<Third, { 1 << 9 }>;
 
+type Top = Branch<Second, { 1 << 9 }>;
+
 /// The array of one file.
 pub(crate) struct Translation {
-    top: Box<Branch<Second, { 1 << 9 }>>,
+    top: Box<Top>,
+    charge: Charge,
 }
 
 fn branch<T, const N: usize>() -> Box<Branch<T, N>> {
@@ -66,67 +70,122 @@ fn leaf() -> Box<Leaf> {
 }
 
 impl Translation {
-    pub(crate) fn new() -> Self {
-        Self { top: branch() }
+    /// An empty array, whose memory is counted in `account`.
+    pub(crate) fn new(account: Account) -> Result<Self> {
+        let charge = Charge::new(account, size_of::<Top>() as u64)?;
+        Ok(Self { top: branch(), charge })
+    }
+
+    /// The cell of `page`, if its leaf is there.
+    #[inline]
+    fn find(&self, page: PageNo) -> Option<&AtomicU32> {
+        let at = page.get() as usize;
+        let third = self.top[at >> 29].get()?[at >> 20 & 511].get()?;
+        Some(&third[at >> 10 & 1023].get()?[at & 1023])
     }
 
     /// The cell of `page`, allocating its leaf on first use.
-    fn cell(&self, page: PageNo) -> &AtomicU32 {
+    fn cell(&self, page: PageNo) -> Result<&AtomicU32> {
         let at = page.get() as usize;
-        let second = self.top[at >> 29].get_or_init(branch);
-        let third = second[at >> 20 & 511].get_or_init(branch);
-        &third[at >> 10 & 1023].get_or_init(leaf)[at & 1023]
+        let second = self.part(&self.top[at >> 29], branch)?;
+        let third = self.part(&second[at >> 20 & 511], branch)?;
+        Ok(&self.part(&third[at >> 10 & 1023], leaf)?[at & 1023])
+    }
+
+    /// A part of the array, made and charged if it is not there.
+    fn part<'a, T>(&self, place: &'a OnceLock<Box<T>>, make: fn() -> Box<T>) -> Result<&'a T> {
+        if let Some(part) = place.get() {
+            return Ok(part);
+        }
+        let bytes = size_of::<T>() as u64;
+        self.charge.grow(bytes)?;
+        let mut is_mine = false;
+        let part = place.get_or_init(|| {
+            is_mine = true;
+            make()
+        });
+        if !is_mine {
+            self.charge.shrink(bytes);
+        }
+        Ok(part)
     }
 
     #[inline]
     pub(crate) fn get(&self, page: PageNo) -> Entry {
-        Entry(self.cell(page).load(Acquire))
+        self.find(page).map_or(Entry(0), |cell| Entry(cell.load(Acquire)))
     }
 
     /// Enters what the PSN table knows of a page, unless this open knows better.
-    pub(crate) fn record(&self, page: PageNo, mark: u16) {
-        self.replace(page, Entry(0), Entry::recorded(mark));
+    pub(crate) fn record(&self, page: PageNo, mark: u16) -> Result<()> {
+        self.replace(page, Entry(0), Entry::recorded(mark)).map(drop)
     }
 
     /// Expects a PSN of a page that was never loaded with success.
-    pub(crate) fn fence(&self, page: PageNo, psn: Psn) {
-        self.replace(page, Entry(0), Entry::evicted(psn));
+    pub(crate) fn fence(&self, page: PageNo, psn: Psn) -> Result<()> {
+        self.replace(page, Entry(0), Entry::evicted(psn)).map(drop)
     }
 
-    /// Replaces `from` by `to` if it still stands there.
-    pub(crate) fn replace(&self, page: PageNo, from: Entry, to: Entry) -> bool {
-        self.cell(page).compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok()
+    /// Replaces `from` by `to` if it still stands there; whether it did.
+    ///
+    /// # Errors
+    /// `OverLimit` if there is no memory for the entry.
+    pub(crate) fn replace(&self, page: PageNo, from: Entry, to: Entry) -> Result<bool> {
+        Ok(self.cell(page)?.compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok())
     }
 
     /// For the one who holds the resident frame exclusively.
     pub(crate) fn set(&self, page: PageNo, to: Entry) {
-        self.cell(page).store(to.0, Release);
+        self.find(page).expect("a resident page has an entry").store(to.0, Release);
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
+
+    fn array(budget: &Budget) -> Translation {
+        Translation::new(budget.account("translation arrays")).unwrap()
+    }
+
+    #[test]
+    fn looks_take_no_memory_and_entries_take_what_is_charged() {
+        let budget = Budget::new(40 << 10);
+        let array = array(&budget);
+        let empty = budget.used_bytes();
+        assert!(array.get(PageNo::new(77)).is_unknown());
+        assert_eq!(budget.used_bytes(), empty);
+        array.record(PageNo::new(77), 1).unwrap();
+        let with_a_leaf = budget.used_bytes();
+        assert!(with_a_leaf > empty + 4096);
+        array.record(PageNo::new(78), 1).unwrap();
+        assert_eq!(budget.used_bytes(), with_a_leaf);
+        let error = array.record(PageNo::new(PageNo::END - 1), 1).unwrap_err();
+        assert!(error.to_string().contains("translation arrays needs"), "{error}");
+        assert_eq!(array.get(PageNo::new(77)), Entry::recorded(1));
+        drop(array);
+        assert_eq!(budget.used_bytes(), 0);
+    }
 
     #[test]
     fn entries_round_trip_at_both_ends() {
-        let array = Translation::new();
+        let array = array(&Budget::unlimited());
         for page in [PageNo::new(0), PageNo::new(PageNo::END - 1)] {
             let evicted = array.get(page);
             assert!(evicted.frame().is_none() && evicted.accepts(Psn::new(77)));
-            assert!(array.replace(page, evicted, Entry::resident(5)));
+            assert!(array.replace(page, evicted, Entry::resident(5)).unwrap());
             assert_eq!(array.get(page).frame(), Some(5));
             array.set(page, Entry::evicted(Psn::new(9)));
             assert!(array.get(page).accepts(Psn::new(9)) && !array.get(page).accepts(Psn::new(8)));
-            array.record(page, mark(Psn::new(8)));
+            array.record(page, mark(Psn::new(8))).unwrap();
             assert_eq!(array.get(page), Entry::evicted(Psn::new(9)), "this open knows better");
         }
     }
 
     #[test]
     fn a_recorded_entry_accepts_the_psn_that_was_written_last() {
-        let (array, page) = (Translation::new(), PageNo::new(3));
-        array.record(page, mark(Psn::new(70_000)));
+        let (array, page) = (array(&Budget::unlimited()), PageNo::new(3));
+        array.record(page, mark(Psn::new(70_000))).unwrap();
         let entry = array.get(page);
         assert!(entry.frame().is_none() && !entry.is_unknown());
         assert!(entry.accepts(Psn::new(70_000)) && !entry.accepts(Psn::new(69_999)));

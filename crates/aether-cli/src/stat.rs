@@ -36,6 +36,7 @@ fn numbers(stat: &Stat) -> Vec<(String, u64)> {
         ("dirty_frames", stat.dirty_frames as u64),
         ("hot_frames", stat.hot as u64),
         ("cool_frames", stat.cool as u64),
+        ("pages_repaired", stat.pages_repaired),
         ("memory_limit", stat.memory_limit),
         ("log_bytes_since_checkpoint", stat.log_bytes_since_checkpoint),
         ("checkpoints", stat.checkpoints),
@@ -48,12 +49,17 @@ fn numbers(stat: &Stat) -> Vec<(String, u64)> {
         ("active_txns", stat.active_txns as u64),
         ("pinned_bytes", stat.pinned_bytes),
     ];
-    let memory = stat.memory.iter().map(|(name, bytes)| (format!("memory_{name}"), *bytes));
+    let memory = stat.memory.iter().map(|(name, bytes)| (memory_name(name), *bytes));
     let fixed = fixed.into_iter().map(|(name, number)| (name.to_string(), number));
     let oldest = stat.oldest_snapshot.map(|at| ("oldest_snapshot".to_string(), at));
     let age =
         stat.oldest_snapshot_age.map(|age| ("oldest_snapshot_age_ms".to_string(), age.as_millis() as u64));
     fixed.chain(memory).chain(oldest).chain(age).collect()
+}
+
+/// The number that tells what an account uses.
+fn memory_name(account: &str) -> String {
+    format!("memory_{}", account.to_lowercase().replace([' ', '-'], "_"))
 }
 
 fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {
@@ -99,4 +105,20 @@ fn keyspace_json(keyspace: &KeyspaceStat) -> Value {
         "leaf_pages": keyspace.leaf_pages,
         "entries": keyspace.entries,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repaired_pages_and_every_account_are_told() {
+        let memory = vec![("frames".into(), 5), ("PSN tables".into(), 6), ("read-ahead".into(), 7)];
+        let numbers = numbers(&Stat { pages_repaired: 3, memory, ..Stat::default() });
+        let told =
+            [("pages_repaired", 3), ("memory_frames", 5), ("memory_psn_tables", 6), ("memory_read_ahead", 7)];
+        for (name, number) in told {
+            assert!(numbers.contains(&(name.to_string(), number)), "{name}: {numbers:?}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod traits;
 
 pub use aether_txn as txn;
 pub use btree::{
-    BTree, Cursor, LostRange, Salvaged, Sink, TreeCheck, TreeUndo, ValueReader, trees_with_leaves,
+    BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, TreeCheck, TreeUndo, ValueReader,
+    trees_with_leaves,
 };
 pub use traits::{Index, OrderedCursor, OrderedIndex};

@@ -48,9 +48,14 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
-    bincode::serde::decode_from_slice(bytes, bincode::config::standard())
-        .map(|(value, _)| value)
-        .map_err(|error| Error::corruption(format!("a damaged catalog entry: {error}")))
+    let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
+    let (value, length) =
+        decoded.map_err(|error| Error::corruption(format!("a damaged catalog entry: {error}")))?;
+    if length < bytes.len() {
+        let rest = bytes.len() - length;
+        return Err(Error::corruption(format!("a damaged catalog entry: {rest} bytes after its end")));
+    }
+    Ok(value)
 }
 
 fn name_key(name: &str) -> Vec<u8> {

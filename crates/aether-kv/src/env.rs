@@ -53,7 +53,11 @@ impl DbEnv {
         let prepared = Register::resume(&txns, &catalog, losers)?;
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
         let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage, prepared };
-        inner.find_garbage()?;
+        match inner.find_garbage() {
+            // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
+            Err(error) if error.kind() == ErrorKind::Corruption => {}
+            found => found?,
+        }
         Ok(Self(Arc::new(inner)))
     }
 

@@ -47,6 +47,15 @@ mod tests {
         store.snapshot().unwrap().get(&store.keyspace("default").unwrap(), b"key").unwrap()
     }
 
+    #[test]
+    fn bytes_after_an_entry_are_damage() {
+        let entry = encode(&Entry::of_default()).unwrap();
+        assert_eq!(entry_again(&entry).unwrap(), entry);
+        let error = entry_again(&[&entry[..], &[0]].concat()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption);
+        assert!(tree_id_again(&[7, 7]).is_err());
+    }
+
     /// The id after the last overflowed.
     #[test]
     fn no_tree_comes_after_the_last() {

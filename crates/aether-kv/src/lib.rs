@@ -10,7 +10,7 @@ mod batch;
 mod catalog;
 mod db;
 mod env;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handle;
 mod iter;

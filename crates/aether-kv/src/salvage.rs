@@ -58,7 +58,8 @@ pub struct SalvageReport {
     pub lost: u64,
     /// Why the home could not be opened; then the log was not read: the newest commits may be missing.
     pub unopened: Option<String>,
-    /// Rows of an unopened home that a transaction was changing, which may not have been committed.
+    /// Rows of an unopened home that a transaction may have been changing, which may not have been committed; none if it
+    /// is known that the home was closed cleanly.
     pub doubtful: u64,
 }
 
@@ -117,7 +118,7 @@ fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result
     }
     // Something is lost: perhaps the names of keyspaces.
     for id in trees_with_leaves(txns)?.difference(&catalog.trees) {
-        let name = format!("tree-{id}");
+        let name = lost_name(*id);
         sink(Salvaged::Keyspace(&name))?;
         let tree = BTree::open(txns.clone(), PageNo::new(0), *id);
         tree.salvage_leaves(&view, &mut |found| hand_over(&name, found, report, sink))?;
@@ -133,10 +134,15 @@ struct Catalog {
 }
 
 impl Catalog {
-    fn read(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<Self> {
+    /// What every store has.
+    fn new() -> Self {
         let default = Entry::of_default();
         let trees = BTreeSet::from([CATALOG_ID, default.id]);
-        let mut this = Self { keyspaces: vec![(DEFAULT_NAME.to_owned(), default)], trees };
+        Self { keyspaces: vec![(DEFAULT_NAME.to_owned(), default)], trees }
+    }
+
+    fn read(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<Self> {
+        let mut this = Self::new();
         db.0.catalog.tree().salvage(&db.0.txns.view(), &mut |found| match found {
             index::Salvaged::Row(key, value) => {
                 this.note(key, value);
@@ -147,6 +153,15 @@ impl Catalog {
         Ok(this)
     }
 
+    /// The name that the rows of a tree are handed over under; none for a tree that has none to hand over.
+    fn name_of(&self, tree: u32) -> Option<String> {
+        match self.keyspaces.iter().find(|(_, entry)| entry.id == tree) {
+            Some((name, _)) => Some(name.clone()),
+            None => (!self.trees.contains(&tree)).then(|| lost_name(tree)),
+        }
+    }
+
+    /// Takes note of a row of the catalog.
     fn note(&mut self, key: &[u8], value: &[u8]) {
         let (Some((kind, name)), Ok(entry)) = (key.split_first(), decode::<Entry>(value)) else { return };
         if *kind == b'n' {
@@ -156,6 +171,11 @@ impl Catalog {
             self.trees.insert(entry.id);
         }
     }
+}
+
+/// What a keyspace is called whose name is lost.
+fn lost_name(tree: u32) -> String {
+    format!("tree-{tree}")
 }
 
 fn hand_over(

@@ -98,6 +98,10 @@ fn check_map(view: View, report: &mut Report) {
     });
     let single = |state| matches!(state, PageState::Free | PageState::Used);
     let headless = states().zip(states().skip(1)).any(|(a, b)| single(a) && b == PageState::ExtentRest);
+    let floor = space_map::psn_floor(view);
+    report.need(floor.get() < aether_types::Psn::END, || {
+        format!("a floor of {floor}, which no page can have had")
+    });
     report.need(!headless, || "an extent without its first page".into());
 }
 

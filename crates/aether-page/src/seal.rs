@@ -2,7 +2,7 @@
 //! not pass. Here are the bytes on their way to storage and back; frame hints are 0 in them.
 
 use crate::header::{FILE_AT, PAGE_NO_AT, PSN_AT};
-use aether_types::{Error, FileId, PageNo, Result, checksum};
+use aether_types::{Error, FileId, PageNo, Psn, Result, checksum};
 
 /// The odd constant and rotation that spread the place over the seed.
 const PLACE_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -30,10 +30,15 @@ pub fn seal(bytes: &mut [u8], store_seed: u64) {
 /// # Errors
 /// `Corruption` naming file and page.
 pub fn verify(bytes: &[u8], store_seed: u64, file: FileId, page: PageNo) -> Result<()> {
-    if u64_at(bytes, 0) == sum_of(bytes, store_seed, file, page) && stands_at(bytes, file, page) {
+    let is_whole = u64_at(bytes, 0) == sum_of(bytes, store_seed, file, page);
+    if is_whole && stands_at(bytes, file, page) && has_possible_psn(bytes) {
         return Ok(());
     }
     Err(Error::corruption(reason(bytes, file, page)).at_file(file).at_page(page))
+}
+
+fn has_possible_psn(bytes: &[u8]) -> bool {
+    u64_at(bytes, PSN_AT) < Psn::END
 }
 
 fn stands_at(bytes: &[u8], file: FileId, page: PageNo) -> bool {
@@ -43,6 +48,9 @@ fn stands_at(bytes: &[u8], file: FileId, page: PageNo) -> bool {
 fn reason(bytes: &[u8], file: FileId, page: PageNo) -> String {
     if crate::is_never_written(bytes) {
         return "a page that should hold data was never written".into();
+    }
+    if !has_possible_psn(bytes) {
+        return "a page has a sequence number that none can have".into();
     }
     if stands_at(bytes, file, page) {
         return "the checksum of a page differs: it is torn, damaged or of another store".into();
@@ -74,6 +82,7 @@ mod tests {
 
     fn page() -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..4096u32).map(|i| (i * 7) as u8).collect();
+        bytes[PSN_AT..PSN_AT + 8].copy_from_slice(&9u64.to_le_bytes());
         bytes[FILE_AT..FILE_AT + 4].copy_from_slice(&3u32.to_le_bytes());
         bytes[PAGE_NO_AT..PAGE_NO_AT + 8].copy_from_slice(&77u64.to_le_bytes());
         seal(&mut bytes, 5);
@@ -105,6 +114,17 @@ mod tests {
         let error = verify(&[0; 4096], 5, FILE, PAGE).unwrap_err();
         assert!(error.to_string().contains("never written"));
         assert!(verify(&[], 5, FILE, PAGE).is_err());
+    }
+
+    /// Sealed, and such that the next change would overflow.
+    #[test]
+    fn an_impossible_sequence_number_is_damage() {
+        for (psn, is_possible) in [(Psn::END - 1, true), (Psn::END, false), (u64::MAX, false)] {
+            let mut bytes = page();
+            bytes[PSN_AT..PSN_AT + 8].copy_from_slice(&psn.to_le_bytes());
+            seal(&mut bytes, 5);
+            assert_eq!(verify(&bytes, 5, FILE, PAGE).is_ok(), is_possible, "{psn}");
+        }
     }
 
     #[test]

@@ -1,7 +1,17 @@
 //! The control file: where redo starts, and which log positions are void.
 //!
-//! Two slots of 32 KiB, written alternately, each in one durable write; the valid one with the higher number
-//! counts. A torn write therefore leaves the other slot.
+//! Three slots of 32 KiB, written in turn, each in one durable write; the valid one with the highest number counts.
+//!
+//! What may become of block n + 1, and what the slots then hold, n being durable:
+//! - the write returns: it is durable, and the log may be cut to what it says;
+//! - the power is cut in it: its slot is new, old or torn; n counts if it is not new;
+//! - the process dies in it, and the next one finds it whole, in the system's cache alone. That one syncs the file before
+//!   it writes n + 2. Without the sync, a chain of processes that die in their first write would come round to the slot of n,
+//!   whatever the number of slots;
+//! - the write's sync, or that sync, fails: the system takes the block for written, the disk has not got it, and no later
+//!   sync tells. Then n + 2 goes to the third slot, and a power cut that tears it leaves n. With two slots it left none.
+//!
+//! Two processes in a row whose syncs of this file fail, and a power cut in the first write of a third, are not borne.
 
 use aether_sync::Arc;
 use aether_types::{
@@ -17,13 +27,18 @@ pub const CONTROL_NAME: &str = "control";
 pub(crate) const CONTROL_NEW_NAME: &str = "control.new";
 
 pub(crate) const SLOT_BYTES: usize = 32 << 10;
+pub(crate) const SLOTS: usize = 3;
 const MAGIC: &[u8; 8] = b"AETHCTRL";
 const VERSION: u32 = 1;
 /// Required feature: page writes are noted in PSN tables.
 const PSN_TABLES: u32 = 1;
-const KNOWN_REQUIRED: u32 = PSN_TABLES;
+/// Required feature: the file has three slots, not two.
+const THREE_SLOTS: u32 = 2;
+const REQUIRED: u32 = PSN_TABLES | THREE_SLOTS;
 /// No counter comes near this, so that what is added to one does not overflow.
 const COUNT_END: u64 = 1 << 60;
+/// The number of the block that creation writes.
+pub(crate) const FIRST_NUMBER: u64 = 1;
 /// Bytes before the body: magic, version, required and optional features, body length, checksum.
 pub(crate) const HEAD_BYTES: usize = 32;
 
@@ -166,7 +181,7 @@ pub(crate) fn frame(body: &[u8]) -> AlignedBuf {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     head.put_bytes(MAGIC);
     head.put_u32(VERSION);
-    head.put_u32(PSN_TABLES);
+    head.put_u32(REQUIRED);
     head.put_u32(0);
     head.put_u32(body.len() as u32);
     let mut sum = head.clone();
@@ -199,7 +214,7 @@ pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
         };
         return Err(Error::corruption(what));
     }
-    if version != VERSION || required & !KNOWN_REQUIRED != 0 {
+    if version != VERSION || required & !REQUIRED != 0 {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
@@ -214,6 +229,8 @@ pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
 pub(crate) struct ControlFile {
     file: Option<Arc<dyn File>>,
     current: Control,
+    /// The slot that has the current block.
+    slot: usize,
     /// The current block is surely durable.
     is_proved: bool,
 }
@@ -225,8 +242,8 @@ impl ControlFile {
         let file = env.vfs.open(&home.join(CONTROL_NEW_NAME), options)?;
         let slot = frame(&first.encode()?);
         file.set_size(0)?;
-        file.write_at(0, &vec![0; 2 * SLOT_BYTES])?;
-        file.write_at((first.number % 2) * SLOT_BYTES as u64, &slot)?;
+        file.write_at(0, &vec![0; SLOTS * SLOT_BYTES])?;
+        file.write_at(0, &slot)?;
         file.sync()
     }
 
@@ -238,23 +255,23 @@ impl ControlFile {
         let path = home.join(CONTROL_NAME);
         let options = OpenOptions { write, create: Create::No, mode: Mode::DirectDurable };
         let file = env.vfs.open(&path, options)?;
-        let mut bytes = AlignedBuf::new(2 * SLOT_BYTES);
+        let mut bytes = AlignedBuf::new(SLOTS * SLOT_BYTES);
         let read = file.read_at(0, &mut bytes)?;
         bytes[read..].fill(0);
-        let slots = [parse(&bytes[..SLOT_BYTES]), parse(&bytes[SLOT_BYTES..])];
-        // The other slot is written only once this one is durable: one that was never written, or is torn, proves it.
-        let is_proved = slots.iter().any(Result::is_err);
-        let current = choose(slots).map_err(|error| error.at_path(&path))?;
-        Ok(Self { file: write.then_some(file), current, is_proved })
+        let slots = bytes.chunks(SLOT_BYTES).map(parse).collect();
+        let (slot, current) = choose(slots).map_err(|error| error.at_path(&path))?;
+        // The first block was synced before the file had its name.
+        let is_proved = current.number == FIRST_NUMBER;
+        Ok(Self { file: write.then_some(file), current, slot, is_proved })
     }
 
     pub(crate) fn current(&self) -> &Control {
         &self.current
     }
 
-    /// Makes the current control block durable; blocks the first time. A process that died while it wrote the block may
-    /// have left it in the system's cache alone: then the other slot is the only one that a power cut leaves, and must
-    /// not be written yet. Not by writing the block again: torn, it would leave one whose log may be gone.
+    /// Makes the current control block durable, as far as a sync can tell; blocks the first time. A process that died
+    /// while it wrote the block may have left it in the system's cache alone. Not by writing the block again: torn, it
+    /// would leave one whose log may be gone.
     pub(crate) fn prove(&mut self) -> Result<()> {
         if let Some(file) = self.file.as_ref().filter(|_| !self.is_proved) {
             file.sync()?;
@@ -269,33 +286,40 @@ impl ControlFile {
         let mut next = self.current.clone();
         change(&mut next);
         next.number += 1;
-        self.write(&next)?;
-        self.current = next;
+        let slot = (self.slot + 1) % SLOTS;
+        self.write(slot, &next)?;
+        (self.current, self.slot) = (next, slot);
         Ok(())
     }
 
-    /// Writes a block to its slot.
-    fn write(&self, control: &Control) -> Result<()> {
+    fn write(&self, slot: usize, control: &Control) -> Result<()> {
         let reading = || Error::new(ErrorKind::ReadOnly, "the store is open for reading");
         let file = self.file.as_ref().ok_or_else(reading)?;
-        file.write_at((control.number % 2) * SLOT_BYTES as u64, &frame(&control.encode()?))
+        file.write_at((slot * SLOT_BYTES) as u64, &frame(&control.encode()?))
     }
 }
 
-fn choose(slots: [Result<Control>; 2]) -> Result<Control> {
-    match slots {
-        [Ok(a), Ok(b)] => Ok(if a.number > b.number { a } else { b }),
-        [Ok(only), Err(error)] | [Err(error), Ok(only)] => match error.kind() {
-            ErrorKind::Unsupported => Err(error),
-            _ => Ok(only),
-        },
-        [Err(a), Err(b)] => Err(if a.kind() == ErrorKind::Unsupported { a } else { b }),
+/// The newest block and its slot. One of another version may be newer than all that can be read.
+fn choose(slots: Vec<Result<Control>>) -> Result<(usize, Control)> {
+    let mut newest: Option<(usize, Control)> = None;
+    let mut damage = Error::corruption("not a control file");
+    for (slot, found) in slots.into_iter().enumerate() {
+        match found {
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+            Err(error) => damage = error,
+            Ok(block) if newest.as_ref().is_none_or(|(_, best)| best.number < block.number) => {
+                newest = Some((slot, block));
+            }
+            Ok(_) => {}
+        }
     }
+    newest.ok_or(damage)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aether_sim::{CrashPolicy, Fault, Sim};
 
     fn sample() -> Control {
         let lv = Lv::at(StreamId::new(0), Lsn::new(4096));
@@ -342,18 +366,80 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_torn_slot_leaves_the_other() {
-        let env = Env::memory();
-        let home = Path::new("home");
+    const HOME: &str = "home";
+
+    /// A control file whose newest block has this number; the earlier ones are behind it.
+    fn written(env: &Env, number: u64) {
+        let home = Path::new(HOME);
         env.vfs.create_dir(home).unwrap();
-        ControlFile::create(&env, home, &sample()).unwrap();
+        ControlFile::create(env, home, &Control { number: FIRST_NUMBER, ..sample() }).unwrap();
         env.vfs.rename(&home.join(CONTROL_NEW_NAME), &home.join(CONTROL_NAME)).unwrap();
-        let mut control = ControlFile::open(&env, home, true).unwrap();
-        control.update(|control| control.clean_end = None).unwrap();
+        env.vfs.sync_dir(home).unwrap();
+        env.vfs.sync_dir(Path::new("/")).unwrap();
+        let mut control = ControlFile::open(env, home, true).unwrap();
+        (FIRST_NUMBER..number).for_each(|_| control.update(|_| ()).unwrap());
+    }
+
+    fn newest(env: &Env) -> Option<u64> {
+        ControlFile::open(env, Path::new(HOME), false).map(|control| control.current().number).ok()
+    }
+
+    #[test]
+    fn a_torn_slot_leaves_the_one_before() {
+        for number in 2..8 {
+            let env = Env::memory();
+            written(&env, number);
+            let slot = ControlFile::open(&env, Path::new(HOME), true).unwrap().slot;
+            let options = OpenOptions { write: true, ..OpenOptions::default() };
+            let raw = env.vfs.open(&Path::new(HOME).join(CONTROL_NAME), options).unwrap();
+            raw.write_at((slot * SLOT_BYTES) as u64 + 100, &[0xee; 8]).unwrap();
+            assert_eq!(newest(&env), Some(number - 1));
+        }
+    }
+
+    /// The blocks that a power cut may leave, of a file that the next process is writing to.
+    fn after_a_cut_in_the_next_write(sim: &Sim) -> Vec<Option<u64>> {
+        let mut control = ControlFile::open(&sim.env(), Path::new(HOME), true).unwrap();
+        control.prove().unwrap();
+        sim.cut_power_at(sim.op_count());
+        control.update(|_| ()).unwrap_err();
+        let images = (0..20).flat_map(CrashPolicy::all);
+        images.map(|policy| newest(&sim.crash_image(policy).env())).collect()
+    }
+
+    /// The process that wrote block 6 has died, and the file is synced before block 7 is written.
+    #[test]
+    fn a_block_of_a_dead_process_counts_once_the_next_one_writes() {
+        let sim = Sim::new(1);
+        written(&sim.env(), 5);
+        let mut control = ControlFile::open(&sim.env(), Path::new(HOME), true).unwrap();
+        control.prove().unwrap();
+        sim.cut_power_at(sim.op_count());
+        control.update(|_| ()).unwrap_err();
+        let killed = sim.kill_image();
+        assert_eq!(newest(&killed.env()), Some(6));
+        let found = after_a_cut_in_the_next_write(&killed);
+        assert!(found.iter().all(|number| *number >= Some(6)), "{found:?}");
+    }
+
+    /// The sync of block 6 failed, and the disk has not got it, though every later reader finds it. With two slots a power
+    /// cut in the write of block 7 left none.
+    #[test]
+    fn a_block_whose_sync_failed_does_not_cost_the_one_before() {
+        let sim = Sim::new(1);
+        let env = sim.env();
+        written(&env, 5);
+        let known = ControlFile::open(&env, Path::new(HOME), true).unwrap();
+        let next = frame(&Control { number: 6, ..known.current().clone() }.encode().unwrap());
         let options = OpenOptions { write: true, ..OpenOptions::default() };
-        let raw = env.vfs.open(&home.join(CONTROL_NAME), options).unwrap();
-        raw.write_at(100, &[0xee; 8]).unwrap();
-        assert_eq!(ControlFile::open(&env, home, false).unwrap().current().number, 7);
+        let raw = env.vfs.open(&Path::new(HOME).join(CONTROL_NAME), options).unwrap();
+        raw.write_at(((known.slot + 1) % SLOTS * SLOT_BYTES) as u64, &next).unwrap();
+        sim.inject(Fault::FailSyncDropsDirty { nth: 0 });
+        raw.sync().unwrap_err();
+        let sim = sim.kill_image();
+        assert_eq!(newest(&sim.env()), Some(6));
+        let found = after_a_cut_in_the_next_write(&sim);
+        assert!(found.contains(&Some(5)), "the disk has not got block 6");
+        assert!(found.iter().all(|number| *number >= Some(5)), "{found:?}");
     }
 }

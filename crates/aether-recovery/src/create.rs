@@ -4,7 +4,8 @@
 //! moment when `control` has its name. A crash before leaves no store, and the next creation begins afresh.
 
 use crate::active::ActiveTable;
-use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile};
+use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile, FIRST_NUMBER};
+use crate::identify::pages_path;
 use crate::space::Space;
 use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
 use crate::{open::LOCK_NAME, rank};
@@ -41,7 +42,7 @@ pub(crate) fn create(env: &Env, home: &Path, config: &StoreConfig) -> Result<()>
     env.entropy.fill(&mut id);
     let id = StoreId::new(id);
     let page_size = config.buffer.page_size;
-    let file = PageFile::create(&*env.vfs, &home.join(pages_name(PAGES_FILE)), id, PAGES_FILE, page_size)?;
+    let file = PageFile::create(&*env.vfs, &pages_path(home), id, PAGES_FILE, page_size)?;
     write_initial_pages(&file, id, page_size, config.initial_trees)?;
     file.sync()?;
     ControlFile::create(env, home, &first_control(id, config))?;
@@ -55,7 +56,7 @@ pub(crate) fn create(env: &Env, home: &Path, config: &StoreConfig) -> Result<()>
 
 fn first_control(id: StoreId, config: &StoreConfig) -> Control {
     Control {
-        number: 1,
+        number: FIRST_NUMBER,
         store: id,
         page_size: config.buffer.page_size,
         streams: config.wal.streams as u8,
@@ -77,7 +78,7 @@ pub(crate) fn is_unfinished(env: &Env, home: &Path, control: &Control) -> Result
     if !control.incarnations.is_empty() || env.vfs.list(home)?.iter().any(written) {
         return Ok(false);
     }
-    let path = home.join(pages_name(PAGES_FILE));
+    let path = pages_path(home);
     match PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size) {
         Err(error) => Ok(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corruption)),
         Ok(_) => Ok(false),
@@ -184,7 +185,7 @@ impl Store {
         let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
         let parts = PoolParts { gate, double_write: None, source, store: id, budget: budget.clone() };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(Arc::new(file), None);
+        pool.add_file(Arc::new(file), None)?;
         let space = OnceLock::new();
         let _ = space.set(Space::new(1));
         Ok(Arc::new(Self {

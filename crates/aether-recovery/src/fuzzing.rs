@@ -1,11 +1,14 @@
 //! A door for fuzz targets, which no program needs: each decoder with its encoder, and the seal of the control file.
 
-use crate::control::{HEAD_BYTES, SLOT_BYTES, frame, parse};
+use crate::control::{HEAD_BYTES, SLOT_BYTES, SLOTS, frame, parse};
 use crate::group;
 use aether_types::{PageNo, PageSize, Reader, Result, checksum};
 
 /// Bytes of a control file.
-pub const CONTROL_BYTES: usize = 2 * SLOT_BYTES;
+pub const CONTROL_BYTES: usize = SLOTS * SLOT_BYTES;
+
+/// Bytes of a slot of it.
+pub const CONTROL_SLOT_BYTES: usize = SLOT_BYTES;
 
 /// Offset of the checksum in a slot of the control file.
 const SUM_AT: usize = 24;

@@ -59,7 +59,7 @@ pub(crate) struct PagePart<'a> {
 pub(crate) fn read_page<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<PagePart<'a>> {
     let file = FileId::new(reader.varint_below(1 << FileId::BITS)? as u32);
     let page = PageNo::new(reader.varint_below(PageNo::END)?);
-    let psn = Psn::new(reader.varint()?);
+    let psn = Psn::new(reader.varint_below(Psn::END)?);
     let count = reader.varint_below(1 << 16)?;
     let ops = (0..count).map(|_| PageOp::decode(reader, page_size)).collect::<Result<_>>()?;
     Ok(PagePart { file, page, psn, ops })

@@ -20,7 +20,7 @@ mod active;
 mod checkpoint;
 mod control;
 mod create;
-#[doc(hidden)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;
 mod identify;
@@ -36,7 +36,7 @@ pub use active::ActiveTxn;
 pub use aether_wal as wal;
 pub use checkpoint::CheckpointStats;
 pub use control::CONTROL_NAME;
-pub use identify::{identify, pages_path};
+pub use identify::{Identity, identify, pages_path};
 pub use mtr::{Mtr, PageSlot};
 pub use open::{LOCK_NAME, Loser, Opening, RecoveryReport, Redone, Scanned};
 pub use space::SpaceStats;

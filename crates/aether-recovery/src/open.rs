@@ -3,7 +3,8 @@
 
 use crate::active::ActiveTable;
 use crate::control::{Control, ControlFile, IncarnationEntry};
-use crate::create::{self, pages_name, reserve_ids};
+use crate::create::{self, reserve_ids};
+use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
 use crate::redo::Redo;
 use crate::space::{Space, map_page_no};
@@ -15,8 +16,8 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, DoubleWrite, Pool, PoolParts, PsnTable};
-use aether_wal::{Incarnation, Record, Scan, Wal};
+use aether_wal::buffer::{Budget, Charge, DoubleWrite, Pool, PoolParts, PsnTable};
+use aether_wal::{Incarnation, Record, Scan, Wal, WalConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -97,20 +98,16 @@ impl Opening {
 
     /// Reads the log and cuts it; writes nothing.
     pub fn scan(self) -> Result<Scanned> {
-        let control = self.control.current();
-        let incarnations: Vec<Incarnation> =
-            control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
-        let scan = Scan::open(
-            &self.env,
-            &self.home,
-            control.store,
-            &self.config.wal,
-            &incarnations,
-            &control.redo_start,
-            control.clean_end.as_ref(),
-        )?;
+        let scan = open_scan(&self.env, &self.home, &self.config.wal, self.control.current())?;
         Ok(Scanned { opening: self, scan })
     }
+}
+
+/// Reads the log that is kept, as the control file has it, and cuts it.
+pub(crate) fn open_scan(env: &Env, home: &Path, config: &WalConfig, control: &Control) -> Result<Scan> {
+    let incarnations: Vec<Incarnation> = control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
+    let (from, clean_end) = (&control.redo_start, control.clean_end.as_ref());
+    Scan::open(env, home, control.store, config, &incarnations, from, clean_end)
 }
 
 fn take_lock(env: &Env, home: &Path) -> Result<Arc<dyn File>> {
@@ -154,6 +151,7 @@ impl Scanned {
         let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
         let psns = PsnTable::open(&env, &home, current.store, PAGES_FILE)?;
         scan.check_durable(&double_write.log_durable())?;
+        let log_memory = Charge::new(budget.account("log rings"), config.wal.memory_bytes() as u64)?;
         let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
         if !clean {
             log.start()?;
@@ -171,13 +169,19 @@ impl Scanned {
             budget: budget.clone(),
         };
         let pool = Pool::new(config.buffer.clone(), parts)?;
-        pool.add_file(pages, Some(psns));
+        pool.add_file(pages, Some(psns))?;
         let store = Arc::new(Store {
             env,
             id: current.store,
             budget,
             pool,
-            durable: Some(Durable { log, control, lock: Mutex::new(rank::LOCK, Some(lock)), home }),
+            durable: Some(Durable {
+                log,
+                _log_memory: log_memory,
+                control,
+                lock: Mutex::new(rank::LOCK, Some(lock)),
+                home,
+            }),
             active: ActiveTable::new(),
             space: OnceLock::new(),
             next_txn: AtomicU64::new(current.txn_floor.get()),
@@ -188,7 +192,7 @@ impl Scanned {
         if !clean {
             redo_all(&scan, &current, &store, &mut report)?;
         }
-        store.pool.settle();
+        store.pool.end_redo();
         report.log_bytes = found.bytes;
         let losers = found.enter_losers(&store);
         let _ = store.space.set(Space::new(count_maps(&store)?));
@@ -198,7 +202,7 @@ impl Scanned {
 }
 
 fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageFile>> {
-    let path = home.join(pages_name(PAGES_FILE));
+    let path = pages_path(home);
     match PageFile::open(&*env.vfs, &path, control.store, PAGES_FILE, control.page_size) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Error::corruption("the store's page file is missing").at_path(&path))

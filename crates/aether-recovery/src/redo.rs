@@ -16,8 +16,8 @@ use aether_page::{PageMut, PageOp, Swip, View};
 use aether_sync::word::Word;
 use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Reader, Result, StreamId};
 use aether_wal::Record;
-use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
+use aether_wal::buffer::{Charge, Exclusive};
 use core::ops::Range;
 use std::collections::BTreeMap;
 
@@ -96,6 +96,7 @@ pub(crate) struct Redo<'s> {
     store: &'s Store,
     gathered: Gathered,
     gathered_bytes_max: usize,
+    _memory: Charge,
     waiting: BTreeMap<(FileId, PageNo), Waiting>,
     groups: u64,
     redone: u64,
@@ -105,10 +106,14 @@ pub(crate) struct Redo<'s> {
 impl<'s> Redo<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
         let pool_bytes = store.pool().config().num_frames * store.page_size().bytes();
+        let left_bytes = usize::try_from(store.budget().left_bytes()).unwrap_or(usize::MAX);
+        let gathered_bytes_max = GATHERED_BYTES_MAX.min(pool_bytes).min(left_bytes);
+        let memory = Charge::counted(store.budget().account("redo"), gathered_bytes_max as u64);
         Self {
             store,
             gathered: Gathered::default(),
-            gathered_bytes_max: GATHERED_BYTES_MAX.min(pool_bytes),
+            gathered_bytes_max,
+            _memory: memory,
             waiting: BTreeMap::new(),
             groups: 0,
             redone: 0,

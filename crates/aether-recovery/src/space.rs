@@ -85,6 +85,10 @@ impl<'s, 'o> Mtr<'s, 'o> {
             true => (true, Psn::new(0)),
             false => (false, space_map::psn_floor(view)),
         };
+        if floor.get() >= Psn::END {
+            let what = "the space map has a sequence number that no page can have had";
+            return Err(Error::corruption(what).at_file(PAGES_FILE).at_page(map_page_no(map, covered)));
+        }
         let index = if fresh {
             (taken as u64 + count <= covered).then_some(taken)
         } else {

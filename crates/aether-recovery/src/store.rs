@@ -12,7 +12,7 @@ use aether_sync::{Arc, Mutex, OnceLock};
 use aether_types::{Error, FileId, Lv, PageNo, PageSize, Result, StoreId, StreamId, Timestamp, TxnId};
 use aether_vfs::{Env, File};
 use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Budget, BufferConfig, Pool};
+use aether_wal::buffer::{Budget, BufferConfig, Charge, Pool};
 use aether_wal::{Credit, Wal, WalConfig};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +56,7 @@ impl Default for StoreConfig {
 /// What makes a store durable; a volatile one has none of it.
 pub(crate) struct Durable {
     pub(crate) log: Arc<Wal>,
+    pub(crate) _log_memory: Charge,
     pub(crate) control: Arc<Mutex<ControlFile>>,
     /// Held open: the lock goes with the handle.
     pub(crate) lock: Mutex<Option<Arc<dyn File>>>,

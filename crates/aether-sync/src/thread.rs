@@ -7,6 +7,14 @@ pub use shuttle::thread::{JoinHandle, yield_now};
 #[cfg(not(any(loom, shuttle)))]
 pub use std::thread::{JoinHandle, yield_now};
 
+#[cfg(loom)]
+use loom::thread::Builder;
+#[cfg(shuttle)]
+use shuttle::thread::Builder;
+#[cfg(not(any(loom, shuttle)))]
+use std::thread::Builder;
+
+use aether_types::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// Starts a thread called `name`.
@@ -19,12 +27,23 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    #[cfg(loom)]
-    return loom::thread::Builder::new().name(name.into()).spawn(body).expect("a modelled thread starts");
-    #[cfg(shuttle)]
-    return shuttle::thread::Builder::new().name(name.into()).spawn(body).expect("a modelled thread starts");
-    #[cfg(not(any(loom, shuttle)))]
-    return std::thread::Builder::new().name(name.into()).spawn(body).expect("the system starts a thread");
+    try_spawn(name, body).expect("the system starts a thread")
+}
+
+/// As [`spawn`], for threads of the engine.
+///
+/// # Errors
+/// `OverLimit` if the system refuses another thread.
+pub fn try_spawn<F, T>(name: &str, body: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let refused = |source: std::io::Error| {
+        let what = format!("the system starts no thread for `{name}`: {source}");
+        Error::new(ErrorKind::OverLimit, what)
+    };
+    Builder::new().name(name.into()).spawn(body).map_err(refused)
 }
 
 /// Blocks for `time`; under the schedule checkers, time stands still and this yields.

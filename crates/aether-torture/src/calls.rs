@@ -1,9 +1,9 @@
 //! The calls of one transaction, each with the answer that it must give.
 
-use crate::model::{Draft, Op, State};
+use crate::model::{Bytes, Draft, Op, State, show};
 use crate::oracle::{Verdict, failed};
 use aether_kv::{DbEnv, Keyspace, KeyspaceOptions, Savepoint, Txn};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a broken promise begins, against an error that a call may return.
 pub(crate) const WRONG_ANSWER: &str = "wrong answer";
@@ -15,6 +15,8 @@ pub(crate) struct Calls {
     draft: Draft,
     spaces: BTreeMap<&'static str, Keyspace>,
     savepoints: Vec<Savepoint>,
+    /// Keys that were changed.
+    touched: BTreeSet<(&'static str, Bytes)>,
 }
 
 impl Calls {
@@ -22,7 +24,8 @@ impl Calls {
     pub(crate) fn begin(env: &DbEnv, state: &State) -> Verdict<Self> {
         let txn = env.begin().map_err(failed("begin"))?;
         let draft = Draft::new(state.clone());
-        Ok(Self { env: env.clone(), txn, draft, spaces: BTreeMap::new(), savepoints: Vec::new() })
+        let (spaces, savepoints, touched) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        Ok(Self { env: env.clone(), txn, draft, spaces, savepoints, touched })
     }
 
     /// Makes every call and lets the transaction be ended by the caller.
@@ -49,9 +52,15 @@ impl Calls {
             }
             Op::Delete(name, key) => self.delete(name, key)?,
             Op::Savepoint => self.savepoints.push(self.txn.savepoint()),
-            Op::Rollback => self.roll_back()?,
+            Op::Rollback => self.roll_back(self.savepoints.len().saturating_sub(1), false)?,
+            Op::RollbackTo(depth) => self.roll_back(*depth, true)?,
         }
         self.draft.apply(op);
+        match op {
+            Op::Put(name, key, _) | Op::Delete(name, key) => drop(self.touched.insert((name, key.clone()))),
+            Op::Rollback | Op::RollbackTo(_) => self.read_touched()?,
+            _ => {}
+        }
         Ok(())
     }
 
@@ -80,9 +89,30 @@ impl Calls {
         self.read_own_write(&space, key, None)
     }
 
-    fn roll_back(&mut self) -> Verdict<()> {
-        let Some(savepoint) = self.savepoints.pop() else { return Ok(()) };
+    fn roll_back(&mut self, depth: usize, keep: bool) -> Verdict<()> {
+        let Some(savepoint) = self.savepoints.get(depth).copied() else { return Ok(()) };
+        self.savepoints.truncate(depth + usize::from(keep));
         self.txn.rollback_to(&savepoint).map_err(failed("rollback_to"))
+    }
+
+    /// After a rollback every key that was changed reads as it did at the savepoint.
+    fn read_touched(&mut self) -> Verdict<()> {
+        for (name, key) in self.touched.clone() {
+            // A keyspace that the rollback has taken away has no rows.
+            if self.draft.state.rows(name).is_none() {
+                self.spaces.remove(name);
+                continue;
+            }
+            let space = self.space(name)?;
+            let got = self.txn.get(&space, &key).map_err(failed("get"))?;
+            if got.as_deref() != self.draft.state.get(name, &key).map(|value| &**value) {
+                return Err(format!(
+                    "{WRONG_ANSWER}: after a rollback to a savepoint, key {} is not as it was",
+                    show(&key)
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn read_own_write(&self, space: &Keyspace, key: &[u8], value: Option<&[u8]>) -> Verdict<()> {

@@ -31,6 +31,8 @@ pub enum Op {
     Savepoint,
     /// Rolls back to the newest savepoint and forgets it.
     Rollback,
+    /// Rolls back to a savepoint, the oldest one being 0, and keeps it; those set later are forgotten.
+    RollbackTo(usize),
 }
 
 impl State {
@@ -84,6 +86,7 @@ impl Draft {
             Op::Drop(space) | Op::Put(space, ..) | Op::Delete(space, _) => self.state.rows(space).is_some(),
             Op::Savepoint => true,
             Op::Rollback => !self.savepoints.is_empty(),
+            Op::RollbackTo(depth) => *depth < self.savepoints.len(),
         }
     }
 
@@ -96,6 +99,14 @@ impl Draft {
             Op::Delete(space, key) => self.delete(space, key),
             Op::Savepoint => self.savepoints.push(self.state.clone()),
             Op::Rollback => self.state = self.savepoints.pop().unwrap_or_else(|| self.state.clone()),
+            Op::RollbackTo(depth) => self.roll_back_to(*depth),
+        }
+    }
+
+    fn roll_back_to(&mut self, depth: usize) {
+        if let Some(savepoint) = self.savepoints.get(depth) {
+            self.state = savepoint.clone();
+            self.savepoints.truncate(depth + 1);
         }
     }
 

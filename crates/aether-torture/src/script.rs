@@ -131,7 +131,7 @@ impl Planner {
     fn plan(&mut self, step: Step) -> Option<Step> {
         Some(match step {
             Step::Txn(TxnScript { ops, end, .. }) => {
-                let ops = possible(&self.state, ops);
+                let ops = possible(&mut Draft::new(self.state.clone()), ops);
                 if end != End::Abort {
                     self.state = self.state.after(&ops);
                 }
@@ -149,7 +149,9 @@ impl Planner {
     fn side(&mut self, side: Side) -> Option<Side> {
         match side {
             Side::Calls(ops) => {
-                let ops = possible(&self.state, ops);
+                let mut draft = Draft::new(self.state.clone());
+                self.side.iter().for_each(|op| draft.apply(op));
+                let ops = possible(&mut draft, ops);
                 self.side.extend(ops.iter().cloned());
                 (!ops.is_empty()).then_some(Side::Calls(ops))
             }
@@ -166,8 +168,7 @@ impl Planner {
     }
 }
 
-fn possible(state: &State, ops: Vec<Op>) -> Vec<Op> {
-    let mut draft = Draft::new(state.clone());
+fn possible(draft: &mut Draft, ops: Vec<Op>) -> Vec<Op> {
     let mut permitted = |op: &Op| {
         let permits = draft.permits(op);
         if permits {
@@ -187,6 +188,8 @@ pub(crate) fn tagged(tag: u32, length: usize) -> Bytes {
 
 struct Writer {
     rng: Rng,
+    /// Decides about savepoints alone.
+    nesting: Rng,
     state: State,
     steps: Vec<Step>,
     side: Vec<Op>,
@@ -197,6 +200,7 @@ impl Writer {
     fn new(seed: u64) -> Self {
         Self {
             rng: Rng::new(derive(seed, 1)),
+            nesting: Rng::new(derive(seed, 2)),
             state: State::default(),
             steps: Vec::new(),
             side: Vec::new(),
@@ -245,6 +249,12 @@ impl Writer {
             let key = format!("row-{:06}-side-{}", self.rng.below(1_000_000), self.side_keys).into_bytes();
             ops.push(Op::Put(self.space(), key.into(), self.value()));
         }
+        let is_set = self.side.iter().any(|op| matches!(op, Op::Savepoint));
+        match self.nesting.below(4) {
+            0 => ops.insert(1, Op::Savepoint),
+            1 if is_set => ops.insert(2, Op::RollbackTo(0)),
+            _ => {}
+        }
         let old = self.rng.below(self.side.len() + 3);
         match self.side.get(old) {
             Some(Op::Put(space, key, _)) if self.rng.chance(50) => ops.push(Op::Delete(space, key.clone())),
@@ -279,6 +289,7 @@ impl Writer {
             _ if index == total / 4 => (self.arrival(), End::Commit),
             _ if index == total * 2 / 3 => (vec![Op::Drop(PASSING)], End::Commit),
             _ if index == total * 3 / 4 => (self.arrival(), End::Abort),
+            _ if index == total * 2 / 5 => (self.larger_than_the_pool_and_back(), End::Commit),
             _ => self.ordinary(index * 100 / total),
         }
     }
@@ -334,6 +345,58 @@ impl Writer {
     }
 
     fn with_savepoint(&mut self, ops: &mut Vec<Op>) {
+        match self.nesting.below(3) {
+            0 => self.back_to_the_outermost(ops),
+            1 => self.keyspace_and_back(ops),
+            _ => self.back_step_by_step(ops),
+        }
+    }
+
+    /// Three deep, then twice to the outermost.
+    fn back_to_the_outermost(&mut self, ops: &mut Vec<Op>) {
+        self.insertions(ops, 2);
+        ops.push(Op::Savepoint);
+        self.updates(ops, 3);
+        ops.push(Op::Savepoint);
+        self.range_deletion(ops);
+        ops.push(Op::Savepoint);
+        self.insertions(ops, 3);
+        ops.push(Op::RollbackTo(1));
+        self.updates(ops, 3);
+        ops.push(Op::RollbackTo(0));
+        self.insertions(ops, 4);
+        ops.push(Op::RollbackTo(0));
+        self.updates(ops, 2);
+    }
+
+    /// The keyspace that comes and goes, and goes back to where it was.
+    fn keyspace_and_back(&mut self, ops: &mut Vec<Op>) {
+        ops.push(Op::Savepoint);
+        match self.state.rows(PASSING) {
+            None => ops.extend(self.arrival()),
+            Some(_) => ops.push(Op::Drop(PASSING)),
+        }
+        self.insertions(ops, 2);
+        ops.push(Op::Rollback);
+        self.insertions(ops, 2);
+    }
+
+    /// So much is undone that its pages have reached the disk.
+    fn larger_than_the_pool_and_back(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        self.insertions(&mut ops, 3);
+        ops.push(Op::Savepoint);
+        self.insertions(&mut ops, 20);
+        ops.push(Op::Savepoint);
+        self.updates(&mut ops, 30);
+        ops.push(Op::Rollback);
+        self.updates(&mut ops, 10);
+        ops.push(Op::Rollback);
+        self.insertions(&mut ops, 2);
+        ops
+    }
+
+    fn back_step_by_step(&mut self, ops: &mut Vec<Op>) {
         self.insertions(ops, 2);
         ops.push(Op::Savepoint);
         self.insertions(ops, 5);

@@ -92,6 +92,9 @@ impl FileId {
 }
 
 impl Psn {
+    /// No page ever has this number or a higher one, so that what is added to one does not overflow.
+    pub const END: u64 = 1 << 60;
+
     /// The next sequence number.
     #[inline]
     pub const fn next(self) -> Self {

@@ -162,9 +162,6 @@ impl Wal {
     }
 
     fn after_begin(&self) {
-        if self.config.flusher {
-            self.flusher.start(&self.me);
-        }
         self.streams.iter().for_each(|stream| stream.segments.remove_dead());
         self.retired.iter().for_each(Segments::remove_dead);
         for stray in &self.begin.strays {

@@ -43,7 +43,7 @@ impl WalConfig {
     /// Bytes of memory that a log of this configuration holds, for the budget (R1).
     pub fn memory_bytes(&self) -> usize {
         let counters = self.ring_bytes / BLOCK_BYTES as usize * 4;
-        self.streams * (self.ring_bytes + counters + self.chunk_bytes())
+        self.streams.saturating_mul(self.ring_bytes.saturating_add(counters + self.chunk_bytes()))
     }
 
     pub(crate) fn chunk_bytes(&self) -> usize {

@@ -50,11 +50,12 @@ impl Flusher {
     }
 
     /// Starts the thread.
-    pub(crate) fn start(&self, wal: &Weak<Wal>) {
+    pub(crate) fn start(&self, wal: &Weak<Wal>) -> Result<()> {
         let (bell, wal) = (self.bell.clone(), wal.clone());
-        let handle = thread::spawn("log flusher", move || bell.serve(&wal));
+        let handle = thread::try_spawn("log flusher", move || bell.serve(&wal))?;
         *self.thread.lock() = Some(handle);
         self.runs.store(true, SeqCst);
+        Ok(())
     }
 
     /// Tells the thread to end; does not wait for it.

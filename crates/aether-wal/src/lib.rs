@@ -21,7 +21,7 @@ mod commit;
 mod config;
 mod cut;
 mod flusher;
-#[doc(hidden)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod home;
 mod pieces;

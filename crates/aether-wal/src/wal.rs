@@ -87,7 +87,8 @@ impl Wal {
     /// called then, by [`Wal::start`], to write the control file, and must return only when that is durable.
     ///
     /// # Errors
-    /// `InvalidInput` if `config` breaks a rule; `Corruption` if what was found leaves no positions.
+    /// `InvalidInput` if `config` breaks a rule; `Corruption` if what was found leaves no positions; `OverLimit` if
+    /// the system refuses the background thread.
     pub fn resume(scan: &Scan, config: WalConfig, control: Control) -> Result<Arc<Self>> {
         config.check()?;
         let (begin, incarnation) = Begin::new(scan, &config, control);
@@ -104,7 +105,7 @@ impl Wal {
             all.map(|(id, _)| id).partition(|id| usize::from(id.get()) < config.streams);
         let streams = active.into_iter().map(|id| Stream::new(begin.part(id, &config), files(id))).collect();
         let retired = retired.into_iter().map(files).collect();
-        Ok(Arc::new_cyclic(|me| Self {
+        let wal = Arc::new_cyclic(|me| Self {
             home: scan.home().clone(),
             incarnation,
             streams,
@@ -120,7 +121,11 @@ impl Wal {
             sleepers: AtomicUsize::new(0),
             me: me.clone(),
             config,
-        }))
+        });
+        if wal.config.flusher {
+            wal.flusher.start(&wal.me)?;
+        }
+        Ok(wal)
     }
 
     /// Takes log credit for one record with a body of at most `bytes`. Blocks until the ring has room, and flushes

@@ -8,6 +8,8 @@ mod clock;
 mod memory;
 #[path = "limits/paths.rs"]
 mod paths;
+#[path = "limits/threads.rs"]
+mod threads;
 
 use aether::types::PageSize;
 use aether::types::limits::{KEYSPACE_NAME_BYTES_MAX, inline_value_bytes_max, key_bytes_max};

@@ -160,3 +160,26 @@ fn a_damaged_page_that_nobody_has_is_refused_and_the_rest_stays_readable() {
     assert!(!db.verify().unwrap().problems.is_empty(), "{harmed} pages were damaged");
     db.begin().unwrap().put(&space, b"row-999999", b"goes on").unwrap();
 }
+
+/// Opening looks for keyspaces that were dropped: a damaged leaf of the catalog made the whole home unreadable.
+#[test]
+fn a_damaged_catalog_takes_names_and_nothing_else() {
+    let env = Env::memory();
+    let db = filled(&env);
+    db.open_or_create_keyspace("other").unwrap();
+    db.close().unwrap();
+    let options = OpenOptions { write: true, ..OpenOptions::default() };
+    let file = env.vfs.open(&Path::new(HOME).join("pages-00000001"), options).unwrap();
+    // Page 3 is the root, and only leaf, of the catalog.
+    file.write_at(3 * 4096 + 4000, &[0xa5; 64]).unwrap();
+    let db = open(&env);
+    assert_eq!(count(&db).unwrap(), ROWS);
+    assert_eq!(db.keyspace("other").map(|_| ()).unwrap_err().kind(), ErrorKind::Corruption);
+    assert_eq!(db.keyspaces().unwrap_err().kind(), ErrorKind::Corruption);
+    let space = db.keyspace("default").unwrap();
+    let mut txn = db.begin().unwrap();
+    txn.put(&space, b"row-999999", &[7; 100]).unwrap();
+    txn.commit().unwrap();
+    db.close().unwrap();
+    assert_eq!(count(&open(&env)).unwrap(), ROWS + 1);
+}

@@ -192,6 +192,68 @@ fn a_home_that_cannot_be_opened_gives_its_leaves() {
     }
 }
 
+/// Rows that a transaction has left versioned were counted as doubtful, though every transaction had ended.
+#[test]
+fn nothing_is_doubtful_in_a_home_that_was_closed() {
+    let (env, wanted) = store();
+    let segments = fingerprint(&env).into_keys().filter(|name| name.starts_with("log-00-0"));
+    segments.for_each(|name| env.vfs.remove(&path(&name)).unwrap());
+    let found = run(&env).unwrap();
+    assert!(found.report.unopened.is_some());
+    assert!(found.spaces == wanted);
+    assert_eq!(found.report.doubtful, 0);
+}
+
+/// The pages that were freed, by the map page that covers them; each covers 2016.
+fn freed_pages(env: &Env, map: u64) -> Vec<u64> {
+    let bytes = read_file(&*env.vfs, &path(PAGES)).unwrap();
+    let entries = &bytes[map as usize * 4096 + 64..][..2 * 2016];
+    let free = entries.chunks(2).zip(map + 1..).filter(|(entry, _)| entry[0] & 3 == 0);
+    let was_used = |page: &u64| bytes.get(*page as usize * 4096 + 16).is_some_and(|kind| *kind != 0);
+    free.map(|(_, page)| page).filter(was_used).collect()
+}
+
+/// Free pages were known of the last map page alone: damage to others was reported as a loss. And dropped keyspaces came
+/// out again, without a name.
+#[test]
+fn what_was_dropped_is_no_loss_wherever_it_lies() {
+    let (env, wanted) = store();
+    let db = open(&env);
+    let fill = |name: &str, rows: u8| {
+        let space = db.open_or_create_keyspace(name).unwrap();
+        let mut txn = db.begin().unwrap();
+        (0..rows).for_each(|row| txn.put(&space, &[row], &vec![row; 100_000]).unwrap());
+        txn.commit().unwrap();
+    };
+    fill("dropped", 20);
+    fill("kept", 80);
+    let mut txn = db.begin().unwrap();
+    db.drop_keyspace(&mut txn, "dropped").unwrap();
+    txn.commit().unwrap();
+    // A snapshot that may read it keeps the pages of another.
+    let snapshot = db.snapshot().unwrap();
+    fill("young", 3);
+    let mut txn = db.begin().unwrap();
+    db.drop_keyspace(&mut txn, "young").unwrap();
+    txn.commit().unwrap();
+    db.checkpoint().unwrap();
+    let copy = copy_of(&env);
+    drop((snapshot, db));
+    for (env, is_closed) in [(env, true), (copy, false)] {
+        let freed = freed_pages(&env, 1);
+        assert!(freed.len() > 100 && pages_of_type(&env, 2).len() > 1, "{} pages", freed.len());
+        freed.iter().for_each(|page| overwrite(&env, PAGES, page * 4096 + 2000, &[0xee; 32]));
+        env.vfs.remove(&path("control")).unwrap();
+        let found = run(&env).unwrap();
+        assert!(found.report.unopened.is_some());
+        assert_eq!(found.lost.first(), None);
+        assert_eq!(found.spaces["kept"].len(), 80);
+        wanted.iter().for_each(|(name, rows)| assert_eq!(&found.spaces[name], rows));
+        let unnamed = found.spaces.keys().filter(|name| name.starts_with("tree-")).count();
+        assert_eq!(unnamed, usize::from(!is_closed), "the log alone knows that `young` was dropped");
+    }
+}
+
 #[test]
 fn names_are_lost_with_the_catalog_and_rows_are_not() {
     let (env, wanted) = store();

@@ -7,7 +7,7 @@ use aether_buffer::{
     Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, NoSource, PageSource, Pool,
     PoolParts, PsnTable,
 };
-use aether_sim::{CrashPolicy, Sim};
+use aether_sim::{CrashPolicy, Fault, Sim};
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_types::{ErrorKind, FileId, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId};
 use aether_vfs::{Create, Env, OpenOptions};
@@ -39,12 +39,15 @@ fn parts(env: &Env, gate: Arc<dyn FlushGate>) -> PoolParts {
 }
 
 fn fixture_with(config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixture {
-    let env = Env::memory();
+    fixture_in(Env::memory(), config, gate)
+}
+
+fn fixture_in(env: Env, config: BufferConfig, gate: Arc<dyn FlushGate>) -> Fixture {
     env.vfs.create_dir(Path::new("home")).unwrap();
     let path = Path::new("home/pages");
     let file = Arc::new(PageFile::create(&*env.vfs, path, STORE, FILE, PageSize::MIN).unwrap());
     let pool = Pool::new(config, parts(&env, gate)).unwrap();
-    pool.add_file(file.clone(), None);
+    pool.add_file(file.clone(), None).unwrap();
     Fixture { env, file, pool }
 }
 
@@ -179,7 +182,7 @@ fn a_lost_write_is_found() {
 /// The pool of another open, with the PSN table that an earlier one has left.
 fn reopened(env: &Env, file: &Arc<PageFile>) -> Arc<Pool> {
     let pool = Pool::new(config(16), parts(env, Arc::new(NoGate))).unwrap();
-    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap()));
+    pool.add_file(file.clone(), Some(PsnTable::open(env, Path::new("home"), STORE, FILE).unwrap())).unwrap();
     pool
 }
 
@@ -202,7 +205,7 @@ fn a_write_lost_before_the_open_is_found_once_redo_is_done() {
     assert_eq!(read(&redo, 3), 1, "redo takes what it finds: the log goes on from there");
     drop(redo);
     let running = reopened(&env, &file);
-    running.settle();
+    running.end_redo();
     let error = running.shared(FILE, swip(3)).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption);
     assert!(error.to_string().contains("a write was lost"), "{error}");
@@ -223,8 +226,8 @@ impl PageSource for Attic {
 
 /// Three pages, written, the first of them changed once more by a batch of its own; then another open whose source
 /// has page 3 as it was in the end, or before.
-fn damaged(stale_source: bool) -> (Arc<PageFile>, Arc<Pool>) {
-    let Fixture { env, file, .. } = fixture(16);
+fn damaged(env: Env, stale_source: bool) -> (Arc<PageFile>, Arc<Pool>) {
+    let Fixture { env, file, .. } = fixture_in(env, config(16), Arc::new(NoGate));
     let first = reopened(&env, &file);
     (3..6).for_each(|page| write(&first, page, page, page));
     first.flush_all().unwrap();
@@ -241,15 +244,15 @@ fn damaged(stale_source: bool) -> (Arc<PageFile>, Arc<Pool>) {
     (3..6).for_each(|page| file.write(PageNo::new(page), &[0x77; 4096]).unwrap());
     let source = Arc::new(Attic(if stale_source { older } else { newer }));
     let pool = Pool::new(config(16), PoolParts { source, ..parts(&env, Arc::new(NoGate)) }).unwrap();
-    pool.add_file(file.clone(), Some(PsnTable::open(&env, Path::new("home"), STORE, FILE).unwrap()));
+    pool.add_file(file.clone(), Some(PsnTable::open(&env, Path::new("home"), STORE, FILE).unwrap())).unwrap();
     (file, pool)
 }
 
 #[test]
 fn a_damaged_page_comes_back_from_the_last_batch_or_the_source() {
-    let (file, pool) = damaged(false);
+    let (file, pool) = damaged(Env::memory(), false);
     assert!(pool.shared(FILE, swip(4)).is_err(), "not before redo is done");
-    pool.settle();
+    pool.end_redo();
     assert_eq!((read(&pool, 3), read(&pool, 4)), (33, 44));
     let error = pool.shared(FILE, swip(5)).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption, "nobody has it");
@@ -263,10 +266,33 @@ fn a_damaged_page_comes_back_from_the_last_batch_or_the_source() {
 
 #[test]
 fn an_older_page_is_no_repair() {
-    let (_, pool) = damaged(true);
-    pool.settle();
+    let (_, pool) = damaged(Env::memory(), true);
+    pool.end_redo();
     assert_eq!(pool.shared(FILE, swip(3)).map(|_| ()).unwrap_err().kind(), ErrorKind::Corruption);
     assert_eq!(pool.stats().repaired, 0);
+}
+
+/// The outcome of loading a damaged page while each of the first reads fails in turn.
+fn with_failing_reads(page: u64) -> Vec<std::result::Result<u64, ErrorKind>> {
+    let load = |nth| {
+        let sim = Sim::new(1);
+        let (_, pool) = damaged(sim.env(), false);
+        pool.end_redo();
+        sim.inject(Fault::FailRead { nth });
+        let loaded = pool.shared(FILE, swip(page)).map(|guard| value(guard.view()));
+        loaded.map_err(|error| error.kind())
+    };
+    (0..4).map(load).collect()
+}
+
+/// An error met on the way to the copy ended the repair, though the log had the page; and it hid what was wrong.
+#[test]
+fn a_copy_that_cannot_be_read_does_not_end_the_repair() {
+    // The first reads are those of the PSN table and of the page.
+    let (io, damage) = (Err(ErrorKind::Io), Err(ErrorKind::Corruption));
+    assert_eq!(with_failing_reads(3), [io, io, Ok(33), Ok(33)], "page 3 is in the log");
+    assert_eq!(with_failing_reads(4), [io, io, damage, damage], "page 4 is in the last batch alone");
+    assert_eq!(with_failing_reads(5), [io, io, damage, damage], "nobody has page 5");
 }
 
 #[test]
@@ -286,7 +312,7 @@ fn a_fenced_page_stays_unreadable_until_a_new_life() {
     // Somebody puts back the page from a backup: it lacks changes that the log had then.
     file.write(PageNo::new(3), &old).unwrap();
     let running = reopened(&env, &file);
-    running.settle();
+    running.end_redo();
     assert!(running.shared(FILE, swip(3)).is_err());
     drop(running.create(FILE, PageNo::new(3)).unwrap());
     assert!(running.shared(FILE, swip(3)).is_ok());
@@ -305,7 +331,7 @@ fn a_torn_page_is_restored_from_the_double_write_area() {
     assert_eq!(area.repair(&find).unwrap(), 1);
     assert_eq!(area.repair(&find).unwrap(), 0);
     let again = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    again.add_file(file, None);
+    again.add_file(file, None).unwrap();
     assert_eq!(read(&again, 7), 7);
 }
 
@@ -349,7 +375,7 @@ fn open_on(sim: &Sim) -> (Arc<Pool>, Arc<PageFile>) {
     let area = DoubleWrite::open(&env, Path::new("home"), STORE, PageSize::MIN).unwrap();
     area.repair(&|_| Some(file.clone())).unwrap();
     let pool = Pool::new(config(16), parts(&env, Arc::new(NoGate))).unwrap();
-    pool.add_file(file.clone(), None);
+    pool.add_file(file.clone(), None).unwrap();
     (pool, file)
 }
 

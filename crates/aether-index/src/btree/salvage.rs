@@ -37,6 +37,48 @@ pub enum Salvaged<'a> {
     Lost(LostRange),
 }
 
+/// How far leaves that come in the order of their keys cover a range. A bound of none is that of the first key, or of the
+/// last.
+#[derive(Debug)]
+pub struct Coverage {
+    /// The first key that is not covered; none: all are.
+    reached: Option<Option<Vec<u8>>>,
+}
+
+/// How a leaf fits to those before it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It goes on where they end.
+    Next,
+    /// From here up to its lower bound there is none.
+    After(Option<Vec<u8>>),
+    /// It has keys that they have, and is not taken.
+    Twice,
+}
+
+impl Coverage {
+    /// Nothing is covered from `lower` on.
+    pub fn new(lower: Option<Vec<u8>>) -> Self {
+        Self { reached: Some(lower) }
+    }
+
+    /// Takes the next leaf, if it fits.
+    pub fn take(&mut self, lower: &Option<Vec<u8>>, upper: &Option<Vec<u8>>) -> Fit {
+        let fit = match &self.reached {
+            Some(from) if from == lower => Fit::Next,
+            Some(from) if from < lower => Fit::After(from.clone()),
+            _ => return Fit::Twice,
+        };
+        self.reached = upper.clone().map(Some);
+        fit
+    }
+
+    /// From where on keys below `upper` are not covered; nothing if all are.
+    pub fn rest(self, upper: &Option<Vec<u8>>) -> Option<Option<Vec<u8>>> {
+        self.reached.filter(|from| from.is_none() || from != upper)
+    }
+}
+
 /// Takes what was found; an error of its own ends the salvage.
 pub type Sink<'s> = dyn FnMut(Salvaged<'_>) -> Result<()> + 's;
 
@@ -108,25 +150,20 @@ impl BTree {
             let page = Some(top.page).filter(|page| page.get() > 0);
             Salvaged::Lost(LostRange { page, from, to, what: what.to_owned() })
         };
-        // What was reached so far: the beginning, or the first key above the last leaf.
-        let mut reached = Some(top.lower.clone());
+        let mut coverage = Coverage::new(top.lower.clone());
         for (lower, upper, page) in leaves {
-            match &reached {
-                Some(from) if *from == lower => {}
-                Some(from) if *from < lower => sink(gap(from.clone(), lower.clone(), what))?,
-                _ => {
+            match coverage.take(&lower, &upper) {
+                Fit::Next => {}
+                Fit::After(from) => sink(gap(from, lower, what))?,
+                Fit::Twice => {
                     sink(gap(lower, upper, "two pages hold these keys; the rows of one were left out"))?;
                     continue;
                 }
             }
             let guard = self.pool().shared(FILE, Swip::new(page))?;
             self.salvage_leaf(&Node::new(guard.view()), view, sink)?;
-            reached = upper.map(Some);
         }
-        match reached {
-            Some(from) if from.is_none() || from != top.upper => sink(gap(from, top.upper.clone(), what)),
-            _ => Ok(()),
-        }
+        coverage.rest(&top.upper).map_or(Ok(()), |from| sink(gap(from, top.upper.clone(), what)))
     }
 
     fn salvage_leaf(&self, node: &Node<'_>, view: &ReadView, sink: &mut Sink<'_>) -> Result<()> {
@@ -205,4 +242,26 @@ fn for_each_leaf(manager: &TxnManager, mut each: impl FnMut(PageNo, &Node<'_>)) 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_and_overlaps_are_seen_and_the_rest_is_told() {
+        let bound = |text: &str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
+        let mut coverage = Coverage::new(None);
+        let mut take = |lower, upper| coverage.take(&bound(lower), &bound(upper));
+        assert_eq!(take("b", "d"), Fit::After(None));
+        assert_eq!(take("d", "f"), Fit::Next);
+        assert_eq!(take("e", "k"), Fit::Twice);
+        assert_eq!(take("g", "k"), Fit::After(bound("f")));
+        assert_eq!(Coverage { reached: coverage.reached.clone() }.rest(&bound("k")), None);
+        assert_eq!(Coverage { reached: coverage.reached.clone() }.rest(&None), Some(bound("k")));
+        assert_eq!(coverage.take(&bound("k"), &None), Fit::Next);
+        assert_eq!(coverage.take(&bound("k"), &None), Fit::Twice);
+        assert_eq!(coverage.rest(&None), None);
+        assert_eq!(Coverage::new(None).rest(&None), Some(None));
+    }
 }

@@ -3,14 +3,15 @@
 //! Without the log nobody knows which transactions were committed: of a row that was being changed the newest version
 //! is taken, and counted as doubtful.
 
-use super::{Lost, SalvageReport, Salvaged, Sink};
-use crate::catalog::{self, Entry};
-use crate::lsm::index::txn::recovery::{PAGES_FILE, identify, pages_path};
+use super::{Catalog, Lost, SalvageReport, Salvaged, Sink};
+use crate::catalog::CATALOG_ID;
+use crate::lsm::index::txn::recovery::{Identity, PAGES_FILE, identify, pages_path};
+use crate::lsm::index::{Coverage, Fit};
 use aether_sync::Arc;
 use aether_sync::word::Word;
 use aether_types::{Error, ErrorKind, PageNo, PageSize, Result, StoreId, checksum};
 use aether_vfs::{AlignedBuf, Env, File, OpenOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::buffer::page::node::Node;
@@ -23,6 +24,8 @@ struct Pages {
     file: Arc<dyn File>,
     store: StoreId,
     page_size: PageSize,
+    /// No transaction was under way.
+    is_clean: bool,
     words: Vec<Word>,
 }
 
@@ -42,28 +45,31 @@ struct Survey {
     damaged: Vec<(PageNo, String)>,
 }
 
+/// The free pages among those that a map page covers.
+fn free_pages(map: View<'_>, page: PageNo) -> BTreeSet<PageNo> {
+    let is_free = |index: &usize| space_map::state(map, *index) == PageState::Free;
+    (0..space_map::covered(map)).filter(is_free).map(|index| page.offset(1 + index as u64)).collect()
+}
+
 /// Hands over what can be read of the store in `home`.
 pub(super) fn salvage(env: &Env, home: &Path, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<()> {
-    let (store, page_size) = identify(env, home)?;
+    let Identity { store, page_size, is_clean } = identify(env, home)?;
     let path = pages_path(home);
     let file = env.vfs.open(&path, OpenOptions::read()).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::corruption("the store's page file is missing").at_path(&path),
         _ => error,
     })?;
     let words = (0..page_size.words()).map(|_| Word::new(0)).collect();
-    let mut pages = Pages { file, store, page_size, words };
+    let mut pages = Pages { file, store, page_size, is_clean, words };
     let survey = pages.survey()?;
     for (page, what) in &survey.damaged {
         let what = what.clone();
         let lost = Lost { keyspace: None, page: Some(page.get()), from: None, to: None, what };
         report.lose(lost, sink)?;
     }
-    let names = pages.names(&survey)?;
+    let catalog = pages.catalog(&survey)?;
     for (tree, leaves) in &survey.leaves {
-        if *tree == catalog::CATALOG_ID {
-            continue;
-        }
-        let name = names.get(tree).cloned().unwrap_or_else(|| format!("tree-{tree}"));
+        let Some(name) = catalog.name_of(*tree) else { continue };
         sink(Salvaged::Keyspace(&name))?;
         pages.tree(&name, leaves, report, sink)?;
     }
@@ -92,39 +98,38 @@ impl Pages {
 
     fn survey(&mut self) -> Result<Survey> {
         let mut survey = Survey::default();
-        let mut free = Vec::new();
+        // Of the pages behind the last map page: they come before those that the next one covers.
+        let mut free = BTreeSet::new();
         let pages = self.file.size()?.div_ceil(self.page_size.bytes() as u64);
         for page in (1..pages).map(PageNo::new) {
             match self.read(page)? {
                 Ok(false) => continue,
-                Err(what) => survey.damaged.push((page, what)),
+                Err(_) if free.contains(&page) => continue,
+                Err(what) => {
+                    survey.damaged.push((page, what));
+                    continue;
+                }
                 Ok(true) => {}
             }
             let view = View::new(&self.words);
-            if header::is_type(view, PageType::SpaceMap) && header::page_no(view) == page {
-                let is_free = |index: &usize| space_map::state(view, *index) == PageState::Free;
-                free = (0..space_map::covered(view))
-                    .filter(is_free)
-                    .map(|index| page.offset(1 + index as u64))
-                    .collect();
+            if header::is_type(view, PageType::SpaceMap) {
+                free = free_pages(view, page);
             }
             let node = Node::new(view);
-            let is_leaf = header::page_no(view) == page && node.is_node() && node.is_leaf();
-            if is_leaf && free.binary_search(&page).is_err() {
+            if node.is_node() && node.is_leaf() && !free.contains(&page) {
                 let leaf = Leaf { lower: node.lower(), upper: node.upper(), page };
                 survey.leaves.entry(node.tree()).or_default().push(leaf);
             }
         }
-        survey.damaged.retain(|(page, _)| free.binary_search(page).is_err());
         survey.leaves.values_mut().for_each(|leaves| leaves.sort());
         Ok(survey)
     }
 
-    /// The names of the trees, as far as the catalog can be read.
-    fn names(&mut self, survey: &Survey) -> Result<BTreeMap<u32, String>> {
-        let default = Entry::of_default();
-        let mut names = BTreeMap::from([(default.id, catalog::DEFAULT_NAME.to_owned())]);
-        for leaf in survey.leaves.get(&catalog::CATALOG_ID).into_iter().flatten() {
+    /// What can be read of the catalog. Without the log nobody knows whether a keyspace was dropped whose dropping is young: its
+    /// rows are handed over.
+    fn catalog(&mut self, survey: &Survey) -> Result<Catalog> {
+        let mut catalog = Catalog::new();
+        for leaf in survey.leaves.get(&CATALOG_ID).into_iter().flatten() {
             if self.read(leaf.page)?.is_err() {
                 continue;
             }
@@ -133,12 +138,13 @@ impl Pages {
                 let (mut key, mut value) = (Vec::new(), Vec::new());
                 node.key_into(slot, &mut key);
                 node.value_into(slot, &mut value);
-                if let (Some(name), Ok(entry)) = (key.strip_prefix(b"n"), catalog::decode::<Entry>(&value)) {
-                    names.insert(entry.id, String::from_utf8_lossy(name).into_owned());
+                let is_young = node.flags(slot).is_versioned() && !self.is_clean;
+                if key.first() != Some(&b'd') || !is_young {
+                    catalog.note(&key, &value);
                 }
             }
         }
-        Ok(names)
+        Ok(catalog)
     }
 
     fn tree(
@@ -152,17 +158,13 @@ impl Pages {
             let keyspace = Some(name.to_owned());
             Lost { keyspace, page, from, to, what: what.to_owned() }
         };
-        let mut reached = Some(None);
+        let nowhere = "no page holds these keys";
+        let mut coverage = Coverage::new(None);
         for leaf in leaves {
-            match &reached {
-                Some(from) if *from == leaf.lower => {}
-                Some(from) if *from < leaf.lower => {
-                    report.lose(
-                        gap(None, from.clone(), leaf.lower.clone(), "no page holds these keys"),
-                        sink,
-                    )?;
-                }
-                _ => {
+            match coverage.take(&leaf.lower, &leaf.upper) {
+                Fit::Next => {}
+                Fit::After(from) => report.lose(gap(None, from, leaf.lower.clone(), nowhere), sink)?,
+                Fit::Twice => {
                     let what = "two pages hold these keys; the rows of this one were left out";
                     let (page, from, to) = (Some(leaf.page.get()), leaf.lower.clone(), leaf.upper.clone());
                     report.lose(gap(page, from, to, what), sink)?;
@@ -170,12 +172,8 @@ impl Pages {
                 }
             }
             self.leaf(name, leaf, report, sink)?;
-            reached = leaf.upper.clone().map(Some);
         }
-        match reached {
-            Some(from) => report.lose(gap(None, from, None, "no page holds these keys"), sink),
-            None => Ok(()),
-        }
+        coverage.rest(&None).map_or(Ok(()), |from| report.lose(gap(None, from, None, nowhere), sink))
     }
 
     fn leaf(
@@ -197,7 +195,7 @@ impl Pages {
             rows.push((key, value, node.flags(slot)));
         }
         for (key, mut value, flags) in rows {
-            report.doubtful += u64::from(flags.is_versioned());
+            report.doubtful += u64::from(flags.is_versioned() && !self.is_clean);
             if flags.is_overflow() {
                 match self.value(&value) {
                     Ok(whole) => value = whole,

@@ -132,7 +132,7 @@ impl<'a> PageOp<'a> {
                 first: index(reader, size)?,
                 count: index(reader, size)?,
                 state: state(reader)?,
-                psn_floor: Psn::new(reader.varint()?),
+                psn_floor: Psn::new(reader.varint_below(Psn::END)?),
             },
             code::OVERFLOW_INIT => PageOp::OverflowInit {
                 index: reader.varint_below(1 << 32)? as u32,

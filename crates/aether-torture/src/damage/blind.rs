@@ -17,7 +17,7 @@ pub enum Blind {
     PageChecksum,
     /// The checksum of a slot of the control file.
     ControlChecksum,
-    /// The order of the slots of the control file: of two good ones the older counts.
+    /// The order of the slots of the control file: the newest of several good ones does not count.
     StaleControl,
     /// A log segment that is missing: the log ends there, whatever comes later or was noted before.
     MissingSegment,
@@ -140,9 +140,9 @@ impl BlindFile {
                 page::seal(into, self.store_seed()?);
             }
             Blind::ControlChecksum if self.name == CONTROL_NAME => {
-                into.chunks_mut(32 << 10).for_each(mend_slot)
+                into.chunks_mut(SLOT_BYTES).for_each(mend_slot)
             }
-            Blind::StaleControl if self.name == CONTROL_NAME => forget_newer(into),
+            Blind::StaleControl if self.name == CONTROL_NAME => forget_newest(into),
             Blind::CutSegment if segment(&self.name).is_some() => {
                 into[read..].fill(0);
                 return Ok(into.len());
@@ -154,6 +154,9 @@ impl BlindFile {
         Ok(read)
     }
 }
+
+/// Bytes of a slot of the control file.
+const SLOT_BYTES: usize = 32 << 10;
 
 fn length(slot: &[u8]) -> usize {
     let field = slot.get(20..24).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
@@ -178,13 +181,12 @@ fn slot_number(slot: &[u8]) -> Option<u64> {
     (slot[24..32] == sum).then_some(number)
 }
 
-fn forget_newer(control: &mut [u8]) {
-    let half = control.len() / 2;
-    let (one, other) = control.split_at_mut(half);
-    match (slot_number(one), slot_number(other)) {
-        (Some(a), Some(b)) if a > b => one.fill(0),
-        (Some(_), Some(_)) => other.fill(0),
-        _ => {}
+fn forget_newest(control: &mut [u8]) {
+    let mut slots: Vec<_> =
+        control.chunks_mut(SLOT_BYTES).filter(|slot| slot_number(slot).is_some()).collect();
+    slots.sort_by_key(|slot| slot_number(slot));
+    if let [.., _, newest] = &mut slots[..] {
+        newest.fill(0);
     }
 }
 

@@ -13,7 +13,7 @@ use aether_kv::buffer::page::PageFile;
 use aether_kv::buffer::{BATCH_PAGES, DOUBLE_WRITE_NAME, DoubleWrite};
 use aether_kv::lsm::index::txn::recovery::PAGES_FILE;
 use aether_kv::lsm::index::txn::recovery::fuzzing::{
-    CONTROL_BYTES, checkpoint_again, control_again, seal_control,
+    CONTROL_BYTES, CONTROL_SLOT_BYTES, checkpoint_again, control_again, seal_control,
 };
 use aether_sync::Arc;
 use aether_types::{PageSize, StoreId, checksum};
@@ -42,7 +42,7 @@ fn control(input: &mut Input<'_>) {
     if sealed {
         seal_control(&mut file);
     }
-    file.chunks(CONTROL_BYTES / 2).for_each(|slot| stays("a slot of the control file", control_again, slot));
+    file.chunks(CONTROL_SLOT_BYTES).for_each(|slot| stays("a slot of the control file", control_again, slot));
 }
 
 fn double_write(input: &mut Input<'_>) {

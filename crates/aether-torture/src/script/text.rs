@@ -69,6 +69,7 @@ fn write_ops(f: &mut fmt::Formatter<'_>, ops: &[Op]) -> fmt::Result {
             Op::Delete(space, key) => writeln!(f, "  delete {space} \"{}\"", key.escape_ascii()),
             Op::Savepoint => writeln!(f, "  savepoint"),
             Op::Rollback => writeln!(f, "  rollback"),
+            Op::RollbackTo(depth) => writeln!(f, "  rollback-to {depth}"),
         }?;
     }
     Ok(())
@@ -138,6 +139,7 @@ impl Reader {
 fn parse_op(line: &str) -> Option<Op> {
     let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (space, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let depth = space.parse();
     let space = SPACES.into_iter().chain([PASSING]).find(|known| *known == space);
     Some(match what {
         "create" => Op::Create(space?),
@@ -149,6 +151,7 @@ fn parse_op(line: &str) -> Option<Op> {
         }
         "savepoint" => Op::Savepoint,
         "rollback" => Op::Rollback,
+        "rollback-to" => Op::RollbackTo(depth.ok()?),
         _ => return None,
     })
 }

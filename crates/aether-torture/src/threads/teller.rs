@@ -70,6 +70,8 @@ impl Diary {
 /// The calls of one transaction.
 struct Order {
     changes: Vec<(Bytes, Option<Bytes>)>,
+    /// Changes that are undone by going back to a savepoint.
+    undone: Vec<(Bytes, Option<Bytes>)>,
     transfer: Option<(usize, usize, i64)>,
     durability: Durability,
     commits: bool,
@@ -119,13 +121,10 @@ impl Teller {
     /// Every transaction rewrites the thread's counter, so that no two of its states are equal.
     fn order(&mut self, number: usize) -> Order {
         let mut changes = vec![(self.key("counter"), Some(Bytes::from(number.to_le_bytes().to_vec())))];
-        for _ in 0..self.rng.below(6) {
-            let key = self.rng.below(NAMES);
-            let key = self.key(&format!("{key:02}"));
-            let length = if self.rng.chance(5) { 9_000 } else { self.rng.below(900) };
-            let value = (!self.rng.chance(25)).then(|| tagged(self.rng.word() as u32, length));
-            changes.push((key, value));
-        }
+        let count = self.rng.below(6);
+        changes.extend((0..count).map(|_| self.change()));
+        let count = if self.rng.chance(25) { self.rng.between(2, 8) } else { 0 };
+        let undone = (0..count).map(|_| self.change()).collect();
         let (from, to) = (self.rng.below(ACCOUNT_COUNT), self.rng.below(ACCOUNT_COUNT));
         let transfer =
             (from != to && self.rng.chance(60)).then(|| (from, to, self.rng.between(1, 50) as i64));
@@ -135,7 +134,16 @@ impl Teller {
             2..5 => Durability::Group { max_wait: Duration::from_micros(50) },
             _ => Durability::Sync,
         };
-        Order { changes, transfer, durability, commits: !self.rng.chance(10) }
+        Order { changes, undone, transfer, durability, commits: !self.rng.chance(10) }
+    }
+
+    /// A change of one of the thread's own rows.
+    fn change(&mut self) -> (Bytes, Option<Bytes>) {
+        let key = self.rng.below(NAMES);
+        let key = self.key(&format!("{key:02}"));
+        let length = if self.rng.chance(5) { 9_000 } else { self.rng.below(900) };
+        let value = (!self.rng.chance(25)).then(|| tagged(self.rng.word() as u32, length));
+        (key, value)
     }
 
     fn key(&self, name: &str) -> Bytes {
@@ -161,12 +169,8 @@ impl Teller {
 
     fn carry_out(&mut self, order: &Order, next: Entry) -> Result<()> {
         let mut txn = self.env.begin()?;
-        for (key, value) in &order.changes {
-            match value {
-                Some(value) => txn.put(&self.own, key, value)?,
-                None => drop(txn.delete(&self.own, key)?),
-            }
-        }
+        self.change_rows(&mut txn, &order.changes)?;
+        self.go_back(&mut txn, order)?;
         if let Some((from, to, amount)) = order.transfer {
             self.add(&mut txn, from, -amount)?;
             self.add(&mut txn, to, amount)?;
@@ -188,6 +192,32 @@ impl Teller {
         }
         self.diary.acknowledged = self.diary.entries.len() - 1;
         Ok(())
+    }
+
+    fn change_rows(&self, txn: &mut Txn, changes: &[(Bytes, Option<Bytes>)]) -> Result<()> {
+        changes.iter().try_for_each(|(key, value)| match value {
+            Some(value) => txn.put(&self.own, key, value),
+            None => txn.delete(&self.own, key).map(drop),
+        })
+    }
+
+    /// Makes changes and goes back to a savepoint: half of them to one inside the first, and once more.
+    fn go_back(&self, txn: &mut Txn, order: &Order) -> Result<()> {
+        if order.undone.is_empty() {
+            return Ok(());
+        }
+        let outer = txn.savepoint();
+        let (first, second) = order.undone.split_at(order.undone.len() / 2);
+        self.change_rows(txn, first)?;
+        let inner = txn.savepoint();
+        for _ in 0..2 {
+            self.change_rows(txn, second)?;
+            if let Some((from, _, amount)) = order.transfer {
+                self.add(txn, from, amount)?;
+            }
+            txn.rollback_to(&inner)?;
+        }
+        txn.rollback_to(&outer)
     }
 
     fn add(&self, txn: &mut Txn, number: usize, amount: i64) -> Result<()> {

@@ -4,7 +4,7 @@ use aether_kv::{DbEnv, Stat};
 use aether_torture::model::Op;
 use aether_torture::mutant;
 use aether_torture::player::{self, AfterError, Run};
-use aether_torture::script::{End, SPACES, Script, Step};
+use aether_torture::script::{End, SPACES, Script, Side, Step};
 use aether_torture::shape::{self, Shape};
 use aether_torture::world::World;
 
@@ -69,6 +69,13 @@ fn a_script_has_every_kind_of_step() {
         assert!(count(|op| matches!(op, Op::Put(..))) > 250);
         assert!(count(|op| matches!(op, Op::Delete(..))) > 30);
         assert!(count(|op| matches!(op, Op::Rollback)) >= 2);
+        assert!(count(|op| matches!(op, Op::RollbackTo(_))) >= 1 || seed > 2);
+        let sides = script.steps.iter().filter_map(|step| match step {
+            Step::Side(Side::Calls(ops)) => Some(ops),
+            _ => None,
+        });
+        let in_side = sides.flatten().filter(|op| matches!(op, Op::Savepoint | Op::RollbackTo(_))).count();
+        assert!(in_side >= 2, "seed {seed}: {in_side} savepoints beside others");
         assert!(count(|op| matches!(op, Op::Put(_, _, value) if value.len() > shape::PAGE_BYTES)) >= 1);
         assert!(count(|op| matches!(op, Op::Drop(_))) == 1);
         for end in [End::Abort, End::Weak, End::Commit] {

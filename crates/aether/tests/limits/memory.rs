@@ -126,3 +126,25 @@ fn a_budget_too_small_for_the_pool_is_refused_and_the_shares_named() {
     assert_eq!(error.kind(), ErrorKind::OverLimit, "{error}");
     assert!(error.to_string().contains("1048576"), "{error}");
 }
+
+/// Every account in the order in which it is charged: with one byte less than it needs, opening names it.
+#[test]
+fn each_account_is_named_when_the_budget_has_too_little_for_it() {
+    let open = |memory_bytes| {
+        let dir = TempDir::new().unwrap();
+        let options = Options { memory_bytes, ..options(4096) };
+        Db::open_with(dir.path().join("home"), options).and_then(|db| db.env().stat())
+    };
+    let usage: Vec<_> = open(u64::MAX).unwrap().memory.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
+    let names: Vec<_> = usage.iter().map(|(name, _)| name.as_str()).collect();
+    let all = ["log rings", "frames", "double-write batch", "read-ahead", "PSN tables", "translation arrays"];
+    assert_eq!(names, all);
+    let mut needed = 0;
+    for (name, bytes) in &usage {
+        needed += bytes;
+        let error = open(needed - 1).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OverLimit, "{error}");
+        assert!(error.to_string().contains(&format!("{name} needs")), "{name}: {error}");
+    }
+    open(needed).unwrap();
+}
