@@ -50,7 +50,7 @@ fn decode(value: &[u8]) -> Option<(usize, u64)> {
 
 /// The newest row of those with a prefix.
 fn newest(txn: &Txn, space: &Keyspace, prefix: &str) -> Result<Option<u64>> {
-    let row = txn.prefix(space, prefix.as_bytes())?.rev().next().transpose()?;
+    let row = txn.prefix(space, prefix.as_bytes())?.next_back().transpose()?;
     row.map(|(key, _)| place_of(&key)).transpose()
 }
 

@@ -97,7 +97,7 @@ fn next_run(db: &Db) -> Result<u64> {
 
 /// The appends to a slot that the store tells of.
 fn appended(db: &Db, slot: u64, per_list: u64) -> Result<u64> {
-    let newest = db.prefix(format!("{PREFIX}{slot:04}-").as_bytes())?.rev().next().transpose()?;
+    let newest = db.prefix(format!("{PREFIX}{slot:04}-").as_bytes())?.next_back().transpose()?;
     let Some((key, text)) = newest else { return Ok(0) };
     let generation = generation_of(&key).ok_or_else(|| foreign(&key))?;
     let length = parse(&key, &text)?.len() as u64;
