@@ -139,6 +139,27 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "histories",
+        command: "cargo run --release -p aether-torture -- history run --ci",
+        shows: "20,000 transactions of eight threads, at every level, contended and not, through power cuts: no cycle that their level forbids",
+        when: When::Path("crates/aether-torture/src/histories"),
+        ..PLAIN
+    },
+    Step {
+        name: "prepared",
+        command: "cargo run --release -p aether-torture -- prepared --ci",
+        shows: "the power cut at every operation of scripts of two-phase commits, and again in recovery: prepared transactions keep their locks until decided, decisions stay",
+        when: When::Path("crates/aether-torture/src/prepared"),
+        ..PLAIN
+    },
+    Step {
+        name: "invariants",
+        command: "cargo run --release -p aether-torture -- invariants --runs 10",
+        shows: "no money is made or lost, nothing leaves a queue twice or out of order, at every level, through power cuts",
+        when: When::Path("crates/aether-torture/src/invariants"),
+        ..PLAIN
+    },
+    Step {
         name: "kill",
         command: "cargo run --release -p aether-torture -- kill --ci",
         shows: "the real binary, killed at work and while it recovers, keeps what it acknowledged, whole and in order",
@@ -188,6 +209,13 @@ pub(crate) const DEEP: &[Step] = &[
         command: "cargo run --release -p aether-torture -- kill --rounds 10000",
         shows: "the same, ten thousand times",
         when: When::Path("crates/aether-torture/src/kill"),
+        ..PLAIN
+    },
+    Step {
+        name: "histories-million",
+        command: "cargo run --release -p aether-torture -- history run --ci --txns 1000000",
+        shows: "the same, a million transactions",
+        when: When::Path("crates/aether-torture/src/histories"),
         ..PLAIN
     },
     Step {
