@@ -5,13 +5,14 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
-use aether_kv::buffer::{BufferConfig, Budget};
+use aether_kv::buffer::{Budget, BufferConfig};
 use aether_kv::lsm::index::txn::publication::TxnState;
 use aether_kv::lsm::index::txn::recovery::{FIRST_TREE_ROOT, Opening, StoreConfig};
 use aether_kv::lsm::index::txn::{LockTable, Patience, TxnConfig, TxnManager};
 use aether_kv::lsm::index::{BTree, TreeUndo};
 use aether_kv::{
-    Db, Durability, ErrorKind, Isolation, LockMode, LockTarget, Options, Resource, Result, Transact, TxnOptions,
+    Db, Durability, ErrorKind, Isolation, LockMode, LockTarget, Options, Resource, Result, Transact,
+    TxnOptions,
 };
 use aether_types::TxnId;
 use aether_vfs::Env;
