@@ -15,7 +15,7 @@ use core::ops::Bound::Unbounded;
 use shuttle::thread;
 use std::time::Duration;
 
-const SCHEDULES: usize = 3000;
+const SCHEDULES: usize = 10_000;
 const TREE: u32 = 1;
 const ROWS: usize = 2;
 

@@ -1,4 +1,5 @@
 //! Locks through the facade: waits, deadlocks, timeouts, what is asked for and what writing takes by itself.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use aether::{
     Db, DbEnv, Durability, ErrorKind, Isolation, KeyspaceOptions, LockMode, LockTarget, Options, Result, Txn,

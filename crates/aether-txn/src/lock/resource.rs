@@ -138,7 +138,7 @@ mod tests {
     use Bound::*;
 
     fn range(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Resource {
-        Resource::range(1, from, to).unwrap()
+        Resource::range(1, from, to).expect("keys lie between")
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The book under random scripts, and the table under threads.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use super::book::{Asked, Book};
 use super::request::Part;
