@@ -83,8 +83,7 @@ fn needs_second(protocols: &[Protocol], record: &Record, plan: &Plan<'_>) -> boo
 
 /// All of them, the named ones, or in a quick run the first.
 fn mutants_of<'p>(protocol: &'p Protocol, plan: &Plan<'_>) -> Vec<&'p Mutant> {
-    let named =
-        |mutant: &&Mutant| plan.mutants.is_empty() || plan.mutants.iter().any(|name| *name == mutant.name);
+    let named = |mutant: &&Mutant| plan.mutants.is_empty() || plan.mutants.contains(&mutant.name);
     let count = if plan.quick { 1 } else { usize::MAX };
     protocol.mutants.iter().filter(named).take(count).collect()
 }
@@ -166,7 +165,12 @@ impl Table {
     }
 
     fn end(self) -> bool {
-        say(&format!("{} as they should be, {} not, {:.1} s", self.right, self.wrong, self.time.as_secs_f64()));
+        say(&format!(
+            "{} as they should be, {} not, {:.1} s",
+            self.right,
+            self.wrong,
+            self.time.as_secs_f64()
+        ));
         self.wrong == 0
     }
 }

@@ -101,6 +101,8 @@ pub(crate) fn tlc(tools: &Tools, run: &Run) -> Result<Verdict, String> {
     if run.is_short {
         java.arg("-XX:TieredStopAtLevel=1");
     }
+    // It unpacks its modules there, under names that two runs share.
+    java.arg(format!("-Djava.io.tmpdir={}", run.directory.display()));
     java.arg("-cp").arg(&tools.jar).args(["tlc2.TLC", "-nowarning", "-workers", "1", "-metadir", "states"]);
     if !run.model.checks_deadlock() {
         // The flag means: do not look for deadlocks.

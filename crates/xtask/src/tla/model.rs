@@ -91,7 +91,8 @@ impl Model {
                 return Err(format!("{} does not check for deadlocks", self.name));
             }
         } else {
-            let line = judged.iter().find(|line| line.split_whitespace().skip(1).any(|word| word == property));
+            let line =
+                judged.iter().find(|line| line.split_whitespace().skip(1).any(|word| word == property));
             let line = line.ok_or_else(|| format!("{} does not check {property}", self.name))?;
             let keyword = if line.starts_with("INVARIANT") { "INVARIANT" } else { "PROPERTY" };
             text.push_str(&format!("{keyword} {property}\n"));

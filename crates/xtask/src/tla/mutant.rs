@@ -139,10 +139,7 @@ impl Mutant {
 }
 
 /// The module and the line where `old` stands.
-fn place<'m>(
-    old: &[String],
-    modules: &'m BTreeMap<String, String>,
-) -> Result<(&'m String, usize), String> {
+fn place<'m>(old: &[String], modules: &'m BTreeMap<String, String>) -> Result<(&'m String, usize), String> {
     let mut found = Vec::new();
     for (name, text) in modules {
         let lines: Vec<_> = text.lines().collect();
@@ -159,7 +156,8 @@ fn place<'m>(
 mod tests {
     use super::*;
 
-    const ONE: &str = "# of a toy\nmutant one\ndrops L1\non quick A = 2, B = TRUE\nbreaks Safe\n- a\n- b\n+ c\n- d\n+ e\n";
+    const ONE: &str =
+        "# of a toy\nmutant one\ndrops L1\non quick A = 2, B = TRUE\nbreaks Safe\n- a\n- b\n+ c\n- d\n+ e\n";
 
     fn toy(module: &str) -> Protocol {
         let mut protocol = Protocol::named("toy");

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn bad_lines_are_refused() {
-        for line in ["a/quick", "a/quick many both", "quick 12 both", "a/quick 12 tlc", "a/quick 12 both more"] {
+        for line in
+            ["a/quick", "a/quick many both", "quick 12 both", "a/quick 12 tlc", "a/quick 12 both more"]
+        {
             assert!(Record::parse(line).unwrap_err().starts_with("line 1: "), "{line}");
         }
         let twice = Record::parse("a/q 1 both\na/q 2 both\n").unwrap_err();
