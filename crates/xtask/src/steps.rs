@@ -46,6 +46,10 @@ pub(crate) const MIRI: Tool = Tool {
     optional: true,
 };
 
+/// Runs TLC. Without it, nothing is checked.
+pub(crate) const JAVA: Tool =
+    Tool { probe: "java -version", install: "apt-get install default-jre-headless", optional: true };
+
 /// Builds and runs the fuzz targets.
 pub(crate) const FUZZ: Tool =
     Tool { probe: "cargo fuzz --version", install: "cargo install --locked cargo-fuzz", optional: false };
@@ -115,6 +119,13 @@ pub(crate) const GATE: &[Step] = &[
         command: "cargo xtask miri",
         shows: "page bytes and latches have no undefined behaviour, under several schedules",
         tool: Some(&MIRI),
+        ..PLAIN
+    },
+    Step {
+        name: "tla",
+        command: "cargo xtask tla check --quick",
+        shows: "no counterexample in the small models of the protocols, by two checkers; a mutant of each is caught",
+        tool: Some(&JAVA),
         ..PLAIN
     },
     Step {
@@ -190,6 +201,13 @@ pub(crate) const DEEP: &[Step] = &[
         command: "cargo xtask miri --seeds 64",
         shows: "no undefined behaviour, under many schedules",
         tool: Some(&MIRI),
+        ..PLAIN
+    },
+    Step {
+        name: "tla-all",
+        command: "cargo xtask tla check",
+        shows: "no counterexample in any model of the protocols; every mutant is caught",
+        tool: Some(&JAVA),
         ..PLAIN
     },
     Step {
