@@ -140,6 +140,7 @@ impl Translation {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 mod tests {
     use super::*;
     use crate::budget::Budget;
