@@ -136,7 +136,7 @@ Cool(f) ==
   /\ UNCHANGED <<latch, words, resident, table, disk, evictor, same>>
 StartWriting(f) ==                               \* under the shared latch: no writer is in the page
   /\ mode[f] = "cool" /\ held[f] = "no" /\ dirty[f]
-  /\ mode' = [mode EXCEPT ![f] = "writing"] /\ copy' = [copy EXCEPT ![f] = left[f].changes]
+  /\ mode' = [mode EXCEPT ![f] = "writing"] /\ copy' = [copy EXCEPT ![f] = right[f].changes]
   /\ dirty' = [dirty EXCEPT ![f] = FALSE]
   /\ UNCHANGED <<latch, left, right, resident, table, file, evictor, same>>
 EndWriting(f) ==

@@ -1,4 +1,4 @@
-//! The one file that knows TLA+: the actions of `StreamCut` that this crate takes. Values start with the stream.
+//! The one file that knows TLA+: the actions of `tla/log_buffer` that this crate takes. Values start with the stream.
 
 use aether_trace::act;
 use aether_types::{Lsn, Lv, StreamId};

@@ -20,7 +20,7 @@ use mutant::Mutant;
 use record::{Counted, Record};
 use tools::Tools;
 
-use crate::terminal::{Mood, paint, say};
+use crate::terminal::{Mood, paint, say, warn};
 
 /// Where the specs are.
 const HOME: &str = "tla";
@@ -62,7 +62,13 @@ pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     if plan.record {
         record.write(&root.join(HOME).join("states.txt"))?;
     }
-    Ok(table.end())
+    let right = table.end();
+    if right {
+        tools.clean_up();
+    } else {
+        warn(&format!("what the checkers said, traces included, is in {}", tools.runs.display()));
+    }
+    Ok(right)
 }
 
 fn chosen(protocols: Vec<Protocol>, names: &[String]) -> Result<Vec<Protocol>, String> {

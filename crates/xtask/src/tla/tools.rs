@@ -54,11 +54,10 @@ impl Tools {
         }
         Ok(tools)
     }
-}
 
-impl Drop for Tools {
-    fn drop(&mut self) {
-        // What is left over is rubbish in the target directory.
+    /// Forgets what runs left.
+    pub(crate) fn clean_up(&self) {
+        // What cannot be removed lies in the target directory and does no harm.
         let _ = std::fs::remove_dir_all(&self.runs);
     }
 }
