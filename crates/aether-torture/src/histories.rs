@@ -7,7 +7,7 @@
 //! Observations" (VLDB 2020), the names those of Adya, "Weak Consistency" (MIT, 1999).
 //!
 //! [`event`] reads and writes histories as JSON lines, [`transaction`] finds what belongs together, [`order`] the versions
-//! and what is wrong without any cycle, [`edge`] the edges, [`graph`] the cycles that a level forbids, [`judge`] does it
+//! and what is wrong without any cycle, [`edge`] the edges, `graph` the cycles that a level forbids, [`judge`] does it
 //! all. [`run`] makes histories of the engine itself, through power cuts, with a planted [`lie::Lie`] if the test asks,
 //! and [`campaign`] many of them.
 

@@ -9,6 +9,7 @@ use aether_torture::histories::run::{self, Settings};
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A file below `tests/histories`, and what each level says of it.
 const PLANTED: [(&str, [&[&str]; 3]); 25] = [
@@ -138,5 +139,29 @@ fn planted_lies_are_caught_by_name() {
         let txns = if crashes { 6_000 } else { 1_000 };
         let found = made(Settings { lie: Some(lie), crashes, txns, ..Settings::new(7, Level::Snapshot) });
         assert_shows(&found, names);
+    }
+}
+
+/// 0: nothing forbidden; 1: an anomaly; 2: wrong usage, or no history.
+#[test]
+fn the_command_ends_with_the_documented_codes() {
+    let file = |name: &str| directory().join(name).display().to_string();
+    let (write_skew, nothing) = (file("g2-item.jsonl"), file("no such file"));
+    for (arguments, code) in [
+        (&["check", &*write_skew, "--level", "snapshot"][..], 0),
+        (&["check", &write_skew, "--level", "serializable"], 1),
+        (&["check", &nothing, "--level", "snapshot"], 2),
+        (&["check", env!("CARGO_MANIFEST_DIR"), "--level", "snapshot"], 2),
+        (&["check", &write_skew, "--level", "chaos"], 2),
+        (&["check", &write_skew], 2),
+        (&["run", "--txns", "5"], 2),
+        (&["run", "--level", "snapshot", "--txns", "50"], 0),
+        (&["run", "--level", "snapshot", "--txns", "1000", "--keys", "4", "--lie", "append-twice"], 1),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aether-torture"));
+        let output = command.arg("history").args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        assert!(!told.contains("panicked"), "{told}");
     }
 }
