@@ -86,7 +86,7 @@ fn pool_on_disk(home: &Path, pages: u64) -> Result<Arc<Pool>> {
         ..BufferConfig::default()
     };
     let pool = Pool::new(config, parts)?;
-    pool.add_file(Arc::new(file), None).unwrap();
+    pool.add_file(Arc::new(file), None).expect("the budget has no limit");
     (1..=pages).map(PageNo::new).try_for_each(|page| pool.create(PAGES_FILE, page).map(drop))?;
     Ok(pool)
 }

@@ -145,7 +145,7 @@ mod tests {
     use crate::budget::Budget;
 
     fn array(budget: &Budget) -> Translation {
-        Translation::new(budget.account("translation arrays")).unwrap()
+        Translation::new(budget.account("translation arrays")).expect("the budget has no limit")
     }
 
     #[test]

@@ -1,15 +1,20 @@
 //! The whole command line.
 
 mod bulk;
+mod history;
 
 pub(crate) use bulk::{
     Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, Salvage, StoreKind,
 };
 
+pub(crate) use history::{History, Level};
+
 use crate::exit;
+use aether::Durability;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The home used without `--home`.
 pub(crate) const DEFAULT_HOME: &str = "aether-home";
@@ -168,6 +173,16 @@ pub(crate) enum Torture {
     /// if it is in doubt. Each line is one write to standard output.
     #[command(after_help = exit::HELP)]
     Work(Work),
+    /// Run concurrent transactions over few lists and print what each has done and seen, one JSON line per event.
+    ///
+    /// {"p":3,"t":"invoke","id":17,"ops":[["append","x",41],["r","x",null]]} before client 3 begins transaction 17;
+    /// then, with the same id, {"t":"ok",..} once its commit has returned, with the lists that it read in place of
+    /// null; {"t":"fail",..} if it certainly did not commit, {"t":"info",..} if that is unknown. The lines are in the
+    /// order of one clock. A list is a row of the default keyspace, its numbers in decimal, blanks between them. No
+    /// number is appended twice, also by later runs on the same home, which go on with the same lists: their
+    /// histories, one behind the other, are one history.
+    #[command(after_help = exit::HELP)]
+    History(History),
     /// Open and recover any store and print its default keyspace as TSV; exit code 3 if it is damaged.
     #[command(after_help = exit::HELP)]
     Dump(TortureDump),
@@ -223,6 +238,18 @@ pub(crate) enum DurabilityName {
     Group,
     Async,
     None,
+}
+
+impl DurabilityName {
+    /// The durability, with this for the longest wait of `group` and the interval of `async`.
+    pub(crate) fn with_wait(self, wait: Duration) -> Durability {
+        match self {
+            Self::Sync => Durability::Sync,
+            Self::Group => Durability::Group { max_wait: wait },
+            Self::Async => Durability::Async { interval: wait },
+            Self::None => Durability::None,
+        }
+    }
 }
 
 /// `torture dump`

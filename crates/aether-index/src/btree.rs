@@ -15,7 +15,7 @@ mod write;
 
 pub use check::TreeCheck;
 pub use cursor::Cursor;
-pub use salvage::{Coverage, Fit, LostRange, Salvaged, Sink, trees_with_leaves};
+pub use salvage::{Coverage, Fit, LostRange, Salvaged, Sink, Survey};
 pub use undo::TreeUndo;
 pub use value::ValueReader;
 

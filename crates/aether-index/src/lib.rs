@@ -17,7 +17,6 @@ mod traits;
 
 pub use aether_txn as txn;
 pub use btree::{
-    BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, TreeCheck, TreeUndo, ValueReader,
-    trees_with_leaves,
+    BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, Survey, TreeCheck, TreeUndo, ValueReader,
 };
 pub use traits::{Index, OrderedCursor, OrderedIndex};

@@ -9,7 +9,7 @@ mod raw;
 use crate::catalog::{CATALOG_ID, DEFAULT_NAME, Entry, decode};
 use crate::env::DbEnv;
 use crate::lsm::index::txn::recovery::LOCK_NAME;
-use crate::lsm::index::{self, BTree, LostRange, trees_with_leaves};
+use crate::lsm::index::{self, BTree, LostRange, Survey};
 use crate::options::Options;
 use aether_sync::Arc;
 use aether_types::{ErrorKind, PageNo, Result};
@@ -108,20 +108,35 @@ fn lock(env: &Env, home: &Path) -> Result<Option<Arc<dyn File>>> {
 fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result<()> {
     let txns = &db.0.txns;
     let view = txns.view();
-    let catalog = Catalog::read(db, report, sink)?;
+    let mut named = BTreeSet::new();
+    let noting = &mut |part: Salvaged<'_>| {
+        if let Salvaged::Lost(lost) = &part {
+            named.extend(lost.page);
+        }
+        sink(part)
+    };
+    let catalog = Catalog::read(db, report, noting)?;
+    let names_are_lost = report.lost > 0;
     for (name, entry) in &catalog.keyspaces {
-        sink(Salvaged::Keyspace(name))?;
-        entry.open(txns).salvage(&view, &mut |found| hand_over(name, found, report, sink))?;
+        noting(Salvaged::Keyspace(name))?;
+        entry.open(txns).salvage(&view, &mut |found| hand_over(name, found, report, noting))?;
     }
     if report.lost == 0 {
         return Ok(());
     }
     // Something is lost: perhaps the names of keyspaces.
-    for id in trees_with_leaves(txns)?.difference(&catalog.trees) {
+    let survey = Survey::new(txns)?;
+    for id in survey.trees.difference(&catalog.trees) {
         let name = lost_name(*id);
-        sink(Salvaged::Keyspace(&name))?;
+        noting(Salvaged::Keyspace(&name))?;
         let tree = BTree::open(txns.clone(), PageNo::new(0), *id);
-        tree.salvage_leaves(&view, &mut |found| hand_over(&name, found, report, sink))?;
+        tree.salvage_leaves(&view, &mut |found| hand_over(&name, found, report, noting))?;
+    }
+    // Of a keyspace that nobody knows any more these may be all that there was.
+    let nameless =
+        survey.unread.into_iter().filter(|(page, _)| names_are_lost && !named.contains(&page.get()));
+    for (page, what) in nameless {
+        report.lose(Lost { keyspace: None, page: Some(page.get()), from: None, to: None, what }, sink)?;
     }
     Ok(())
 }

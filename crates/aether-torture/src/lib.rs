@@ -9,24 +9,32 @@
 //! the real file system, [`kill`] kills the real binary and [`soak`] watches that hours of mixed work neither go wrong nor
 //! leak. [`fuzz`] holds what is done with bytes from outside.
 //!
-//! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1,
+//! What transactions promise each other is seen in [`histories`] of real threads, in [`anomalies`] played step by step, in
+//! the [`invariants`] of small programs, and with [`prepared`] transactions.
+//!
+//! This crate stands above the engine and knows it from outside: the facade and the file-system traits. It tests T1, T2, T3, T5,
 //! L1, L4, P1, P4, F2 and R2 of the design; see `docs/testing.md`.
 
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod anomalies;
 mod calls;
 pub mod campaign;
 pub mod damage;
 pub mod faults;
 pub mod fuzz;
 mod held;
+pub mod histories;
 pub mod history;
+pub mod invariants;
 pub mod kill;
+mod lives;
 pub mod model;
 pub mod mutant;
 pub mod oracle;
 pub mod player;
+pub mod prepared;
 pub mod report;
 pub mod rng;
 pub mod script;

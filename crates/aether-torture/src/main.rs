@@ -1,7 +1,8 @@
-//! `aether-torture`: crash tests, fault sweeps, kills and long runs of the whole engine.
+//! `aether-torture`: crash tests, fault sweeps, kills, long runs and histories of the whole engine.
 
 mod blackbox;
 mod cli;
+mod witness;
 
 use aether_sync::Arc;
 use aether_torture::allocation::Counted;
@@ -43,13 +44,13 @@ const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(code) = blackbox::run(&arguments) {
+    if let Some(code) = blackbox::run(&arguments).or_else(|| witness::run(&arguments)) {
         return code;
     }
     let request = match cli::parse(arguments.into_iter()) {
         Ok(request) => request,
         Err(usage) => {
-            say(&format!("{usage}\n{}", blackbox::USAGE));
+            say(&format!("{usage}\n{}\n{}", blackbox::USAGE, witness::USAGE));
             return ExitCode::from(2);
         }
     };

@@ -354,3 +354,69 @@ fn transactions_5() -> Result<(), Box<dyn Error>> {
     clerk.commit()?;
     Ok(())
 }
+
+#[test]
+fn transactions_serializable() -> Result<(), Box<dyn Error>> {
+    use aether::{Db, ErrorKind, Isolation};
+    let dir = tempfile::TempDir::new()?;
+    let db = Db::open(dir.path().join("ward"))?;
+    db.put(b"on call: ada", b"yes")?;
+    db.put(b"on call: bob", b"yes")?;
+    let leave = |who: &[u8]| -> aether::Result<_> {
+        let mut txn = db.begin_with(Isolation::Serializable)?;
+        if txn.prefix(db.keyspace(), b"on call:")?.count() > 1 {
+            txn.delete(db.keyspace(), who)?;
+        }
+        Ok(txn)
+    };
+    let (ada, bob) = (leave(b"on call: ada")?, leave(b"on call: bob")?);
+    ada.commit()?;
+    assert_eq!(bob.commit().unwrap_err().kind(), ErrorKind::Conflict, "somebody must stay");
+    Ok(())
+}
+
+#[test]
+fn transactions_nested() -> Result<(), Box<dyn Error>> {
+    use aether::Db;
+    let dir = tempfile::TempDir::new()?;
+    let db = Db::open(dir.path().join("bank"))?;
+    let mut txn = db.begin()?;
+    for row in [&b"good"[..], &[0; 100_000], b"good too"] {
+        let _too_long = txn.nested(|txn| txn.put(db.keyspace(), row, b"value"));
+    }
+    txn.commit()?;
+    assert_eq!(db.iter()?.count(), 2);
+    Ok(())
+}
+
+#[test]
+fn transactions_transact() -> Result<(), Box<dyn Error>> {
+    use aether::{Db, Isolation, Transact};
+    let dir = tempfile::TempDir::new()?;
+    let db = Db::open(dir.path().join("bank"))?;
+    let how = Transact { txn: Isolation::Serializable.into(), attempts_max: 10, ..Transact::default() };
+    let done = db.transact_with(how, |txn| {
+        let seen = txn.get(db.keyspace(), b"visits")?.map_or(0, |value| value[0]);
+        txn.put(db.keyspace(), b"visits", &[seen + 1])?;
+        Ok(seen + 1)
+    })?;
+    assert_eq!((done.value, done.attempts), (1, 1));
+    Ok(())
+}
+
+#[test]
+fn transactions_two_phase() -> Result<(), Box<dyn Error>> {
+    use aether::{DbEnv, Options, Resolution};
+    let dir = tempfile::TempDir::new()?;
+    let env = DbEnv::open(dir.path().join("bank"), Options::default())?;
+    let space = env.keyspace("default")?;
+    let mut txn = env.begin()?;
+    txn.put(&space, b"ada", b"100")?;
+    txn.prepare(b"transfer 17")?;
+    assert_eq!(env.list_prepared(), [b"transfer 17".to_vec()]);
+    assert_eq!(env.commit_prepared(b"transfer 17")?, Resolution::Committed);
+    assert_eq!(env.commit_prepared(b"transfer 17")?, Resolution::Committed, "asked again");
+    assert_eq!(env.rollback_prepared(b"transfer 18")?, Resolution::Unknown);
+    assert!(env.forget(b"transfer 17")?);
+    Ok(())
+}

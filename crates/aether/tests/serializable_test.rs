@@ -1,5 +1,7 @@
 //! Serializable transactions: what is refused, what is not, and savepoints and retries beside them.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether::{Db, ErrorKind, Isolation, Options, Result, Transact, TxnOptions};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Snapshots held for long: what they keep is shown, and a store may end them.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether::types::PageSize;
 use aether::vfs::{Env, ManualClock};
 use aether::{DbEnv, Durability, ErrorKind, Isolation, Keyspace, Options, Result};

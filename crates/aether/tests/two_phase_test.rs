@@ -1,5 +1,7 @@
 //! Two-phase commit: prepared transactions over restarts, with their locks, and decisions asked for again.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether::{
     Db, DbEnv, Durability, ErrorKind, Isolation, LockMode, LockTarget, Options, Resolution, Result,
     TxnOptions,

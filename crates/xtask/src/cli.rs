@@ -12,7 +12,7 @@ use crate::floors::{self, Arrow, Floor, Kind, Workspace};
 use crate::gate::{self, Format, Options};
 use crate::steps::{DEEP, GATE, Step};
 use crate::terminal::{Mood, paint, say, warn};
-use crate::{checks, fuzz, repository};
+use crate::{checks, fuzz, repository, tla};
 
 const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a step or check failed, 2 wrong usage.\n\
     Results go to standard output, everything else to standard error. Colours obey NO_COLOR.";
@@ -48,6 +48,9 @@ enum Task {
     /// Run the fuzz targets, each on a copy of its corpus
     #[command(after_help = EXIT_CODES)]
     Fuzz(FuzzArgs),
+    /// Check the specs below tla/
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Tla(TlaTask),
     /// Print the floors of the crates and check every dependency against them
     #[command(after_help = EXIT_CODES)]
     Floors(FloorsArgs),
@@ -132,6 +135,29 @@ struct FuzzArgs {
     merge: bool,
 }
 
+#[derive(Subcommand)]
+enum TlaTask {
+    /// Check every model with TLC and tla-checker, compare the counts of states, and see that every mutant is caught
+    #[command(after_help = EXIT_CODES)]
+    Check(TlaArgs),
+}
+
+#[derive(Args)]
+struct TlaArgs {
+    /// Only the smallest models, and one mutant of each spec
+    #[arg(long)]
+    quick: bool,
+    /// Only this folder of tla/; may be given more than once
+    #[arg(long = "spec", value_name = "NAME")]
+    specs: Vec<String>,
+    /// No models, only this mutant; may be given more than once
+    #[arg(long = "mutant", value_name = "NAME")]
+    mutants: Vec<String>,
+    /// Write the counts to tla/states.txt instead of comparing them
+    #[arg(long)]
+    record: bool,
+}
+
 #[derive(Args)]
 struct FloorsArgs {
     #[command(flatten)]
@@ -162,6 +188,10 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Fuzz(args) => {
             let plan = fuzz::Plan { seconds: args.seconds, targets: &args.targets, merge: args.merge };
             fuzz::run(root, &plan).map(|()| true)
+        }
+        Task::Tla(TlaTask::Check(args)) => {
+            let TlaArgs { quick, record, .. } = *args;
+            tla::check(root, &tla::Plan { quick, specs: &args.specs, mutants: &args.mutants, record })
         }
         Task::Floors(args) => show_floors(root, args.shape.format),
     }

@@ -46,6 +46,10 @@ pub(crate) const MIRI: Tool = Tool {
     optional: true,
 };
 
+/// Runs TLC. Without it, nothing is checked.
+pub(crate) const JAVA: Tool =
+    Tool { probe: "java -version", install: "apt-get install default-jre-headless", optional: true };
+
 /// Builds and runs the fuzz targets.
 pub(crate) const FUZZ: Tool =
     Tool { probe: "cargo fuzz --version", install: "cargo install --locked cargo-fuzz", optional: false };
@@ -118,6 +122,13 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "tla",
+        command: "cargo xtask tla check --quick",
+        shows: "no counterexample in the small models of the protocols, by two checkers; a mutant of each is caught",
+        tool: Some(&JAVA),
+        ..PLAIN
+    },
+    Step {
         name: "torture",
         command: "cargo run --release -p aether-torture -- crash --ci",
         shows: "the power cut at every operation of fixed scripts, and again in recovery, loses nothing",
@@ -136,6 +147,27 @@ pub(crate) const GATE: &[Step] = &[
         command: "cargo run --release -p aether-torture -- threads --seed 1 --runs 300",
         shows: "the power cut while several threads write, and again after the restart, loses nothing and tears nothing",
         when: When::Path("crates/aether-torture/src/threads"),
+        ..PLAIN
+    },
+    Step {
+        name: "histories",
+        command: "cargo run --release -p aether-torture -- history run --ci",
+        shows: "20,000 transactions of eight threads, at every level, contended and not, through power cuts: no cycle that their level forbids",
+        when: When::Path("crates/aether-torture/src/histories"),
+        ..PLAIN
+    },
+    Step {
+        name: "prepared",
+        command: "cargo run --release -p aether-torture -- prepared --ci",
+        shows: "the power cut at every operation of scripts of two-phase commits, and again in recovery: prepared transactions keep their locks until decided, decisions stay",
+        when: When::Path("crates/aether-torture/src/prepared"),
+        ..PLAIN
+    },
+    Step {
+        name: "invariants",
+        command: "cargo run --release -p aether-torture -- invariants --runs 10",
+        shows: "no money is made or lost, nothing leaves a queue twice or out of order, at every level, through power cuts",
+        when: When::Path("crates/aether-torture/src/invariants"),
         ..PLAIN
     },
     Step {
@@ -172,6 +204,13 @@ pub(crate) const DEEP: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "tla-all",
+        command: "cargo xtask tla check",
+        shows: "no counterexample in any model of the protocols; every mutant is caught",
+        tool: Some(&JAVA),
+        ..PLAIN
+    },
+    Step {
         name: "imports",
         command: "cargo test -p aether-cli --features import-lmdb,import-redb,import-fjall,import-sled,import-sqlite",
         shows: "the files of other engines are read, or refused by name",
@@ -188,6 +227,13 @@ pub(crate) const DEEP: &[Step] = &[
         command: "cargo run --release -p aether-torture -- kill --rounds 10000",
         shows: "the same, ten thousand times",
         when: When::Path("crates/aether-torture/src/kill"),
+        ..PLAIN
+    },
+    Step {
+        name: "histories-million",
+        command: "cargo run --release -p aether-torture -- history run --ci --txns 1000000",
+        shows: "the same, a million transactions",
+        when: When::Path("crates/aether-torture/src/histories"),
         ..PLAIN
     },
     Step {

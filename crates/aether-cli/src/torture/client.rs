@@ -222,7 +222,7 @@ impl<'a> Client<'a> {
 }
 
 /// Whether a commit that ended so may be there.
-fn end_of(kind: ErrorKind) -> End {
+pub(super) fn end_of(kind: ErrorKind) -> End {
     match kind {
         ErrorKind::Conflict | ErrorKind::Deadlock | ErrorKind::TimedOut | ErrorKind::TxnOver => End::Failed,
         ErrorKind::InvalidInput | ErrorKind::OverLimit | ErrorKind::ReadOnly => End::Failed,

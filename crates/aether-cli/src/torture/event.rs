@@ -1,12 +1,9 @@
-//! The events of `work`: one JSON line each, by one write to standard output.
+//! The events of `work`: one JSON line each.
 
-use crate::exit::{Failure, Outcome};
-use aether_sync::{Mutex, Rank};
+use super::lines::Lines;
+use crate::exit::Outcome;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
 
 /// A put, or a delete where the value is none.
 pub(super) type KeyWrite = (String, Option<String>);
@@ -22,17 +19,13 @@ pub(super) enum End {
     Unknown,
 }
 
-/// Taken last of all.
-const OUTPUT: Rank = Rank::new(990, "the output of torture work");
-
-/// Standard output, unbuffered, shared by the clients.
-pub(super) struct Events(Mutex<File>);
+/// Where the clients tell.
+pub(super) struct Events(Lines);
 
 impl Events {
     /// Events to standard output.
     pub(super) fn new() -> Outcome<Self> {
-        let out = io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
-        Ok(Self(Mutex::new(OUTPUT, File::from(out))))
+        Lines::to_stdout().map(Self)
     }
 
     /// Tells that `client` is about to commit transaction `number`. Blocks on the reader.
@@ -43,7 +36,7 @@ impl Events {
         writes: &[KeyWrite],
         read: &BTreeMap<u32, u64>,
     ) -> Outcome<()> {
-        self.write(&intent_line(client, number, writes, read))
+        self.0.write(&intent_line(client, number, writes, read))
     }
 
     /// Tells what became of transaction `number` of `client`. Blocks on the reader.
@@ -53,13 +46,7 @@ impl Events {
             End::Failed => 'F',
             End::Unknown => 'U',
         };
-        self.write(&format!("{{\"t\":\"{letter}\",\"c\":{client},\"s\":{number}}}\n"))
-    }
-
-    fn write(&self, line: &str) -> Outcome<()> {
-        let mut out = self.0.lock();
-        // A write to a pipe or file takes the whole line unless a signal cuts it; then the rest follows.
-        out.write_all(line.as_bytes()).map_err(|error| Failure::output(&error))
+        self.0.write(&format!("{{\"t\":\"{letter}\",\"c\":{client},\"s\":{number}}}\n"))
     }
 }
 

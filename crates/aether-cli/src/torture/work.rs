@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::event::Events;
-use crate::arguments::{DurabilityName, Work};
+use crate::arguments::Work;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use aether::buffer::BufferConfig;
@@ -47,13 +47,7 @@ fn share(work: &Work, client: u64) -> u64 {
 }
 
 fn durability(work: &Work) -> Durability {
-    let wait = Duration::from_micros(work.wait_us);
-    match work.durability {
-        DurabilityName::Sync => Durability::Sync,
-        DurabilityName::Group => Durability::Group { max_wait: wait },
-        DurabilityName::Async => Durability::Async { interval: wait },
-        DurabilityName::None => Durability::None,
-    }
+    work.durability.with_wait(Duration::from_micros(work.wait_us))
 }
 
 fn options(work: &Work) -> aether::Result<Options> {

@@ -7,6 +7,7 @@ mod damage;
 mod formats;
 mod full;
 mod fuzz;
+mod history;
 mod home;
 mod import;
 mod killed;

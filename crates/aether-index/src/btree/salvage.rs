@@ -82,13 +82,26 @@ impl Coverage {
 /// Takes what was found; an error of its own ends the salvage.
 pub type Sink<'s> = dyn FnMut(Salvaged<'_>) -> Result<()> + 's;
 
-/// The ids of all trees that have a leaf in use. Reads every page; blocks.
-pub fn trees_with_leaves(manager: &TxnManager) -> Result<BTreeSet<u32>> {
-    let mut ids = BTreeSet::new();
-    for_each_leaf(manager, |_, node| {
-        ids.insert(node.tree());
-    })?;
-    Ok(ids)
+/// Trees that have a leaf, and pages that may have been one.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The ids of all trees that have a leaf in use.
+    pub trees: BTreeSet<u32>,
+    /// Pages in use that cannot be read, and why.
+    pub unread: Vec<(PageNo, String)>,
+}
+
+impl Survey {
+    /// Reads every page; blocks.
+    pub fn new(manager: &TxnManager) -> Result<Self> {
+        let mut this = Self::default();
+        let Self { trees, unread } = &mut this;
+        let each = |_, node: &Node<'_>| {
+            trees.insert(node.tree());
+        };
+        for_each_leaf(manager, each, |page, what| unread.push((page, what.to_string())))?;
+        Ok(this)
+    }
 }
 
 impl BTree {
@@ -140,11 +153,12 @@ impl BTree {
     /// The leaves of a subtree whose top cannot be read.
     fn salvage_below(&self, top: &Expected, what: &str, view: &ReadView, sink: &mut Sink<'_>) -> Result<()> {
         let mut leaves = Vec::new();
-        for_each_leaf(self.manager(), |page, node| {
+        let each = |page, node: &Node<'_>| {
             if node.tree() == self.id() && lies_within(node, top) {
                 leaves.push((node.lower(), node.upper(), page));
             }
-        })?;
+        };
+        for_each_leaf(self.manager(), each, |_, _| ())?;
         leaves.sort();
         let gap = |from: Option<Vec<u8>>, to: Option<Vec<u8>>, what: &str| {
             let page = Some(top.page).filter(|page| page.get() > 0);
@@ -225,8 +239,12 @@ fn lies_within(node: &Node<'_>, top: &Expected) -> bool {
     above && below
 }
 
-/// Every leaf that is in use and sound. A map page that cannot be read hides nothing.
-fn for_each_leaf(manager: &TxnManager, mut each: impl FnMut(PageNo, &Node<'_>)) -> Result<()> {
+/// Every leaf that is in use and sound, and every page that cannot be read. A map page that cannot be read hides nothing.
+fn for_each_leaf(
+    manager: &TxnManager,
+    mut each: impl FnMut(PageNo, &Node<'_>),
+    mut unread: impl FnMut(PageNo, Error),
+) -> Result<()> {
     let store = manager.store();
     let pages =
         store.pool().file(FILE)?.size_pages()?.max(store.space_stats().map_or(0, |space| space.pages));
@@ -235,7 +253,13 @@ fn for_each_leaf(manager: &TxnManager, mut each: impl FnMut(PageNo, &Node<'_>)) 
         if !is_covered || store.page_state(page).is_ok_and(|state| state != PageState::Used) {
             continue;
         }
-        let Ok(guard) = store.pool().shared(FILE, Swip::new(page)) else { continue };
+        let guard = match store.pool().shared(FILE, Swip::new(page)) {
+            Ok(guard) => guard,
+            Err(error) => {
+                unread(page, error);
+                continue;
+            }
+        };
         let node = Node::new(guard.view());
         if node.is_node() && node.is_leaf() && check_page(guard.view()).is_empty() {
             each(page, &node);

@@ -43,6 +43,7 @@ impl Rescue {
             match self.state.spaces.get(name) {
                 Some(got) => self.compare_rows(name, got, rows)?,
                 None if rows.is_empty() || is_unnamed(rows) => {}
+                None if self.is_nameless(name) => {}
                 None => return Err(format!("keyspace {name} is missing")),
             }
         }
@@ -56,6 +57,12 @@ impl Rescue {
         let missing = wanted.keys().find(|key| !got.contains_key(*key) && !self.is_lost(name, key));
         missing
             .map_or(Ok(()), |key| Err(format!("keyspace {name}: key {} is missing and not named", show(key))))
+    }
+
+    /// True if the catalog's row of a keyspace is named as lost, and pages that may have been all of it.
+    fn is_nameless(&self, space: &str) -> bool {
+        self.is_lost("the catalog", format!("n{space}").as_bytes())
+            && self.lost.iter().any(|lost| lost.keyspace.is_none())
     }
 
     fn is_lost(&self, space: &str, key: &[u8]) -> bool {

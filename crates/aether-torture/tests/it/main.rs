@@ -4,13 +4,17 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod anomalies;
 mod crash;
 mod damage;
 mod fuzz;
+mod histories;
+mod invariants;
 mod kill;
 mod limits;
 mod mutants;
 mod poison;
+mod prepared;
 mod repair;
 mod scripts;
 mod shrink;

@@ -1,0 +1,218 @@
+//! Model checking: every spec below `tla/`, by two checkers, and its mutants.
+//!
+//! A folder of `tla/` is a protocol: a module, models of it (`*.cfg`; `quick.cfg` has the smallest bounds), `mutants.txt`.
+//! `tla/states.txt` says how many distinct states each model has, and who counted them. A run passes if TLC and, where the file says `both`,
+//! the second checker find no error and exactly that many states; a mutant if the property it names fails. `model` reads
+//! the folders, `mutant` the edits, `record` the file, `tools` finds the checkers, `checker` runs them.
+
+mod checker;
+mod model;
+mod mutant;
+mod record;
+mod tools;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use checker::{Run, Verdict};
+use model::{Model, Protocol};
+use mutant::Mutant;
+use record::{Counted, Record};
+use tools::Tools;
+
+use crate::terminal::{Mood, paint, say};
+
+/// Where the specs are.
+const HOME: &str = "tla";
+
+/// What to check.
+pub(crate) struct Plan<'a> {
+    /// The smallest models and the first mutant of each protocol only.
+    pub(crate) quick: bool,
+    /// None: every protocol.
+    pub(crate) specs: &'a [String],
+    /// Only models, or only mutants whose names are listed.
+    pub(crate) mutants: &'a [String],
+    /// Write the counts down instead of comparing them.
+    pub(crate) record: bool,
+}
+
+/// Runs the checkers; true if all is as it should be. Blocks until they are done.
+///
+/// # Errors
+/// A missing tool, a file that cannot be read or understood, a checker that does not start.
+pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
+    let protocols = chosen(model::read(&root.join(HOME))?, plan.specs)?;
+    let mut record = Record::read(&root.join(HOME).join("states.txt"))?;
+    let tools = Tools::find(root, needs_second(&protocols, &record, plan))?;
+    let mut table = Table::default();
+    for protocol in &protocols {
+        if plan.mutants.is_empty() {
+            for model in protocol.models.iter().filter(|model| !plan.quick || model.is_quick()) {
+                check_model(&tools, protocol, model, &mut record, plan, &mut table)?;
+            }
+        }
+        for mutant in mutants_of(protocol, plan) {
+            check_mutant(&tools, protocol, mutant, &mut table)?;
+        }
+    }
+    if plan.specs.is_empty() && !plan.quick && plan.mutants.is_empty() {
+        table.strangers(&record.without_model(&protocols));
+    }
+    if plan.record {
+        record.write(&root.join(HOME).join("states.txt"))?;
+    }
+    Ok(table.end())
+}
+
+fn chosen(protocols: Vec<Protocol>, names: &[String]) -> Result<Vec<Protocol>, String> {
+    let known: Vec<_> = protocols.iter().map(|protocol| protocol.name.clone()).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(format!("there is no spec {unknown}; there are {}", known.join(", ")));
+    }
+    let is_named = |protocol: &Protocol| names.is_empty() || names.contains(&protocol.name);
+    Ok(protocols.into_iter().filter(is_named).collect())
+}
+
+fn needs_second(protocols: &[Protocol], record: &Record, plan: &Plan<'_>) -> bool {
+    let mut models = protocols
+        .iter()
+        .flat_map(|protocol| protocol.models.iter().map(move |model| (protocol.name.as_str(), model)));
+    plan.mutants.is_empty() && models.any(|(name, model)| record.wants_second(name, &model.name))
+}
+
+/// All of them, the named ones, or in a quick run the first.
+fn mutants_of<'p>(protocol: &'p Protocol, plan: &Plan<'_>) -> Vec<&'p Mutant> {
+    let named = |mutant: &&Mutant| plan.mutants.is_empty() || plan.mutants.contains(&mutant.name);
+    let count = if plan.quick { 1 } else { usize::MAX };
+    protocol.mutants.iter().filter(named).take(count).collect()
+}
+
+fn check_model(
+    tools: &Tools,
+    protocol: &Protocol,
+    model: &Model,
+    record: &mut Record,
+    plan: &Plan<'_>,
+    table: &mut Table,
+) -> Result<(), String> {
+    let name = format!("{}/{}", protocol.name, model.name);
+    let run = Run::of_model(tools, protocol, model)?;
+    let start = Instant::now();
+    let first = checker::tlc(tools, &run)?;
+    table.row(&name, "TLC", &first.in_words(), start.elapsed(), judged(&first, record.get(&name), plan));
+    let Verdict::Passed { states } = first else { return Ok(()) };
+    if record.wants_second(&protocol.name, &model.name) {
+        let start = Instant::now();
+        let second = checker::second(tools, &run)?;
+        let same = second == Verdict::Passed { states };
+        table.row(&name, "tla-checker", &second.in_words(), start.elapsed(), same);
+    }
+    if plan.record {
+        record.set(&name, states);
+    }
+    Ok(())
+}
+
+fn judged(verdict: &Verdict, recorded: Option<&Counted>, plan: &Plan<'_>) -> bool {
+    match verdict {
+        Verdict::Passed { states } => {
+            plan.record || recorded.is_some_and(|counted| counted.states == *states)
+        }
+        _ => false,
+    }
+}
+
+fn check_mutant(
+    tools: &Tools,
+    protocol: &Protocol,
+    mutant: &Mutant,
+    table: &mut Table,
+) -> Result<(), String> {
+    let run = Run::of_mutant(tools, protocol, mutant)?;
+    let start = Instant::now();
+    let verdict = checker::tlc(tools, &run)?;
+    let killed = verdict == Verdict::Violated;
+    let words = if killed {
+        format!("breaks {}", mutant.breaks)
+    } else {
+        format!("does not break {}: {}", mutant.breaks, verdict.in_words())
+    };
+    table.row(&format!("{} - {}", protocol.name, mutant.name), "TLC", &words, start.elapsed(), killed);
+    Ok(())
+}
+
+/// What was seen, a line each.
+#[derive(Default)]
+struct Table {
+    right: usize,
+    wrong: usize,
+    time: Duration,
+}
+
+impl Table {
+    fn row(&mut self, name: &str, checker: &str, words: &str, time: Duration, right: bool) {
+        *(if right { &mut self.right } else { &mut self.wrong }) += 1;
+        self.time += time;
+        let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
+        say(&format!("{mood} {name:48} {checker:11} {:>6.1} s  {words}", time.as_secs_f64()));
+    }
+
+    fn strangers(&mut self, names: &[String]) {
+        for name in names {
+            self.row(name, "-", "is in states.txt, but there is no such model", Duration::ZERO, false);
+        }
+    }
+
+    fn end(self) -> bool {
+        say(&format!(
+            "{} as they should be, {} not, {:.1} s",
+            self.right,
+            self.wrong,
+            self.time.as_secs_f64()
+        ));
+        self.wrong == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_spec_is_refused_with_the_known_ones() {
+        let error = chosen(vec![Protocol::named("wal")], &["val".into()]).err().unwrap();
+        assert!(error.contains("no spec val") && error.contains("wal"), "{error}");
+        assert_eq!(chosen(vec![Protocol::named("wal")], &[]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_count_that_differs_from_the_recorded_one_is_wrong() {
+        let plan = Plan { quick: false, specs: &[], mutants: &[], record: false };
+        let counted = Counted { states: 7, second: Ok(()) };
+        assert!(judged(&Verdict::Passed { states: 7 }, Some(&counted), &plan));
+        assert!(!judged(&Verdict::Passed { states: 8 }, Some(&counted), &plan));
+        assert!(!judged(&Verdict::Passed { states: 7 }, None, &plan));
+        assert!(!judged(&Verdict::Violated, Some(&counted), &plan));
+        assert!(judged(&Verdict::Passed { states: 8 }, None, &Plan { record: true, ..plan }));
+    }
+
+    #[test]
+    fn every_spec_of_the_repository_can_be_read_and_has_its_counts_and_mutants() {
+        let home = crate::repository::root().join(HOME);
+        let protocols = model::read(&home).unwrap();
+        let record = Record::read(&home.join("states.txt")).unwrap();
+        assert_eq!(record.without_model(&protocols), Vec::<String>::new());
+        for protocol in &protocols {
+            assert!(protocol.mutants.len() >= 4, "{} has too few mutants", protocol.name);
+            assert!(protocol.models.iter().any(Model::is_quick), "{} has no quick.cfg", protocol.name);
+            for model in &protocol.models {
+                let name = format!("{}/{}", protocol.name, model.name);
+                assert!(record.get(&name).is_some(), "{name} is not in states.txt");
+            }
+            for mutant in &protocol.mutants {
+                mutant.applied(protocol).unwrap();
+            }
+        }
+    }
+}

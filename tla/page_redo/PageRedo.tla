@@ -1,0 +1,144 @@
+------------------------------ MODULE PageRedo -----------------------------
+(* One page of two sectors, its lives, torn writes, the double-write area,    *)
+(* and redo; crashes anywhere, also in a repair: P1, P2, P4.  Code:           *)
+(* aether-buffer (torn, write_back), aether-recovery (redo, space).           *)
+(*                                                                            *)
+(* What stands in a sector is a number and an identity; a page is whole if    *)
+(* its sectors agree.  For page file and area there is what a read gives and  *)
+(* what is on the device: when the process dies the two may differ, after a   *)
+(* power cut each sector is either.  The area is written durably, the page    *)
+(* file is synced.                                                            *)
+EXTENDS Naturals, Sequences, FiniteSets
+CONSTANTS RecordsMax, CrashesMax, JumpMax
+VARIABLES
+  log, durable,         \* records [kind, psn, id]; durable prefix
+  redoStart,            \* records before it are not read
+  live, floor,          \* the space map: is the page in use, its PSN floor
+  memory, dirty,        \* the resident page
+  stage, copy, copyEnd, \* write-back: how far it is, the image, how much log it needs
+  place, placeDevice,   \* the page file: sector -> content
+  area, areaDevice,     \* the double-write area
+  phase, crashes, ids
+disk == <<place, placeDevice, area, areaDevice>>
+back == <<stage, copy, copyEnd>>
+map == <<live, floor>>
+vars == <<log, durable, redoStart, map, memory, dirty, back, disk, phase, crashes, ids>>
+Sectors == 1..2
+Nothing == [psn |-> 0, id |-> 0]
+Both(content) == [i \in Sectors |-> content]
+Whole(sectors) == sectors[1] = sectors[2]
+Content(record) == [psn |-> record.psn, id |-> record.id]
+Init ==
+  /\ log = <<>> /\ durable = 0 /\ redoStart = 0 /\ live = FALSE /\ floor = 0
+  /\ memory = Nothing /\ dirty = FALSE /\ stage = "idle" /\ copy = Nothing /\ copyEnd = 0
+  /\ place = Both(Nothing) /\ placeDevice = Both(Nothing) /\ area = Both(Nothing) /\ areaDevice = Both(Nothing)
+  /\ phase = "up" /\ crashes = 0 /\ ids = 0
+-----------------------------------------------------------------------------
+Up == phase = "up"
+Log(kind, psn) ==
+  /\ Up /\ ids < RecordsMax /\ ids' = ids + 1
+  /\ log' = Append(log, [kind |-> kind, psn |-> psn, id |-> ids + 1])
+  /\ UNCHANGED <<durable, redoStart, back, disk, phase, crashes>>
+Allocate(jump) ==                   \* the first op of a life starts above the floor and needs no old bytes
+  /\ ~live /\ live' = TRUE
+  /\ Log("init", floor + jump) /\ memory' = [psn |-> floor + jump, id |-> ids + 1] /\ dirty' = TRUE
+  /\ UNCHANGED floor
+Change ==
+  /\ live /\ Log("change", memory.psn + 1) /\ memory' = [psn |-> memory.psn + 1, id |-> ids + 1] /\ dirty' = TRUE
+  /\ UNCHANGED map
+Free ==
+  /\ live /\ live' = FALSE /\ Log("free", memory.psn) /\ floor' = memory.psn
+  /\ UNCHANGED <<memory, dirty>>
+Flush ==
+  /\ Up /\ durable < Len(log) /\ durable' = Len(log)
+  /\ UNCHANGED <<log, redoStart, map, memory, dirty, back, disk, phase, crashes, ids>>
+(* Write-back: copy, wait for the log, the area durably, the place, sync.     *)
+CopyOut ==
+  /\ Up /\ stage = "idle" /\ dirty /\ stage' = "copied" /\ copy' = memory /\ copyEnd' = Len(log) /\ dirty' = FALSE
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, disk, phase, crashes, ids>>
+WriteArea ==
+  /\ Up /\ stage = "copied" /\ stage' = "area"
+  /\ copyEnd <= durable
+  /\ area' = Both(copy)
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, dirty, copy, copyEnd, place, placeDevice, areaDevice, phase, crashes, ids>>
+WritePlace ==
+  /\ Up /\ stage = "area" /\ stage' = "place" /\ place' = Both(copy)
+  /\ areaDevice' = area
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, dirty, copy, copyEnd, placeDevice, area, phase, crashes, ids>>
+Sync ==
+  /\ Up /\ stage = "place" /\ stage' = "idle" /\ placeDevice' = place /\ copy' = Nothing /\ copyEnd' = 0
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, dirty, place, area, areaDevice, phase, crashes, ids>>
+Checkpoint ==
+  /\ Up /\ ~dirty /\ redoStart < durable
+  /\ stage = "idle" /\ durable = Len(log)
+  /\ redoStart' = durable
+  /\ UNCHANGED <<log, durable, map, memory, dirty, back, disk, phase, crashes, ids>>
+-----------------------------------------------------------------------------
+Mixes(read, device) == {mix \in [Sectors -> {read[1], read[2], device[1], device[2]}] :
+                          \A i \in Sectors : mix[i] \in {read[i], device[i]}}
+(* In the midst of a write a read gives any mix too.                          *)
+Crash(power) ==
+  /\ crashes < CrashesMax /\ crashes' = crashes + 1 /\ phase' = "repair"
+  /\ \E kept \in durable..Len(log) : log' = SubSeq(log, 1, kept) /\ durable' = kept
+  /\ \E mix \in Mixes(place, placeDevice) :
+       /\ power \/ stage = "place" \/ phase = "repaired" \/ mix = place
+       /\ place' = mix /\ placeDevice' = IF power THEN mix ELSE placeDevice
+  /\ \E mix \in Mixes(area, areaDevice) :
+       /\ power \/ stage = "area" \/ mix = area
+       /\ area' = mix /\ areaDevice' = IF power THEN mix ELSE areaDevice
+  /\ memory' = Nothing /\ dirty' = FALSE /\ stage' = "idle" /\ copy' = Nothing /\ copyEnd' = 0
+  /\ UNCHANGED <<redoStart, map, ids>>
+(* The copy goes to its place if that is torn, and also if it is the same:    *)
+(* that may be in the system's cache alone.                                   *)
+Repair ==
+  /\ phase = "repair" /\ phase' = "repaired"
+  /\ place' = IF Whole(area) /\ area[1] # Nothing /\ (~Whole(place) \/ place = area) THEN area ELSE place
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, dirty, back, placeDevice, area, areaDevice, crashes, ids>>
+SyncRepair ==
+  /\ phase = "repaired" /\ phase' = "redo"
+  /\ placeDevice' = IF Whole(area) /\ place = area THEN place ELSE placeDevice
+  /\ UNCHANGED <<log, durable, redoStart, map, memory, dirty, back, place, area, areaDevice, crashes, ids>>
+Damaged == [psn |-> 99, id |-> 0]
+IsOfPage(record) == record.kind # "free"
+RECURSIVE Redone(_, _)
+Redone(page, i) ==
+  IF i > Len(log) THEN page
+  ELSE LET record == log[i] IN
+    IF ~IsOfPage(record) THEN Redone(page, i + 1)
+    ELSE IF record.kind = "init" /\ (page = Damaged \/ record.psn > page.psn) THEN Redone(Content(record), i + 1)
+    ELSE IF page = Damaged \/ record.psn > page.psn + 1 THEN Redone(Damaged, i + 1)      \* a hole
+    ELSE IF record.psn = page.psn + 1 THEN Redone(Content(record), i + 1)
+    ELSE Redone(page, i + 1)
+Loaded == IF Whole(place) THEN place[1] ELSE Damaged
+Told == {i \in (redoStart + 1)..Len(log) : IsOfPage(log[i])}
+Frees == {i \in 1..Len(log) : log[i].kind = "free"}
+Inits == {i \in 1..Len(log) : log[i].kind = "init"}
+Redo ==
+  /\ phase = "redo"
+  /\ memory' = Redone(Loaded, redoStart + 1)
+  /\ phase' = IF memory' = Damaged THEN "corrupt" ELSE "up"
+  /\ dirty' = (Told # {})                    \* what the log tells of is written again
+  /\ live' = (Cardinality(Inits) > Cardinality(Frees))
+  /\ floor' = IF Frees = {} THEN 0 ELSE log[CHOOSE i \in Frees : \A j \in Frees : j <= i].psn
+  /\ UNCHANGED <<log, durable, redoStart, back, disk, crashes, ids>>
+Next ==
+  \/ Change \/ Free \/ \E jump \in 1..JumpMax : Allocate(jump)
+  \/ Flush \/ CopyOut \/ WriteArea \/ WritePlace \/ Sync \/ Checkpoint
+  \/ Crash(TRUE) \/ Crash(FALSE) \/ Repair \/ SyncRepair \/ Redo
+Spec == Init /\ [][Next]_vars
+Fair == Spec /\ WF_vars(Repair) /\ WF_vars(SyncRepair) /\ WF_vars(Redo)
+-----------------------------------------------------------------------------
+OfPage == {i \in 1..Len(log) : IsOfPage(log[i])}
+Newest == IF OfPage = {} THEN Nothing ELSE Content(log[CHOOSE i \in OfPage : \A j \in OfPage : j <= i])
+(* The resident page is what the log says, before and after any crash.        *)
+MemoryIsNewest == Up => memory = Newest
+(* P4: no page is lost to tearing, nor is one found with a hole.              *)
+NeverCorrupt == phase # "corrupt"
+(* P1: a whole page on disk is one that the kept log has.                     *)
+PlaceIsInLog == phase \in {"repair", "redo"} /\ Whole(place) =>
+  place[1] \in {Nothing} \cup {Content(log[i]) : i \in OfPage}
+(* P2: numbers rise over all lives.                                           *)
+NumbersRise == \A i, j \in OfPage : i < j => log[i].psn < log[j].psn
+(* A restart ends.                                                            *)
+Recovers == (phase = "repair") ~> (phase = "up")
+=============================================================================
