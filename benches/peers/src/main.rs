@@ -24,9 +24,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Cmd {
-    /// Compare each adapter with a model: puts, deletes, gets, scans both ways, reopening
+    /// Compare each adapter with a model: puts, deletes, gets, scans both ways, reopening; run transactions at each level
+    /// and check what must hold then
     Check(Which),
-    /// List engines and workloads
+    /// List engines, their levels and workloads
     List,
     /// Check, then run the workloads and write the document
     All(All),
@@ -98,7 +99,7 @@ struct All {
 
 #[derive(Args)]
 struct Single {
-    /// The engine
+    /// The engine; of transactional workloads, one of its levels
     #[arg(long)]
     engine: String,
     /// The workload's name
@@ -140,6 +141,8 @@ fn run(command: Cmd) -> Result<()> {
 
 fn list() {
     PEERS.iter().for_each(|peer| println!("{} {}", peer.name, peer.version()));
+    println!();
+    PEERS.iter().flat_map(|peer| peer.levels).for_each(|level| println!("{}", level.name));
     println!();
     workload::all().iter().for_each(|workload| println!("{}", workload.name));
 }
@@ -246,7 +249,12 @@ impl Single {
         let all = workload::all();
         let workload = all.iter().find(|workload| workload.name == self.workload);
         let workload = workload.ok_or_else(|| format!("no workload `{}`; see `list`", self.workload))?;
-        let figures = cell::run(adapters::find(&self.engine)?, workload, &self.home, &self.scale()?)?;
+        let (home, scale) = (&self.home, self.scale()?);
+        let figures = if workload.is_transactional() {
+            cell::run_transactions(adapters::find_level(&self.engine)?, workload, home, &scale)?
+        } else {
+            cell::run(adapters::find(&self.engine)?, workload, home, &scale)?
+        };
         println!("{}", serde_json::to_string(&figures)?);
         Ok(())
     }
