@@ -33,8 +33,9 @@ enum Cmd {
     All(All),
     /// Write the document from kept figures
     Render {
-        /// What `--json` has written
-        json: PathBuf,
+        /// What `--json` has written; a later file replaces the workloads that it has of earlier ones
+        #[arg(required = true)]
+        json: Vec<PathBuf>,
         #[command(flatten)]
         target: Target,
     },
@@ -68,10 +69,10 @@ struct All {
     which: Which,
     #[command(flatten)]
     target: Target,
-    /// A small run of about two minutes
+    /// A small run of about three minutes
     #[arg(long)]
     quick: bool,
-    /// Only workloads whose names contain one of these, comma-separated
+    /// Only workloads whose names contain one of these, comma-separated; `txn`: the transactional ones
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Keep the figures
@@ -131,9 +132,7 @@ fn run(command: Cmd) -> Result<()> {
             Ok(())
         }
         Cmd::All(all) => all.run(),
-        Cmd::Render { json, target } => {
-            target.write(&report::document(&serde_json::from_slice(&std::fs::read(json)?)?))
-        }
+        Cmd::Render { json, target } => target.write(&report::document(&read_all(&json)?)),
         Cmd::Cell(single) => single.cell(),
         Cmd::Fill(single) => single.fill(),
     }
@@ -238,6 +237,13 @@ impl All {
 fn keep(json: Option<&Path>, results: &Results) -> Result<()> {
     let Some(path) = json else { return Ok(()) };
     Ok(std::fs::write(path, serde_json::to_vec_pretty(results)?)?)
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Results> {
+    let read = |path: &PathBuf| -> Result<Results> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };
+    let found = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let merged = found.into_iter().map(Ok).reduce(|one, more| one?.joined(more?));
+    merged.unwrap_or_else(|| Err(Failure::from("no figures")))
 }
 
 impl Single {

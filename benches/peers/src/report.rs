@@ -9,7 +9,7 @@ pub use machine::Machine;
 use crate::adapters;
 use crate::cell::Figures;
 use crate::driver::Cell;
-use crate::engine::Peer;
+use crate::engine::{Failure, Peer, Result};
 use crate::workload::{Scale, Workload};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -32,6 +32,19 @@ pub struct Results {
 }
 
 impl Results {
+    /// These figures, but for the workloads that `newer` has.
+    ///
+    /// # Errors
+    /// If the two are of different scales.
+    pub fn joined(mut self, newer: Self) -> Result<Self> {
+        if self.scale != newer.scale {
+            return Err(Failure::from("figures of different scales are not put in one document"));
+        }
+        self.cells.retain(|cell| newer.cells.iter().all(|newer| newer.workload != cell.workload));
+        self.cells.extend(newer.cells);
+        Ok(self)
+    }
+
     fn cell(&self, workload: &str, engine: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.workload == workload && cell.engine == engine)
     }
@@ -88,7 +101,7 @@ fn preface(results: &Results) -> String {
          checks every adapter against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml \
          -- all --rows {rows} --load-rows {load_rows} --seconds {seconds} --sustained-seconds {sustained_seconds} --rounds \
          {rounds} --cache-mib {cache_mib} --out docs/performance.md\n```\n\nWithout sizes it takes upwards of an hour, with \
-         `--quick` about two minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
+         `--quick` about three minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
          engines.\n\n\
          Machine: {}.\n\n\
          {rows} rows of 20 B keys and 100 B values that do not compress, loaded in random order; loads write \

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How large a run is.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// Rows of the set that is read and updated.
     pub rows: u64,
@@ -33,7 +33,7 @@ impl Scale {
         cache_mib: 512,
     };
 
-    /// About two minutes on an idle machine.
+    /// About three minutes on an idle machine.
     pub const QUICK: Self = Self {
         rows: 20_000,
         load_rows: 10_000,

@@ -133,7 +133,7 @@ fn large(bench: &Bench) -> Vec<Figure<'_>> {
 
 /// Both phases are durable; so is the commit beside which they stand.
 pub(crate) fn two_phase(home: &Path) -> Result<()> {
-    const STEPS: u64 = 500;
+    const STEPS: u64 = 200;
     let bench = &Bench::open(home, rows(200_000, 2_000) / 10)?;
     let (env, number) = (bench.db.env(), RefCell::new(0_u64));
     let next = || {

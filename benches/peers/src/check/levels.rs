@@ -11,6 +11,8 @@ use std::thread;
 
 const THREADS: u32 = 2;
 const STEPS: u64 = 400;
+/// Few rows, so that transactions meet.
+const SCALE: Scale = Scale { rows: 1_000, ..Scale::QUICK };
 const TRADES: [Trade; 3] =
     [Trade::Orders { warehouses: 1 }, Trade::Orders { warehouses: 3 }, Trade::Accounts];
 
@@ -29,7 +31,7 @@ fn check_level(level: &Level, home: &Path, setting: &Setting) -> Result<()> {
     std::fs::create_dir_all(home)?;
     inside(&*(level.open)(&home.join("inside"), setting)?)?;
     TRADES.iter().try_for_each(|trade| {
-        let (home, business) = (home.join(format!("{trade:?}")), business(*trade, &Scale::QUICK));
+        let (home, business) = (home.join(format!("{trade:?}")), business(*trade, &SCALE));
         let store = (level.open)(&home, setting)?;
         business.load(&*store)?;
         let kept = work(&*store, &*business)?;

@@ -12,7 +12,8 @@ pub(super) const OWN: &str = "aether serializable";
 pub(super) const NOTE: &str = "Transactions read before they write, and run again when another got in the way; times are per committed \
 one, retries included. *Orders* is a mix like that of TPC-C's new-order and payment, half each: a new order reads its warehouse, takes \
 its district's next number, inserts the order and up to 15 lines and updates as many rows of stock; a payment updates warehouse, \
-district and customer and inserts a row of history. With one warehouse every payment updates the same row. *Accounts*, after YCSB-T, \
+district and customer and inserts a row of history. With one warehouse every payment updates the same row, which every new order reads: to be serializable, one of the two \
+waits or runs again. *Accounts*, after YCSB-T, \
 reads and updates one or two accounts by Zipf's law (0.99). *Synced each second*: as sustained puts; else nothing is synced. After \
 each cell the books are checked: no order lost or doubled, sums of payments, stock and balances; a cell whose books are wrong fails.";
 

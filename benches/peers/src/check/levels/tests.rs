@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::{Body, Engine, Order, See, Write};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -15,7 +15,7 @@ enum Flaw {
     LosesCommit,
     /// A transaction is applied, then run again.
     RunsTwice,
-    /// A transaction reads what was there before the last one: its updates overwrite that one's.
+    /// A transaction reads what was there some transactions ago: its updates overwrite theirs.
     ReadsOld,
     /// A transaction does not see its own puts.
     IsBlind,
@@ -24,8 +24,9 @@ enum Flaw {
 }
 
 struct State {
-    rows: Map,
-    before: Map,
+    rows: Arc<Map>,
+    /// As they were some transactions ago.
+    old: Arc<Map>,
     transactions: u64,
 }
 
@@ -35,14 +36,14 @@ struct Flawed {
 }
 
 struct Open {
-    seen: Map,
+    seen: Arc<Map>,
     puts: Vec<(Vec<u8>, Vec<u8>)>,
     is_blind: bool,
 }
 
 impl Flawed {
     fn new(flaw: Flaw) -> Self {
-        let state = State { rows: Map::new(), before: Map::new(), transactions: 0 };
+        let state = State { rows: Arc::default(), old: Arc::default(), transactions: 0 };
         Self { flaw, state: Mutex::new(state) }
     }
 
@@ -58,7 +59,7 @@ impl Engine for Flawed {
 
     fn write(&self, writes: &[Write<'_>]) -> Result<()> {
         let puts = writes.iter().filter_map(|write| Some((write.key.to_vec(), write.value?.to_vec())));
-        self.state().rows.extend(puts);
+        Arc::make_mut(&mut self.state().rows).extend(puts);
         Ok(())
     }
 
@@ -91,8 +92,12 @@ impl Transactions for Flawed {
         let mut state = self.state();
         state.transactions += 1;
         // Rarely: the flaws of good engines are not everywhere. The first few transactions are without.
-        let is_due = |flaw| self.flaw == flaw && state.transactions % 97 == 96;
-        let seen = if is_due(Flaw::ReadsOld) { &state.before } else { &state.rows };
+        let phase = state.transactions % 97;
+        let is_due = |flaw| self.flaw == flaw && phase == 96;
+        if phase == 64 {
+            state.old = state.rows.clone();
+        }
+        let seen = if is_due(Flaw::ReadsOld) { &state.old } else { &state.rows };
         let mut open = Open { seen: seen.clone(), puts: Vec::new(), is_blind: self.flaw == Flaw::IsBlind };
         let outcome = body(&mut open);
         if outcome.is_err() && self.flaw != Flaw::KeepsFailed {
@@ -104,17 +109,16 @@ impl Transactions for Flawed {
         if is_due(Flaw::LosesCommit) {
             open.puts.clear();
         }
-        let is_twice = is_due(Flaw::RunsTwice);
-        state.before = std::mem::take(&mut state.rows);
-        state.rows = state.before.clone();
-        state.rows.extend(open.puts);
+        let (is_twice, Open { seen, puts, .. }) = (is_due(Flaw::RunsTwice), open);
+        drop(seen);
+        Arc::make_mut(&mut state.rows).extend(puts);
         drop(state);
         if is_twice { self.transact(body) } else { outcome.map(|()| 1) }
     }
 }
 
 fn judge(flaw: Flaw, trade: Trade) -> Result<()> {
-    let (store, business) = (Flawed::new(flaw), business(trade, &Scale::QUICK));
+    let (store, business) = (Flawed::new(flaw), business(trade, &SCALE));
     inside(&Flawed::new(flaw))?;
     business.load(&store)?;
     let kept = work(&store, &*business)?;
