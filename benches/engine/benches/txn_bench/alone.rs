@@ -117,7 +117,7 @@ fn large(bench: &Bench) -> Vec<Figure<'_>> {
         })
     };
     let aborted = |count: u64| {
-        let what = format!("update of {count} rows and abort, per row");
+        let what = format!("update of {count} row(s) and abort, per row");
         Figure::new(what, 50_000 / count, move || bench.update_and_abort(count)).per(count)
     };
     let rolled_back = "savepoint, update of 10 rows, rollback to it, per row";
