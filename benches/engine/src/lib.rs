@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "benches print")]
 
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
 /// True under `cargo bench`.
@@ -70,6 +71,47 @@ pub fn per_step(count: u64, work: impl FnOnce()) -> f64 {
 /// `time` shared out to `count` steps, in nanoseconds.
 pub fn nanoseconds(time: Duration, count: u64) -> f64 {
     time.as_nanos() as f64 / count.max(1) as f64
+}
+
+/// Time of all threads of this process on a processor.
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// What a step costs, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// On the wall, for the whole process.
+    pub wall: f64,
+    /// Of all threads on a processor, background work included.
+    pub cpu: f64,
+}
+
+impl Cost {
+    /// What each of `count` steps that `work` takes costs.
+    pub fn per_step(count: u64, work: impl FnOnce()) -> Self {
+        let (cpu, wall) = (cpu_time(), Instant::now());
+        work();
+        let (wall, cpu) = (wall.elapsed(), cpu_time().saturating_sub(cpu));
+        Self { wall: nanoseconds(wall, count), cpu: nanoseconds(cpu, count) }
+    }
+
+    /// The median of each.
+    pub fn median(costs: &[Self]) -> Self {
+        let of = |which: fn(&Self) -> f64| median(costs.iter().map(which).collect());
+        Self { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
+    }
+
+    /// Prints both, and what is to be said of them.
+    pub fn print(self, what: &str, remark: &str) {
+        let [wall, cpu] = [self.wall, self.cpu].map(|ns| match ns {
+            ns if ns < 1e3 => format!("{ns:.0} ns"),
+            ns if ns < 1e6 => format!("{:.2} us", ns / 1e3),
+            ns => format!("{:.2} ms", ns / 1e6),
+        });
+        println!("{what:56} {wall:>10} {cpu:>10} CPU  {remark}");
+    }
 }
 
 /// Prints one figure.

@@ -14,7 +14,7 @@ mod rocksdb;
 mod sled;
 mod sqlite;
 
-use crate::engine::{Failure, Peer, Result};
+use crate::engine::{Failure, Level, Peer, Result};
 
 /// All of them, Aether first.
 pub const PEERS: &[Peer] = &[
@@ -32,6 +32,15 @@ pub const PEERS: &[Peer] = &[
     #[cfg(feature = "rocksdb")]
     rocksdb::PEER,
 ];
+
+/// The level called `name`, of whatever engine.
+///
+/// # Errors
+/// None is, in this build.
+pub fn find_level(name: &str) -> Result<&'static Level> {
+    let found = PEERS.iter().flat_map(|peer| peer.levels).find(|level| level.name == name);
+    found.ok_or_else(|| Failure::from(format!("no level `{name}` in this build; see `list`")))
+}
 
 /// The engine called `name`.
 ///

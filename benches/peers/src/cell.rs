@@ -3,10 +3,11 @@
 mod hammer;
 mod load;
 mod read;
+mod transact;
 mod write;
 
 use crate::draw::ROW_BYTES;
-use crate::engine::{Durability, Engine, Failure, Peer, Result, Setting};
+use crate::engine::{Durability, Engine, Failure, Level, Peer, Result, Setting};
 use crate::latency::{Histogram, Quantiles};
 use crate::meter::{self, Meter, Spent};
 use crate::workload::{Mix, Scale, Store, Task, Workload};
@@ -23,6 +24,8 @@ pub struct Figures {
     pub wall_ns: f64,
     /// CPU time per operation, in nanoseconds, background threads included.
     pub cpu_ns: f64,
+    /// Attempts per operation, of transactions.
+    pub attempts: Option<f64>,
     /// Latencies, where the workload asks for them.
     pub latency: Option<Quantiles>,
     /// Bytes sent to storage until the store was closed, per byte of keys and values written.
@@ -34,8 +37,10 @@ pub struct Figures {
 }
 
 /// What the measured stretch of a cell did.
+#[derive(Default)]
 pub(crate) struct Tally {
     operations: u64,
+    attempts: u64,
     user_bytes: u64,
     latency: Histogram,
     spent: Spent,
@@ -64,6 +69,19 @@ pub fn run(peer: &Peer, workload: &Workload, home: &Path, scale: &Scale) -> Resu
     Ok(figures(&tally, &meter, home))
 }
 
+/// Runs a transactional `workload` at `level`, on a store made in `home`, and checks what is in it then.
+///
+/// # Errors
+/// Of the engine, and the first invariant that does not hold.
+pub fn run_transactions(level: &Level, workload: &Workload, home: &Path, scale: &Scale) -> Result<Figures> {
+    let store = (level.open)(home, &setting(workload, scale))?;
+    let bench = Bench { engine: &*store, workload, scale };
+    let (tally, meter) = bench.transacted(&*store)?;
+    drop(store);
+    let attempts = tally.attempts as f64 / tally.operations.max(1) as f64;
+    Ok(Figures { attempts: Some(attempts), ..figures(&tally, &meter, home) })
+}
+
 fn setting(workload: &Workload, scale: &Scale) -> Setting {
     let cache_bytes = if workload.is_tight { scale.small_cache_bytes() } else { scale.cache_mib << 20 };
     Setting { durability: workload.durability, cache_bytes }
@@ -76,6 +94,7 @@ fn figures(tally: &Tally, meter: &Meter, home: &Path) -> Figures {
         operations,
         wall_ns: tally.spent.wall.as_nanos() as f64 / operations,
         cpu_ns: tally.spent.cpu.as_nanos() as f64 / operations,
+        attempts: None,
         latency: tally.latency.quantiles(),
         written_per_byte: written.map(|bytes| bytes as f64 / tally.user_bytes as f64),
         file_bytes: meter::size_bytes(home) as f64,
@@ -117,7 +136,7 @@ impl Bench<'_> {
             Task::Ycsb(mix) => self.mix(mix, time),
             Task::Put => self.puts(time),
             Task::Sustained => self.sustained(time),
-            Task::Reopen => Err(Failure::from("reopening starts before the store is open")),
+            Task::Transact(_) | Task::Reopen => Err(Failure::from("no task of an open engine")),
         }
     }
 }

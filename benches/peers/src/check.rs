@@ -1,4 +1,7 @@
-//! Is an adapter right? The same random script on the engine and on a sorted map.
+//! Is an adapter right? The same random script on the engine and on a sorted map; then transactions of two threads at each
+//! level, and the books.
+
+mod levels;
 
 use crate::draw::{Rng, key, value};
 use crate::engine::{Durability, Engine, Failure, Order, Peer, Result, Setting, Write};
@@ -11,7 +14,7 @@ const ROUNDS: u64 = 4;
 const STEPS: u64 = 300;
 const KEYS: u64 = 2_000;
 
-/// Runs the script under each durability, reopening in between.
+/// Runs the script under each durability, reopening in between; then checks the engine's levels.
 ///
 /// # Errors
 /// The first difference between engine and map.
@@ -28,7 +31,7 @@ pub fn check(peer: &Peer, dir: &Path) -> Result<()> {
             compare_all(&*engine, &model)?;
         }
     }
-    Ok(())
+    levels::check(peer, dir)
 }
 
 fn step(engine: &dyn Engine, model: &mut Model, rng: &mut Rng) -> Result<()> {

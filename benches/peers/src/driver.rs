@@ -48,26 +48,37 @@ impl Plan {
     /// # Errors
     /// If a set cannot be loaded. A cell that fails is told of in its place.
     pub fn run(&self, progress: &ProgressBar) -> Result<Vec<Cell>> {
-        let steps = self.workloads.len() * self.peers.len() * self.scale.rounds as usize;
-        progress.set_length((steps + self.peers.len()) as u64);
-        for peer in &self.peers {
-            progress.set_message(format!("loading {}", peer.name));
-            self.load_set(peer)?;
-            progress.inc(1);
+        let columns: usize = self.workloads.iter().map(|workload| self.columns(workload).len()).sum();
+        progress.set_length((columns * self.scale.rounds as usize) as u64);
+        if self.workloads.iter().any(|workload| matches!(workload.store, Store::Shared | Store::Copied)) {
+            for peer in &self.peers {
+                progress.set_message(format!("loading {}", peer.name));
+                self.load_set(peer.name)?;
+            }
         }
         let mut outcomes: BTreeMap<(usize, usize), Vec<Outcome>> = BTreeMap::new();
         for round in 0..self.scale.rounds as usize {
             for (at, workload) in self.workloads.iter().enumerate() {
                 // Who begins changes, so that nobody always follows the same one.
-                for turn in 0..self.peers.len() {
-                    let turn = (turn + round) % self.peers.len();
-                    progress.set_message(format!("{}: {}", workload.name, self.peers[turn].name));
-                    outcomes.entry((at, turn)).or_default().push(self.cell(self.peers[turn], workload));
+                let columns = self.columns(workload);
+                for turn in 0..columns.len() {
+                    let turn = (turn + round) % columns.len();
+                    progress.set_message(format!("{}: {}", workload.name, columns[turn]));
+                    outcomes.entry((at, turn)).or_default().push(self.cell(columns[turn], workload));
                     progress.inc(1);
                 }
             }
         }
         Ok(outcomes.into_iter().map(|((at, turn), found)| self.summary(at, turn, found)).collect())
+    }
+
+    /// Who runs `workload`: the engines, or their levels.
+    fn columns(&self, workload: &Workload) -> Vec<&'static str> {
+        if workload.is_transactional() {
+            self.peers.iter().flat_map(|peer| peer.levels).map(|level| level.name).collect()
+        } else {
+            self.peers.iter().map(|peer| peer.name).collect()
+        }
     }
 
     fn summary(&self, at: usize, turn: usize, outcomes: Vec<Outcome>) -> Cell {
@@ -79,31 +90,32 @@ impl Plan {
             }
         }
         let figures = if failure.is_none() { median(&rounds) } else { None };
-        let (workload, engine) = (self.workloads[at].name.clone(), self.peers[turn].name.to_owned());
-        Cell { workload, engine, figures, failure }
+        let workload = &self.workloads[at];
+        let engine = self.columns(workload)[turn].to_owned();
+        Cell { workload: workload.name.clone(), engine, figures, failure }
     }
 
-    fn set_of(&self, peer: &Peer) -> PathBuf {
-        self.dir.join(format!("{}.set", peer.name))
+    fn set_of(&self, engine: &str) -> PathBuf {
+        self.dir.join(format!("{engine}.set"))
     }
 
     /// Loads the set that most cells read, in random order.
-    fn load_set(&self, peer: &Peer) -> Result<()> {
+    fn load_set(&self, engine: &str) -> Result<()> {
         let scale = Scale { load_rows: self.scale.rows, ..self.scale };
-        let home = self.set_of(peer);
-        let mut child = self.child("cell", peer, Some("load random, batch 100"), &home, &scale)?;
+        let home = self.set_of(engine);
+        let mut child = self.child("cell", engine, Some("load random, batch 100"), &home, &scale)?;
         finish(&mut child, PATIENCE * 4)
             .map(drop)
-            .map_err(|error| Failure::from(format!("{}: loading: {error}", peer.name)))
+            .map_err(|error| Failure::from(format!("{engine}: loading: {error}")))
     }
 
-    fn cell(&self, peer: &Peer, workload: &Workload) -> Outcome {
+    fn cell(&self, engine: &str, workload: &Workload) -> Outcome {
         let home = match workload.store {
-            Store::Shared => self.set_of(peer),
-            Store::Empty | Store::Copied | Store::Killed => self.dir.join(format!("{}.cell", peer.name)),
+            Store::Shared => self.set_of(engine),
+            Store::Empty | Store::Copied | Store::Killed => self.dir.join(format!("{engine}.cell")),
         };
-        let outcome = self.prepare(peer, workload, &home).and_then(|()| {
-            let mut child = self.child("cell", peer, Some(&workload.name), &home, &self.scale)?;
+        let outcome = self.prepare(engine, workload, &home).and_then(|()| {
+            let mut child = self.child("cell", engine, Some(&workload.name), &home, &self.scale)?;
             finish(&mut child, PATIENCE + self.scale.time(workload.task) * 4)
         });
         if workload.store != Store::Shared {
@@ -113,17 +125,17 @@ impl Plan {
         outcome.map_err(|error| error.to_string())
     }
 
-    fn prepare(&self, peer: &Peer, workload: &Workload, home: &Path) -> Result<()> {
+    fn prepare(&self, engine: &str, workload: &Workload, home: &Path) -> Result<()> {
         match workload.store {
             Store::Empty | Store::Shared => Ok(()),
-            Store::Copied => Ok(copy_dir(&self.set_of(peer), home)?),
-            Store::Killed => self.fill_and_kill(peer, home),
+            Store::Copied => Ok(copy_dir(&self.set_of(engine), home)?),
+            Store::Killed => self.fill_and_kill(engine, home),
         }
     }
 
     /// Leaves what SIGKILL leaves of a process that has just synced its rows.
-    fn fill_and_kill(&self, peer: &Peer, home: &Path) -> Result<()> {
-        let mut child = self.child("fill", peer, None, home, &self.scale)?;
+    fn fill_and_kill(&self, engine: &str, home: &Path) -> Result<()> {
+        let mut child = self.child("fill", engine, None, home, &self.scale)?;
         let mut line = String::new();
         child.stdout.take().map(BufReader::new).map(|mut out| out.read_line(&mut line)).transpose()?;
         child.kill()?;
@@ -134,13 +146,13 @@ impl Plan {
     fn child(
         &self,
         what: &str,
-        peer: &Peer,
+        engine: &str,
         workload: Option<&str>,
         home: &Path,
         scale: &Scale,
     ) -> Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([what, "--engine", peer.name, "--scale", &serde_json::to_string(scale)?]);
+        command.args([what, "--engine", engine, "--scale", &serde_json::to_string(scale)?]);
         command.arg("--home").arg(home).args(workload.map(|name| format!("--workload={name}")));
         Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
     }
@@ -182,6 +194,7 @@ fn median(rounds: &[Figures]) -> Option<Figures> {
         operations: middle(&|figures| Some(figures.operations))?,
         wall_ns: middle(&|figures| Some(figures.wall_ns))?,
         cpu_ns: middle(&|figures| Some(figures.cpu_ns))?,
+        attempts: middle(&|figures| figures.attempts),
         latency: quantile(|of| of.p50_ns).and_then(|p50_ns| {
             Some(crate::latency::Quantiles {
                 p50_ns,

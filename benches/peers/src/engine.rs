@@ -65,6 +65,44 @@ pub trait Engine: Send + Sync {
     fn sync(&self) -> Result<()>;
 }
 
+/// What a transaction reads a row for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To know it.
+    Read,
+    /// To replace it; an engine that locks rows locks it now.
+    Update,
+}
+
+/// A transaction from within.
+pub trait Access {
+    /// Appends the value of `key` to `out`; false if there is none. Sees what this transaction has put.
+    fn get(&mut self, key: &[u8], intent: Intent, out: &mut Vec<u8>) -> Result<bool>;
+
+    /// Inserts or replaces.
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+}
+
+/// What a transaction does; run again from the start if another got in the way.
+pub type Body<'a> = dyn FnMut(&mut dyn Access) -> Result<()> + 'a;
+
+/// An open store whose transactions read before they write. While they run, [`Engine::write`] does not.
+pub trait Transactions: Engine {
+    /// Runs `body` in a transaction and commits it, as often as it takes; the number of attempts. If `body` fails, nothing
+    /// that it put stays.
+    fn transact(&self, body: &mut Body<'_>) -> Result<u64>;
+}
+
+/// One way in which an engine keeps transactions apart; a column of its own.
+pub struct Level {
+    /// The name on the command line and in tables.
+    pub name: &'static str,
+    /// How it is done, and what it promises.
+    pub isolation: &'static str,
+    /// Opens or creates a store in a directory of its own.
+    pub open: fn(&Path, &Setting) -> Result<Box<dyn Transactions>>,
+}
+
 /// An engine that can be opened, and what a reader of its figures must know.
 pub struct Peer {
     /// The name on the command line and in tables.
@@ -83,6 +121,8 @@ pub struct Peer {
     pub checksums: &'static str,
     /// What the cache setting bounds.
     pub cache: &'static str,
+    /// How it runs transactions that read before they write; none: not measured.
+    pub levels: &'static [Level],
 }
 
 impl Peer {

@@ -5,7 +5,7 @@
 //! printed like the others.
 //!
 //! Reading order: `engine` (the trait), `adapters`, `check` (are they right?), `draw` (keys and chance), `workload`
-//! (what is run), `cell` (running one), `driver` (rounds of children), `report` (the document).
+//! (what is run), `transact` (transactions that read before they write), `cell` (running one), `driver` (rounds of children), `report` (the document).
 
 #![deny(unsafe_code)]
 
@@ -19,4 +19,5 @@ pub mod driver;
 pub mod latency;
 pub mod meter;
 pub mod report;
+pub mod transact;
 pub mod workload;

@@ -24,16 +24,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Cmd {
-    /// Compare each adapter with a model: puts, deletes, gets, scans both ways, reopening
+    /// Compare each adapter with a model: puts, deletes, gets, scans both ways, reopening; run transactions at each level
+    /// and check what must hold then
     Check(Which),
-    /// List engines and workloads
+    /// List engines, their levels and workloads
     List,
     /// Check, then run the workloads and write the document
     All(All),
     /// Write the document from kept figures
     Render {
-        /// What `--json` has written
-        json: PathBuf,
+        /// What `--json` has written; a later file replaces the workloads that it has of earlier ones
+        #[arg(required = true)]
+        json: Vec<PathBuf>,
         #[command(flatten)]
         target: Target,
     },
@@ -67,10 +69,10 @@ struct All {
     which: Which,
     #[command(flatten)]
     target: Target,
-    /// A small run of about two minutes
+    /// A small run of about three minutes
     #[arg(long)]
     quick: bool,
-    /// Only workloads whose names contain one of these, comma-separated
+    /// Only workloads whose names contain one of these, comma-separated; `txn`: the transactional ones
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Keep the figures
@@ -98,7 +100,7 @@ struct All {
 
 #[derive(Args)]
 struct Single {
-    /// The engine
+    /// The engine; of transactional workloads, one of its levels
     #[arg(long)]
     engine: String,
     /// The workload's name
@@ -130,9 +132,7 @@ fn run(command: Cmd) -> Result<()> {
             Ok(())
         }
         Cmd::All(all) => all.run(),
-        Cmd::Render { json, target } => {
-            target.write(&report::document(&serde_json::from_slice(&std::fs::read(json)?)?))
-        }
+        Cmd::Render { json, target } => target.write(&report::document(&read_all(&json)?)),
         Cmd::Cell(single) => single.cell(),
         Cmd::Fill(single) => single.fill(),
     }
@@ -140,6 +140,8 @@ fn run(command: Cmd) -> Result<()> {
 
 fn list() {
     PEERS.iter().for_each(|peer| println!("{} {}", peer.name, peer.version()));
+    println!();
+    PEERS.iter().flat_map(|peer| peer.levels).for_each(|level| println!("{}", level.name));
     println!();
     workload::all().iter().for_each(|workload| println!("{}", workload.name));
 }
@@ -237,6 +239,13 @@ fn keep(json: Option<&Path>, results: &Results) -> Result<()> {
     Ok(std::fs::write(path, serde_json::to_vec_pretty(results)?)?)
 }
 
+fn read_all(paths: &[PathBuf]) -> Result<Results> {
+    let read = |path: &PathBuf| -> Result<Results> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };
+    let found = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let merged = found.into_iter().map(Ok).reduce(|one, more| one?.joined(more?));
+    merged.unwrap_or_else(|| Err(Failure::from("no figures")))
+}
+
 impl Single {
     fn scale(&self) -> Result<Scale> {
         self.scale.as_deref().map_or(Ok(Scale::QUICK), |scale| Ok(serde_json::from_str(scale)?))
@@ -246,7 +255,12 @@ impl Single {
         let all = workload::all();
         let workload = all.iter().find(|workload| workload.name == self.workload);
         let workload = workload.ok_or_else(|| format!("no workload `{}`; see `list`", self.workload))?;
-        let figures = cell::run(adapters::find(&self.engine)?, workload, &self.home, &self.scale()?)?;
+        let (home, scale) = (&self.home, self.scale()?);
+        let figures = if workload.is_transactional() {
+            cell::run_transactions(adapters::find_level(&self.engine)?, workload, home, &scale)?
+        } else {
+            cell::run(adapters::find(&self.engine)?, workload, home, &scale)?
+        };
         println!("{}", serde_json::to_string(&figures)?);
         Ok(())
     }

@@ -14,7 +14,7 @@ pub struct Meter {
 }
 
 /// What the work cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// Time on the wall.
     pub wall: Duration,

@@ -2,13 +2,14 @@
 
 mod machine;
 mod table;
+mod transactions;
 
 pub use machine::Machine;
 
 use crate::adapters;
 use crate::cell::Figures;
 use crate::driver::Cell;
-use crate::engine::Peer;
+use crate::engine::{Failure, Peer, Result};
 use crate::workload::{Scale, Workload};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -31,8 +32,33 @@ pub struct Results {
 }
 
 impl Results {
+    /// These figures, but for the workloads that `newer` has.
+    ///
+    /// # Errors
+    /// If the two are of different scales.
+    pub fn joined(mut self, newer: Self) -> Result<Self> {
+        if self.scale != newer.scale {
+            return Err(Failure::from("figures of different scales are not put in one document"));
+        }
+        self.cells.retain(|cell| newer.cells.iter().all(|newer| newer.workload != cell.workload));
+        self.cells.extend(newer.cells);
+        Ok(self)
+    }
+
     fn cell(&self, workload: &str, engine: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.workload == workload && cell.engine == engine)
+    }
+
+    /// Who ran any of `workloads`, in the order of the columns.
+    fn columns(&self, workloads: &[&Workload]) -> Vec<&str> {
+        let mut columns = Vec::new();
+        let ran = |cell: &&Cell| workloads.iter().any(|workload| workload.name == cell.workload);
+        for cell in self.cells.iter().filter(ran) {
+            if !columns.contains(&&*cell.engine) {
+                columns.push(&*cell.engine);
+            }
+        }
+        columns
     }
 
     fn figures(&self, workload: &str, engine: &str) -> Option<&Figures> {
@@ -75,7 +101,7 @@ fn preface(results: &Results) -> String {
          checks every adapter against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml \
          -- all --rows {rows} --load-rows {load_rows} --seconds {seconds} --sustained-seconds {sustained_seconds} --rounds \
          {rounds} --cache-mib {cache_mib} --out docs/performance.md\n```\n\nWithout sizes it takes upwards of an hour, with \
-         `--quick` about two minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
+         `--quick` about three minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
          engines.\n\n\
          Machine: {}.\n\n\
          {rows} rows of 20 B keys and 100 B values that do not compress, loaded in random order; loads write \
@@ -109,6 +135,9 @@ fn section(results: &Results, group: &str, workloads: &[&Workload]) -> String {
         _ = writeln!(text, "{note}\n");
     }
     text.push_str(&times(results, workloads));
+    if workloads.iter().any(|workload| workload.is_transactional()) {
+        text.push_str(&transactions::tables(results, workloads));
+    }
     let timed: Vec<_> = workloads.iter().filter(|workload| workload.has_latency()).copied().collect();
     if !timed.is_empty() {
         _ = write!(text, "Latency, p50 / p99 / p99.9 / max:\n\n{}", latencies(results, &timed));
@@ -131,6 +160,7 @@ fn note(group: &str) -> Option<&'static str> {
         "Open after SIGKILL" => Some(
             "A process loads, syncs and is killed; another opens the store and gets a row. Then all rows are counted.",
         ),
+        "Transactions" => Some(transactions::NOTE),
         "YCSB" => Some("Inserts of D and E land between the loaded rows."),
         _ => None,
     }
@@ -150,7 +180,11 @@ fn latencies(results: &Results, workloads: &[&Workload]) -> String {
 }
 
 fn sizes(results: &Results, workloads: &[Workload]) -> String {
-    let alone: Vec<&Workload> = workloads.iter().filter(|workload| workload.threads == 1).collect();
+    let is_alone = |workload: &&Workload| workload.threads == 1 && !workload.is_transactional();
+    let alone: Vec<&Workload> = workloads.iter().filter(is_alone).collect();
+    if alone.is_empty() {
+        return String::new();
+    }
     let shown = |figures: &Figures| Some(bytes(figures.memory_bytes));
     let memory = compared(results, &alone, |figures| Some(figures.memory_bytes), shown);
     let is_changed = |workload: &&Workload| workload.has_writes() || workload.name == "get uniform";
@@ -170,21 +204,21 @@ fn compared(
     rank: impl Fn(&Figures) -> Option<f64>,
     shown: impl Fn(&Figures) -> Option<String>,
 ) -> String {
-    let mut head = vec![""];
-    head.extend(results.engines.iter().map(String::as_str));
+    let (mut head, columns) = (vec![""], results.columns(workloads));
+    head.extend(&columns);
     let mut table = Table::figures(&head);
     for workload in workloads {
-        let of = |engine: &String| results.figures(&workload.name, engine);
-        let ranks = results.engines.iter().filter_map(|engine| rank(of(engine)?));
+        let of = |engine: &str| results.figures(&workload.name, engine);
+        let ranks = columns.iter().filter_map(|engine| rank(of(engine)?));
         let best = ranks.min_by(f64::total_cmp);
-        let cell = |engine: &String| {
+        let cell = |engine: &&str| {
             let Some(figures) = of(engine) else { return String::from("failed") };
             match shown(figures) {
                 Some(text) if rank(figures) == best => format!("**{text}**"),
                 other => other.unwrap_or_else(|| String::from("-")),
             }
         };
-        let cells: Vec<String> = results.engines.iter().map(cell).collect();
+        let cells: Vec<String> = columns.iter().map(cell).collect();
         let mut row = vec![workload.name.as_str()];
         row.extend(cells.iter().map(String::as_str));
         table.row(&row);
@@ -197,8 +231,10 @@ fn losses(results: &Results, workloads: &[Workload]) -> String {
     let mut table = Table::figures(&["", "aether", "the best", "wall", "CPU"]);
     let shown = |figures: &Figures| format!("{} ({})", time(figures.wall_ns), time(figures.cpu_ns));
     for workload in workloads {
-        let Some(own) = results.figures(&workload.name, "aether") else { continue };
-        let others = results.engines.iter().filter(|engine| *engine != "aether");
+        let name = if workload.is_transactional() { transactions::OWN } else { "aether" };
+        let Some(own) = results.figures(&workload.name, name) else { continue };
+        let columns = results.columns(&[workload]);
+        let others = columns.iter().filter(|engine| !engine.starts_with("aether"));
         let found = others.filter_map(|engine| Some((engine, results.figures(&workload.name, engine)?)));
         let best = found.min_by(|(_, one), (_, other)| one.wall_ns.total_cmp(&other.wall_ns));
         let Some((engine, best)) = best.filter(|(_, best)| best.wall_ns < own.wall_ns) else { continue };
@@ -206,7 +242,7 @@ fn losses(results: &Results, workloads: &[Workload]) -> String {
         table.row(&[&workload.name, &shown(own), &format!("{engine} {}", shown(best)), &wall, &cpu]);
     }
     format!(
-        "## Where Aether loses\n\nBeside the one that is best on the wall, and how many times more Aether takes.\n\n{table}\n"
+        "## Where Aether loses\n\nBeside the one that is best on the wall, and how many times more Aether takes; of transactions, serializable ones.\n\n{table}\n"
     )
 }
 

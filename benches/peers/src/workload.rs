@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How large a run is.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// Rows of the set that is read and updated.
     pub rows: u64,
@@ -33,7 +33,7 @@ impl Scale {
         cache_mib: 512,
     };
 
-    /// About two minutes on an idle machine.
+    /// About three minutes on an idle machine.
     pub const QUICK: Self = Self {
         rows: 20_000,
         load_rows: 10_000,
@@ -83,6 +83,18 @@ pub enum Mix {
     F,
 }
 
+/// Transactions that read before they write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trade {
+    /// New orders and payments, like TPC-C's.
+    Orders {
+        /// Each has its rows; one is contended.
+        warehouses: u32,
+    },
+    /// One or two accounts, as YCSB-T.
+    Accounts,
+}
+
 /// What a cell does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -108,6 +120,8 @@ pub enum Task {
     Put,
     /// The same, made durable every second.
     Sustained,
+    /// Transactions, at each level of an engine.
+    Transact(Trade),
     /// Opening what a killed process has left, and the first get.
     Reopen,
 }
@@ -164,19 +178,27 @@ impl Workload {
 
     /// Is the time of each operation taken?
     pub fn has_latency(&self) -> bool {
-        self.is_tight || matches!(self.task, Task::Ycsb(_) | Task::Put | Task::Sustained)
+        self.is_tight || matches!(self.task, Task::Ycsb(_) | Task::Put | Task::Sustained | Task::Transact(_))
+    }
+
+    /// Does it run on the levels of an engine, rather than on the engine?
+    pub fn is_transactional(&self) -> bool {
+        matches!(self.task, Task::Transact(_))
     }
 
     /// Are bytes written per user byte a figure of it?
     pub fn has_writes(&self) -> bool {
-        matches!(self.task, Task::Load { .. } | Task::Put | Task::Sustained)
+        matches!(self.task, Task::Load { .. } | Task::Put | Task::Sustained | Task::Transact(_))
             || matches!(self.task, Task::Ycsb(mix) if mix != Mix::C)
     }
 }
 
 /// All workloads, in the order of the document.
 pub fn all() -> Vec<Workload> {
-    [loads(), gets(), scans(), mixes(), commits(), long_ones()].into_iter().flatten().collect()
+    [loads(), gets(), scans(), mixes(), transactions(), commits(), long_ones()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn loads() -> Vec<Workload> {
@@ -217,6 +239,27 @@ fn mixes() -> Vec<Workload> {
         Workload::new(format!("ycsb {mix:?}"), "YCSB", Task::Ycsb(mix), store)
     };
     [Mix::A, Mix::B, Mix::C, Mix::D, Mix::E, Mix::F].map(one).iter().flat_map(twice).collect()
+}
+
+/// By name those of one group have `txn` in common.
+fn transactions() -> Vec<Workload> {
+    let one = |name: &str, trade| {
+        Workload::new(format!("txn {name}"), "Transactions", Task::Transact(trade), Store::Empty)
+    };
+    let orders = one("orders, 4 warehouses", Trade::Orders { warehouses: 4 });
+    let synced = |workload: &Workload| Workload {
+        name: format!("{}, synced each second", workload.name),
+        ..workload.clone().durable(Durability::EverySecond)
+    };
+    let accounts = one("accounts", Trade::Accounts);
+    let all = [
+        one("orders, 1 warehouse", Trade::Orders { warehouses: 1 }),
+        orders.clone(),
+        synced(&orders),
+        accounts.clone(),
+        synced(&accounts),
+    ];
+    all.iter().flat_map(twice).collect()
 }
 
 fn commits() -> Vec<Workload> {

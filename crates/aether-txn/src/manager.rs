@@ -230,8 +230,10 @@ impl TxnManager {
     /// call without latches.
     pub fn collect(self: &Arc<Self>) -> Result<()> {
         let Some(mut remembered) = self.remembered.try_lock() else { return Ok(()) };
-        if let Some(longest) = self.config.snapshot_age_max {
-            self.snapshots.expire(longest, self.now(), self.durable_ts());
+        let now = self.now();
+        match self.config.snapshot_age_max {
+            Some(longest) => self.snapshots.expire(longest, now, self.durable_ts()),
+            None => self.snapshots.stamp(now),
         }
         let horizon = self.horizon();
         while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {

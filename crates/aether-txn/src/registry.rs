@@ -48,12 +48,15 @@ impl Registry {
         self.bounds.lock().range(self.expired_below()..).next().map(|(bound, _)| *bound)
     }
 
+    /// Stamps those not met before.
+    pub(crate) fn stamp(&self, now: Duration) {
+        stamp(&mut self.bounds.lock(), now);
+    }
+
     /// The oldest that is not expired, and its age; stamps those not met before.
     pub(crate) fn oldest_age(&self, now: Duration) -> Option<(Timestamp, Duration)> {
         let mut bounds = self.bounds.lock();
-        for bound in bounds.values_mut() {
-            bound.seen.get_or_insert(now);
-        }
+        stamp(&mut bounds, now);
         let (at, oldest) = bounds.range(self.expired_below()..).next()?;
         Some((*at, now.saturating_sub(oldest.seen.unwrap_or(now))))
     }
@@ -71,6 +74,12 @@ impl Registry {
 
     pub(crate) fn expired_below(&self) -> Timestamp {
         Timestamp::new(self.expired.load(Acquire))
+    }
+}
+
+fn stamp(bounds: &mut BTreeMap<Timestamp, Bound>, now: Duration) {
+    for bound in bounds.values_mut() {
+        bound.seen.get_or_insert(now);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Aether, through its facade.
 
-use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
+use crate::engine::{
+    Access, Body, Durability, Engine, Failure, Intent, Level, Order, Peer, Result, See, Setting,
+    Transactions, Write,
+};
 use aether::buffer::BufferConfig;
-use aether::{Db, ErrorKind, Keyspace, Options, Txn};
+use aether::{Db, Error, ErrorKind, Isolation, Keyspace, Options, Transact, Txn, TxnOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,15 +18,32 @@ pub(super) const PEER: Peer = Peer {
     never: "`Durability::None`",
     checksums: "XXH3 on every page and log record",
     cache: "buffer pool; files are read and written past the page cache",
+    levels: &[
+        Level {
+            name: "aether snapshot",
+            isolation: "snapshot isolation: reads at one state, the first of two updaters of a row wins",
+            open: |home, setting| Ok(Box::new(open_at(home, setting, Isolation::Snapshot)?)),
+        },
+        Level {
+            name: "aether serializable",
+            isolation: "serializable: what was read is validated at commit",
+            open: |home, setting| Ok(Box::new(open_at(home, setting, Isolation::Serializable)?)),
+        },
+    ],
 };
 
 struct Aether {
     db: Db,
     /// A row here, committed durably, makes durable all that was committed before.
     marks: Keyspace,
+    level: Isolation,
 }
 
 fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(open_at(home, setting, Isolation::Snapshot)?))
+}
+
+fn open_at(home: &Path, setting: &Setting, level: Isolation) -> Result<Aether> {
     let durability = match setting.durability {
         Durability::Each => aether::Durability::Sync,
         Durability::EverySecond => aether::Durability::Async { interval: Duration::from_secs(1) },
@@ -33,7 +53,7 @@ fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
     let buffer = BufferConfig { num_frames, ..BufferConfig::default() };
     let db = Db::open_with(home, Options { buffer, durability, ..Options::default() })?;
     let marks = db.env().open_or_create_keyspace("marks")?;
-    Ok(Box::new(Aether { db, marks }))
+    Ok(Aether { db, marks, level })
 }
 
 impl Aether {
@@ -93,5 +113,46 @@ impl Engine for Aether {
         txn.set_durability(aether::Durability::Sync);
         txn.put(&self.marks, b"synced", b"")?;
         Ok(txn.commit()?)
+    }
+}
+
+struct Open<'a> {
+    txn: &'a mut Txn,
+    rows: &'a Keyspace,
+}
+
+impl Access for Open<'_> {
+    fn get(&mut self, key: &[u8], _: Intent, out: &mut Vec<u8>) -> Result<bool> {
+        Ok(self.txn.get_into(self.rows, key, out)?)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.txn.put(self.rows, key, value)?)
+    }
+}
+
+impl Transactions for Aether {
+    fn transact(&self, body: &mut Body<'_>) -> Result<u64> {
+        let how = Transact { txn: TxnOptions::at(self.level), attempts_max: u32::MAX, ..Transact::default() };
+        let mut failed = None;
+        let done = self.db.transact_with(how, |txn| {
+            let failure = body(&mut Open { txn, rows: self.db.keyspace() });
+            failure.map_err(|failure| unwrap(failure, &mut failed))
+        });
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(u64::from(done?.attempts)),
+        }
+    }
+}
+
+/// The engine's error, which says whether to try again; another is put aside, and ends the attempts.
+fn unwrap(failure: Failure, aside: &mut Option<Failure>) -> Error {
+    match failure.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(other) => {
+            *aside = Some(other);
+            Error::invalid("the body failed")
+        }
     }
 }

@@ -13,6 +13,7 @@ pub(super) const PEER: Peer = Peer {
     never: "commits without sync",
     checksums: "none on pages (`use_checksums` is off by default)",
     cache: "`page_cache_size`; up to 256 MB of changes come on top",
+    levels: &[],
 };
 
 const ROWS: &[u8] = b"rows";

@@ -1,5 +1,7 @@
 //! fjall.
 
+mod txn;
+
 use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::Path;
@@ -13,6 +15,7 @@ pub(super) const PEER: Peer = Peer {
     never: "journal to the page cache",
     checksums: "XXH3 on every block and journal batch",
     cache: "`cache_size`, above the page cache; memtables come on top",
+    levels: txn::LEVELS,
 };
 
 struct Fjall {

@@ -5,9 +5,11 @@
     reason = "heed's open and flags: the file must not be changed by others while it is mapped"
 )]
 
-use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
+use crate::engine::{
+    Access, Body, Durability, Engine, Intent, Level, Order, Peer, Result, See, Setting, Transactions, Write,
+};
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, RwTxn};
 use std::ops::Bound;
 use std::path::Path;
 
@@ -20,6 +22,11 @@ pub(super) const PEER: Peer = Peer {
     never: "`MDB_NOSYNC`",
     checksums: "none",
     cache: "none of its own: the page cache, mapped",
+    levels: &[Level {
+        name: "lmdb",
+        isolation: "serializable: one writer at a time",
+        open: |home, setting| Ok(Box::new(open_lmdb(home, setting)?)),
+    }],
 };
 
 /// Address space, not memory.
@@ -31,6 +38,10 @@ struct Lmdb {
 }
 
 fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(open_lmdb(home, setting)?))
+}
+
+fn open_lmdb(home: &Path, setting: &Setting) -> Result<Lmdb> {
     std::fs::create_dir_all(home)?;
     let mut options = EnvOpenOptions::new();
     options.map_size(MAP_BYTES);
@@ -43,7 +54,7 @@ fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
     let mut txn = env.write_txn()?;
     let rows = env.create_database(&mut txn, None)?;
     txn.commit()?;
-    Ok(Box::new(Lmdb { env, rows }))
+    Ok(Lmdb { env, rows })
 }
 
 fn show<'t>(
@@ -93,5 +104,31 @@ impl Engine for Lmdb {
 
     fn sync(&self) -> Result<()> {
         Ok(self.env.force_sync()?)
+    }
+}
+
+struct Open<'a> {
+    txn: RwTxn<'a>,
+    rows: Database<Bytes, Bytes>,
+}
+
+impl Access for Open<'_> {
+    fn get(&mut self, key: &[u8], _: Intent, out: &mut Vec<u8>) -> Result<bool> {
+        let found = self.rows.get(&self.txn, key)?;
+        found.inspect(|value| out.extend_from_slice(value));
+        Ok(found.is_some())
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.rows.put(&mut self.txn, key, value)?)
+    }
+}
+
+impl Transactions for Lmdb {
+    fn transact(&self, body: &mut Body<'_>) -> Result<u64> {
+        let mut open = Open { txn: self.env.write_txn()?, rows: self.rows };
+        body(&mut open)?;
+        open.txn.commit()?;
+        Ok(1)
     }
 }

@@ -14,6 +14,7 @@ pub(super) const PEER: Peer = Peer {
     never: "`SyncMode::UtterlyNoSync`",
     checksums: "none",
     cache: "none of its own: the page cache, mapped",
+    levels: &[],
 };
 
 /// Address space, not memory.

@@ -1,7 +1,9 @@
 //! redb.
 
-use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use crate::engine::{
+    Access, Body, Durability, Engine, Intent, Level, Order, Peer, Result, See, Setting, Transactions, Write,
+};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use std::path::Path;
 
 pub(super) const PEER: Peer = Peer {
@@ -13,6 +15,11 @@ pub(super) const PEER: Peer = Peer {
     never: "`Durability::None`",
     checksums: "XXH3 in the tree, checked on repair only",
     cache: "`set_cache_size`, above the page cache",
+    levels: &[Level {
+        name: "redb",
+        isolation: "serializable: one writer at a time",
+        open: |home, setting| Ok(Box::new(open_redb(home, setting)?)),
+    }],
 };
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -23,6 +30,10 @@ struct Redb {
 }
 
 fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(open_redb(home, setting)?))
+}
+
+fn open_redb(home: &Path, setting: &Setting) -> Result<Redb> {
     std::fs::create_dir_all(home)?;
     let db = Database::builder().set_cache_size(setting.cache_bytes as usize).create(home.join("redb"))?;
     let durability = match setting.durability {
@@ -31,7 +42,7 @@ fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
     };
     let engine = Redb { db, durability };
     engine.write_as(&[], redb::Durability::Immediate)?;
-    Ok(Box::new(engine))
+    Ok(engine)
 }
 
 impl Redb {
@@ -82,5 +93,27 @@ impl Engine for Redb {
 
     fn sync(&self) -> Result<()> {
         self.write_as(&[], redb::Durability::Immediate)
+    }
+}
+
+impl Access for Table<'_, &'static [u8], &'static [u8]> {
+    fn get(&mut self, key: &[u8], _: Intent, out: &mut Vec<u8>) -> Result<bool> {
+        let found = ReadableTable::get(self, key)?;
+        Ok(found.inspect(|value| out.extend_from_slice(value.value())).is_some())
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.insert(key, value)?;
+        Ok(())
+    }
+}
+
+impl Transactions for Redb {
+    fn transact(&self, body: &mut Body<'_>) -> Result<u64> {
+        let mut txn = self.db.begin_write()?;
+        txn.set_durability(self.durability)?;
+        body(&mut txn.open_table(ROWS)?)?;
+        txn.commit()?;
+        Ok(1)
     }
 }

@@ -1,7 +1,12 @@
 //! RocksDB.
 
+mod txn;
+
 use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WriteBatch, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBAccess, DBCompressionType, DBRawIteratorWithThreadMode, Options,
+    WriteBatch, WriteOptions,
+};
 use std::path::Path;
 
 pub(super) const PEER: Peer = Peer {
@@ -13,6 +18,7 @@ pub(super) const PEER: Peer = Peer {
     never: "WAL to the page cache",
     checksums: "XXH3 on blocks, CRC32C on WAL records",
     cache: "LRU block cache, above the page cache; memtables come on top",
+    levels: txn::LEVELS,
 };
 
 const BLOOM_BITS: f64 = 10.0;
@@ -22,7 +28,7 @@ struct Rocks {
     is_synced: bool,
 }
 
-fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+fn options(setting: &Setting) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(&Cache::new_lru_cache(setting.cache_bytes as usize));
     blocks.set_bloom_filter(BLOOM_BITS, false);
@@ -30,8 +36,34 @@ fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
     options.create_if_missing(true);
     options.set_compression_type(DBCompressionType::None);
     options.set_block_based_table_factory(&blocks);
-    let db = DB::open(&options, home)?;
+    options
+}
+
+fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    let db = DB::open(&options(setting), home)?;
     Ok(Box::new(Rocks { db, is_synced: setting.durability == Durability::Each }))
+}
+
+fn show<D: DBAccess>(
+    mut rows: DBRawIteratorWithThreadMode<'_, D>,
+    from: &[u8],
+    order: Order,
+    limit: u64,
+    see: &mut See<'_>,
+) -> Result<()> {
+    match order {
+        Order::Forward => rows.seek(from),
+        Order::Reverse => rows.seek_for_prev(from),
+    }
+    for _ in 0..limit {
+        let Some((key, value)) = rows.item() else { break };
+        see(key, value);
+        match order {
+            Order::Forward => rows.next(),
+            Order::Reverse => rows.prev(),
+        }
+    }
+    Ok(rows.status()?)
 }
 
 impl Engine for Rocks {
@@ -52,20 +84,7 @@ impl Engine for Rocks {
     }
 
     fn scan(&self, from: &[u8], order: Order, limit: u64, see: &mut See<'_>) -> Result<()> {
-        let mut rows = self.db.raw_iterator();
-        match order {
-            Order::Forward => rows.seek(from),
-            Order::Reverse => rows.seek_for_prev(from),
-        }
-        for _ in 0..limit {
-            let Some((key, value)) = rows.item() else { break };
-            see(key, value);
-            match order {
-                Order::Forward => rows.next(),
-                Order::Reverse => rows.prev(),
-            }
-        }
-        Ok(rows.status()?)
+        show(self.db.raw_iterator(), from, order, limit, see)
     }
 
     fn sync(&self) -> Result<()> {

@@ -13,6 +13,7 @@ pub(super) const PEER: Peer = Peer {
     never: "no `flush`",
     checksums: "CRC32 on log messages",
     cache: "`cache_capacity`",
+    levels: &[],
 };
 
 struct Sled {

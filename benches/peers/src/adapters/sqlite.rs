@@ -1,7 +1,10 @@
 //! SQLite, bundled with rusqlite: one writing connection, and a reading one for each thread at work.
 
-use crate::engine::{Durability, Engine, Failure, Order, Peer, Result, See, Setting, Write};
-use rusqlite::{Connection, OptionalExtension};
+use crate::engine::{
+    Access, Body, Durability, Engine, Failure, Intent, Level, Order, Peer, Result, See, Setting,
+    Transactions, Write,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +17,11 @@ pub(super) const PEER: Peer = Peer {
     never: "WAL, `synchronous=OFF`",
     checksums: "on WAL frames, not on pages",
     cache: "`cache_size` of each connection, above the page cache",
+    levels: &[Level {
+        name: "sqlite",
+        isolation: "serializable: one writer at a time, `BEGIN IMMEDIATE`",
+        open: |home, setting| Ok(Box::new(open_sqlite(home, setting)?)),
+    }],
 };
 
 const GET: &str = "SELECT value FROM rows WHERE key = ?1";
@@ -33,6 +41,10 @@ struct Sqlite {
 }
 
 fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(open_sqlite(home, setting)?))
+}
+
+fn open_sqlite(home: &Path, setting: &Setting) -> Result<Sqlite> {
     std::fs::create_dir_all(home)?;
     let synchronous = match setting.durability {
         Durability::Each => "FULL",
@@ -43,7 +55,7 @@ fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
     let writer = connect(&path, synchronous, cache_kib)?;
     writer.execute_batch(TABLE)?;
     let readers = Mutex::default();
-    Ok(Box::new(Sqlite { path, synchronous, cache_kib, writer: Mutex::new(writer), readers }))
+    Ok(Sqlite { path, synchronous, cache_kib, writer: Mutex::new(writer), readers })
 }
 
 fn connect(path: &Path, synchronous: &str, cache_kib: u64) -> Result<Connection> {
@@ -65,6 +77,15 @@ fn apply(connection: &Connection, write: &Write<'_>) -> rusqlite::Result<usize> 
     }
 }
 
+fn find(connection: &Connection, key: &[u8], out: &mut Vec<u8>) -> rusqlite::Result<bool> {
+    let mut get = connection.prepare_cached(GET)?;
+    let found = get.query_row((key,), |row| {
+        out.extend_from_slice(row.get_ref(0)?.as_blob()?);
+        Ok(())
+    });
+    Ok(found.optional()?.is_some())
+}
+
 impl Sqlite {
     /// Runs `read` on a connection that no other thread uses meanwhile.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
@@ -81,14 +102,7 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        self.read(|connection| {
-            let mut get = connection.prepare_cached(GET)?;
-            let found = get.query_row((key,), |row| {
-                out.extend_from_slice(row.get_ref(0)?.as_blob()?);
-                Ok(())
-            });
-            Ok(found.optional()?.is_some())
-        })
+        self.read(|connection| find(connection, key, out))
     }
 
     fn write(&self, writes: &[Write<'_>]) -> Result<()> {
@@ -120,5 +134,26 @@ impl Engine for Sqlite {
         writer.execute("INSERT OR REPLACE INTO marks VALUES (1)", ())?;
         writer.pragma_update(None, "synchronous", self.synchronous)?;
         Ok(())
+    }
+}
+
+impl Access for Transaction<'_> {
+    fn get(&mut self, key: &[u8], _: Intent, out: &mut Vec<u8>) -> Result<bool> {
+        Ok(find(self, key, out)?)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        apply(self, &Write { key, value: Some(value) })?;
+        Ok(())
+    }
+}
+
+impl Transactions for Sqlite {
+    fn transact(&self, body: &mut Body<'_>) -> Result<u64> {
+        let mut writer = lock(&self.writer);
+        let mut txn = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        body(&mut txn)?;
+        txn.commit()?;
+        Ok(1)
     }
 }

@@ -16,18 +16,26 @@ const STRIDE: u64 = 32;
 pub(super) struct Done {
     /// Operations that it counts as.
     pub(super) operations: u64,
+    /// Attempts that it took.
+    pub(super) attempts: u64,
     /// Bytes of keys and values written.
     pub(super) user_bytes: u64,
 }
 
 impl Done {
+    /// One operation that writes so many bytes, at once.
+    pub(super) const fn put(user_bytes: u64) -> Self {
+        Self { operations: 1, attempts: 1, user_bytes }
+    }
+
     /// One operation that writes nothing.
-    pub(super) const READ: Self = Self { operations: 1, user_bytes: 0 };
+    pub(super) const READ: Self = Self::put(0);
 }
 
 #[derive(Default)]
 struct Share {
     operations: u64,
+    attempts: u64,
     user_bytes: u64,
     latency: Histogram,
 }
@@ -35,6 +43,7 @@ struct Share {
 impl Share {
     fn add(&mut self, done: Done) {
         self.operations += done.operations;
+        self.attempts += done.attempts;
         self.user_bytes += done.user_bytes;
     }
 
@@ -99,9 +108,10 @@ impl Bench<'_> {
 
 fn sum(shares: Vec<Share>, meter: &Meter) -> Tally {
     let spent = meter.spent();
-    let mut tally = Tally { operations: 0, user_bytes: 0, latency: Histogram::default(), spent };
+    let mut tally = Tally { spent, ..Tally::default() };
     for share in shares {
         tally.operations += share.operations;
+        tally.attempts += share.attempts;
         tally.user_bytes += share.user_bytes;
         tally.latency.merge(&share.latency);
     }

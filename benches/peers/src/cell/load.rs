@@ -3,7 +3,6 @@
 use super::{Bench, Tally, is_right};
 use crate::draw::{ROW_BYTES, Rng, is_value_of, row_key, value};
 use crate::engine::{Engine, Order, Result, Write};
-use crate::latency::Histogram;
 use crate::meter::Meter;
 
 /// Writes `rows` rows, `batch` to a transaction.
@@ -26,7 +25,7 @@ impl Bench<'_> {
         let rows = self.scale.load_rows;
         fill(self.engine, rows, is_random, batch)?;
         let spent = meter.spent();
-        Ok(Tally { operations: rows, user_bytes: rows * ROW_BYTES, latency: Histogram::default(), spent })
+        Ok(Tally { operations: rows, user_bytes: rows * ROW_BYTES, spent, ..Tally::default() })
     }
 
     /// The time to the first answer is taken; then everything that was synced must be there.
@@ -35,7 +34,7 @@ impl Bench<'_> {
         is_right(self.engine.get(&row_key(0), &mut found)? && is_value_of(&found, 0))?;
         let spent = opening.spent();
         is_right(self.count_rows()? == self.scale.load_rows)?;
-        Ok(Tally { operations: 1, user_bytes: 0, latency: Histogram::default(), spent })
+        Ok(Tally { operations: 1, spent, ..Tally::default() })
     }
 
     pub(super) fn count_rows(&self) -> Result<u64> {

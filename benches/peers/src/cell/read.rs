@@ -58,6 +58,6 @@ impl Bench<'_> {
             seen += 1;
         })?;
         is_right(seen == length)?;
-        Ok(Done { operations: seen, user_bytes: 0 })
+        Ok(Done { operations: seen, ..Done::READ })
     }
 }

@@ -16,7 +16,7 @@ const SCAN_ROWS_MAX: u64 = 100;
 impl Bench<'_> {
     fn put(&self, row: u64, key: &[u8], salt: u64) -> Result<Done> {
         self.engine.write(&[Write { key, value: Some(&value(row, salt)) }])?;
-        Ok(Done { operations: 1, user_bytes: PUT_BYTES })
+        Ok(Done::put(PUT_BYTES))
     }
 
     pub(super) fn puts(&self, time: Duration) -> Result<Tally> {
@@ -29,12 +29,16 @@ impl Bench<'_> {
         })
     }
 
-    /// Puts while another thread makes durable, every second, what there is.
     pub(super) fn sustained(&self, time: Duration) -> Result<Tally> {
+        self.synced_every_second(|| self.puts(time))
+    }
+
+    /// Runs `work` while another thread makes durable, every second, what there is.
+    pub(super) fn synced_every_second(&self, work: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             let ticker = scope.spawn(|| self.sync_every_second(&is_over));
-            let tally = self.puts(time);
+            let tally = work();
             is_over.store(true, Relaxed);
             is_right(matches!(ticker.join(), Ok(Ok(()))))?;
             tally

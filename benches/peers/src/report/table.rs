@@ -35,7 +35,7 @@ impl fmt::Display for Table {
 }
 
 /// Three digits.
-fn digits(figure: f64) -> String {
+pub(super) fn digits(figure: f64) -> String {
     match figure {
         figure if figure < 9.995 => format!("{figure:.2}"),
         figure if figure < 99.95 => format!("{figure:.1}"),
@@ -58,6 +58,11 @@ pub(super) fn bytes(bytes: f64) -> String {
     format!("{} MiB", digits(bytes / f64::from(1 << 20)))
 }
 
+/// So many per second, in thousands.
+pub(super) fn rate(per_second: f64) -> String {
+    format!("{} k", digits(per_second / 1e3))
+}
+
 /// A factor.
 pub(super) fn ratio(factor: f64) -> String {
     digits(factor)
@@ -72,6 +77,7 @@ mod tests {
         assert_eq!([740.2, 1_234.0, 45_670.0, 1.5e9].map(time), ["740 ns", "1.23 us", "45.7 us", "1.50 s"]);
         assert_eq!(bytes(f64::from(3 << 20)), "3.00 MiB");
         assert_eq!(ratio(123.4), "123");
+        assert_eq!(rate(45_670.0), "45.7 k");
     }
 
     #[test]

@@ -37,3 +37,36 @@ fn every_engine_says_how_it_is_set() {
     let text = settings(&results(cells));
     assert!(adapters::PEERS.iter().all(|peer| text.contains(peer.each) && peer.version() != "?"), "{text}");
 }
+
+#[test]
+fn levels_are_columns_of_their_own_and_the_serializable_one_is_compared() {
+    let one = |engine: &str, wall_ns, attempts| {
+        let workload = "txn accounts".into();
+        let figures =
+            Figures { attempts: Some(attempts), ..cell(engine, wall_ns, None).figures.unwrap_or_default() };
+        Cell { workload, figures: Some(figures), ..cell(engine, wall_ns, None) }
+    };
+    let (aether, lmdb) = (cell("aether", 300.0, None), cell("lmdb", 400.0, None));
+    let levels =
+        [one("aether snapshot", 2e3, 1.0), one("aether serializable", 4e3, 1.25), one("lmdb", 3e3, 1.0)];
+    let text = document(&results([aether, lmdb].into_iter().chain(levels).collect()));
+    assert!(text.contains("|  | aether snapshot | aether serializable | lmdb |"), "{text}");
+    assert!(text.contains("|  | aether | lmdb |"), "{text}");
+    assert!(text.contains("| txn accounts | **500 k** | 250 k | 333 k |"), "{text}");
+    assert!(text.contains("| txn accounts | **0.00** | 25.0 | **0.00** |"), "{text}");
+    assert!(
+        text.contains("| txn accounts | 4.00 us (2.00 us) | lmdb 3.00 us (1.50 us) | 1.33 | 1.33 |"),
+        "{text}"
+    );
+}
+
+#[test]
+fn newer_figures_replace_those_of_the_same_workload() {
+    let older = results(vec![cell("aether", 300.0, None), cell("lmdb", 200.0, None)]);
+    let mut newer = results(vec![cell("aether", 100.0, None)]);
+    let joined = older.clone().joined(newer.clone()).expect("of one scale");
+    assert_eq!(joined.cells.len(), 1);
+    assert_eq!(joined.figures("get uniform", "aether").map(|figures| figures.wall_ns), Some(100.0));
+    newer.scale.rows += 1;
+    assert!(older.joined(newer).is_err());
+}
