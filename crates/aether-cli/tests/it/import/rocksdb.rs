@@ -33,8 +33,16 @@ fn a_damaged_source_is_named() {
     let around = Home::new();
     let (open, path) = database(&around);
     drop(open);
-    std::fs::write(path.join("CURRENT"), "MANIFEST-999999\n").unwrap();
+    let manifest = std::fs::read_to_string(path.join("CURRENT")).unwrap();
+    let manifest = path.join(manifest.trim_end());
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&manifest, bytes).unwrap();
     let home = Home::new();
     let text = super::import(&home, "rocksdb", &path, &[], 3);
-    assert!(text.contains("source: RocksDB: "), "{text}");
+    assert!(text.contains("source: RocksDB: Corruption"), "{text}");
+    std::fs::remove_file(manifest).unwrap();
+    let text = super::import(&home, "rocksdb", &path, &[], 5);
+    assert!(text.contains("source: RocksDB: IO error: No such file"), "{text}");
 }
