@@ -7,11 +7,10 @@ use crate::rank;
 use aether_sync::Mutex;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_types::Timestamp;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-#[derive(Default)]
 struct Bound {
+    at: Timestamp,
     count: usize,
     /// On the store's clock.
     seen: Option<Duration>,
@@ -19,18 +18,24 @@ struct Bound {
 
 /// The lower bounds of all snapshots in use.
 pub(crate) struct Registry {
-    bounds: Mutex<BTreeMap<Timestamp, Bound>>,
+    /// Ascending, each once. Few, and mostly entered at the end: nothing is allocated for one.
+    bounds: Mutex<Vec<Bound>>,
     /// Snapshots below have been held for too long: nothing is kept for them.
     expired: AtomicU64,
 }
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { bounds: Mutex::new(rank::SNAPSHOTS, BTreeMap::new()), expired: AtomicU64::new(0) }
+        Self { bounds: Mutex::new(rank::SNAPSHOTS, Vec::new()), expired: AtomicU64::new(0) }
     }
 
-    pub(crate) fn enter(&self, bound: Timestamp) {
-        self.bounds.lock().entry(bound).or_default().count += 1;
+    /// Draws a snapshot and registers it. Nobody can look for the oldest in between: who looked before has a horizon
+    /// that was durable then, and no snapshot is drawn below what is durable (T2).
+    pub(crate) fn enter(&self, draw: impl FnOnce() -> Timestamp) -> Timestamp {
+        let mut bounds = self.bounds.lock();
+        let at = draw();
+        enter(&mut bounds, at);
+        at
     }
 
     pub(crate) fn leave(&self, bound: Timestamp) {
@@ -39,13 +44,14 @@ impl Registry {
 
     pub(crate) fn raise(&self, from: Timestamp, to: Timestamp) {
         let mut bounds = self.bounds.lock();
-        bounds.entry(to).or_default().count += 1;
+        enter(&mut bounds, to);
         leave(&mut bounds, from);
     }
 
     /// The oldest that is not expired.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        self.bounds.lock().range(self.expired_below()..).next().map(|(bound, _)| *bound)
+        let expired = self.expired_below();
+        self.bounds.lock().iter().map(|bound| bound.at).find(|at| *at >= expired)
     }
 
     /// Stamps those not met before.
@@ -55,10 +61,11 @@ impl Registry {
 
     /// The oldest that is not expired, and its age; stamps those not met before.
     pub(crate) fn oldest_age(&self, now: Duration) -> Option<(Timestamp, Duration)> {
+        let expired = self.expired_below();
         let mut bounds = self.bounds.lock();
         stamp(&mut bounds, now);
-        let (at, oldest) = bounds.range(self.expired_below()..).next()?;
-        Some((*at, now.saturating_sub(oldest.seen.unwrap_or(now))))
+        let oldest = bounds.iter().find(|bound| bound.at >= expired)?;
+        Some((oldest.at, now.saturating_sub(oldest.seen.unwrap_or(now))))
     }
 
     /// Ends what is older than `longest` and lies below `durable`: new snapshots lie above.
@@ -77,18 +84,34 @@ impl Registry {
     }
 }
 
-fn stamp(bounds: &mut BTreeMap<Timestamp, Bound>, now: Duration) {
-    for bound in bounds.values_mut() {
+fn stamp(bounds: &mut [Bound], now: Duration) {
+    for bound in bounds {
         bound.seen.get_or_insert(now);
     }
 }
 
-fn leave(bounds: &mut BTreeMap<Timestamp, Bound>, at: Timestamp) {
-    if let Some(bound) = bounds.get_mut(&at) {
-        bound.count -= 1;
-        if bound.count == 0 {
-            bounds.remove(&at);
+fn enter(bounds: &mut Vec<Bound>, at: Timestamp) {
+    match find(bounds, at) {
+        Ok(index) => bounds[index].count += 1,
+        Err(index) => bounds.insert(index, Bound { at, count: 1, seen: None }),
+    }
+}
+
+fn leave(bounds: &mut Vec<Bound>, at: Timestamp) {
+    if let Ok(index) = find(bounds, at) {
+        bounds[index].count -= 1;
+        if bounds[index].count == 0 {
+            bounds.remove(index);
         }
+    }
+}
+
+/// Where `at` stands or belongs: at the end, mostly.
+fn find(bounds: &[Bound], at: Timestamp) -> Result<usize, usize> {
+    match bounds.last() {
+        Some(last) if last.at < at => Err(bounds.len()),
+        Some(last) if last.at == at => Ok(bounds.len() - 1),
+        _ => bounds.binary_search_by_key(&at, |bound| bound.at),
     }
 }
 
@@ -105,8 +128,8 @@ mod tests {
     #[test]
     fn ages_count_from_the_first_look() {
         let registry = Registry::new();
-        registry.enter(at(5));
-        registry.enter(at(7));
+        registry.enter(|| at(5));
+        registry.enter(|| at(7));
         assert_eq!(registry.oldest_age(SECOND), Some((at(5), Duration::ZERO)));
         assert_eq!(registry.oldest_age(3 * SECOND), Some((at(5), 2 * SECOND)));
         registry.leave(at(5));
@@ -118,7 +141,9 @@ mod tests {
     #[test]
     fn only_old_ones_below_the_durable_state_expire() {
         let registry = Registry::new();
-        [5, 7, 9].iter().for_each(|number| registry.enter(at(*number)));
+        for number in [5, 7, 9] {
+            registry.enter(|| at(number));
+        }
         registry.expire(SECOND, SECOND, at(9));
         assert_eq!(registry.oldest(), Some(at(5)), "just met");
         registry.expire(SECOND, 3 * SECOND, at(9));

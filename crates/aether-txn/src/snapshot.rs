@@ -35,16 +35,13 @@ impl ReadView {
         if manager.config.read_newest {
             return Self::newest(manager);
         }
-        Self::register(manager, TxnManager::durable_ts)
+        manager.advance_durable();
+        Self::register(manager, TxnManager::known_durable_ts)
     }
 
-    /// Registers a lower bound, draws the snapshot, raises the bound: in this order nobody strips a version
-    /// between the draw and the registration.
+    /// Nobody strips a version between the draw and the registration: see [`Registry::enter`](crate::registry::Registry::enter).
     fn register(manager: &Arc<TxnManager>, draw: impl FnOnce(&TxnManager) -> Timestamp) -> Self {
-        let bound = manager.known_durable_ts();
-        manager.snapshots.enter(bound);
-        let at = draw(manager);
-        manager.snapshots.raise(bound, at);
+        let at = manager.snapshots.enter(|| draw(manager));
         Self {
             manager: manager.clone(),
             at: AtomicU64::new(at.get()),
@@ -72,7 +69,7 @@ impl ReadView {
     pub(crate) fn renew(&mut self) {
         self.let_go();
         let newest = Self::newest(&self.manager);
-        self.manager.snapshots.enter(newest.at());
+        self.manager.snapshots.enter(|| newest.at());
         self.at = AtomicU64::new(newest.at().get());
         self.is_registered = true;
     }
