@@ -50,6 +50,8 @@ pub struct Ring {
     /// The group being gathered: where it begins, and where its flush-start record ends.
     group: AtomicU64,
     group_body: AtomicU64,
+    /// Twice the boundaries moved; odd while one moves.
+    moves: AtomicU64,
 }
 
 /// Sizes of a ring, in bytes.
@@ -99,6 +101,7 @@ impl Ring {
             ready_urgent: mark(start),
             group: AtomicU64::new(start),
             group_body: AtomicU64::new(NEVER),
+            moves: AtomicU64::new(0),
         }
     }
 
@@ -117,9 +120,18 @@ impl Ring {
     /// Claimed so far. A group that holds nothing yet does not count, so that an idle log comes to rest.
     #[inline]
     pub fn position(&self) -> u64 {
-        let position = self.position.0.load(SeqCst);
-        // A boundary that moved in between is at or below what the next claim will get, hence as good.
-        if position == self.group_body.load(Acquire) { self.group.load(Acquire) } else { position }
+        let mut backoff = Backoff::new();
+        loop {
+            // Odd while a boundary moves: position and group do not belong together then, and the start of the group
+            // would count as something claimed, which nobody makes durable in an idle stream.
+            let moves = self.moves.load(Acquire);
+            let position = self.position.0.load(SeqCst);
+            let (group, body) = (self.group.load(Acquire), self.group_body.load(Acquire));
+            if moves.is_multiple_of(2) && self.moves.load(Acquire) == moves {
+                return if position == body { group } else { position };
+            }
+            backoff.wait();
+        }
     }
 
     /// Reserves `bytes`, a multiple of 8.
@@ -181,13 +193,16 @@ impl Ring {
     pub fn claim_boundary(&self, start_bytes: u64) -> Option<Boundary> {
         let most = SMALLEST_PAD + self.block_bytes + start_bytes;
         self.reserved.0.fetch_add(most, Relaxed);
+        self.moves.fetch_add(1, AcqRel);
         let boundary = self.try_claim_boundary(start_bytes);
+        if let Some(boundary) = boundary {
+            self.group.store(boundary.at, Release);
+            self.group_body.store(boundary.at + start_bytes, Release);
+        }
+        self.moves.fetch_add(1, AcqRel);
         let used = boundary.map_or(0, |b| b.at - b.pad + start_bytes);
         self.reserved.0.fetch_sub(most - used, Relaxed);
-        let boundary = boundary?;
-        self.group.store(boundary.at, Release);
-        self.group_body.store(boundary.at + start_bytes, Release);
-        Some(boundary)
+        boundary
     }
 
     fn try_claim_boundary(&self, start_bytes: u64) -> Option<Boundary> {

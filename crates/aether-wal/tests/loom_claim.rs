@@ -82,6 +82,23 @@ fn two_appenders_and_a_flusher() {
     });
 }
 
+/// Somebody asks for the position while a boundary moves: what is told must be reached by a flush, or who waits for it
+/// waits in vain. Found by bank and overdraft workloads on several streams: "is beyond the log".
+#[test]
+fn a_position_that_was_told_becomes_durable() {
+    check(|| {
+        let ring = ring();
+        flush(&ring);
+        assert!(append(&ring));
+        let asked = ring.clone();
+        let told = thread::spawn(move || asked.position());
+        flush(&ring);
+        let told = told.join().unwrap();
+        assert!(told <= ring.durable(), "{told} is told, {} is all there is", ring.durable());
+        assert!(told <= ring.position());
+    });
+}
+
 /// The ring wraps: an appender overwrites blocks that another's reservation found durable.
 #[test]
 fn a_lap_later_nothing_is_overwritten_before_it_is_durable() {
