@@ -3,7 +3,7 @@
 use super::book::{Asked, Book};
 use super::mode::LockMode;
 use super::report::{Deadlocks, at_resource, names};
-use super::request::Part;
+use super::request::{Part, Request};
 use super::resource::Resource;
 use super::watch::Watches;
 use crate::rank;
@@ -279,7 +279,12 @@ impl Book {
         assert!(self.try_adopt(own), "a transaction that takes a lock has not ended");
     }
 
-    fn admits(&self, own: TxnId, row: &Resource) -> bool {
+    pub(super) fn admits(&self, own: TxnId, row: &Resource) -> bool {
+        let held = self.queues.get(row, own).and_then(Request::held);
+        if held.is_some_and(|held| held.covers(LockMode::X)) {
+            // Whoever waits waits for this, also if he has something here already and goes before others.
+            return true;
+        }
         let is_conversion = self.queues.has_foothold(own, row);
         !self.queues.is_blocked(own, row, &super::request::Want::to_write(is_conversion))
     }

@@ -227,6 +227,18 @@ fn a_savepoint_takes_back_what_was_asked_for_since() {
     world.sound();
 }
 
+/// A conversion goes before newcomers, but not before who has the row already: that one would ask, be told that it has the
+/// lock, look at the row, and ask again, for ever. Found by a crowd with locks of all kinds.
+#[test]
+fn who_has_a_row_may_write_it_whoever_waits() {
+    let mut world = World::new(2);
+    assert!(world.lock(0, &key("b"), X) && world.lock(1, &key("c"), S));
+    assert!(!world.lock(1, &range("a", "d"), S), "it waits for the first, with a lock inside the range");
+    assert!(world.book.admits(world.id(0), &key("b")));
+    assert!(!world.book.admits(world.id(0), &key("a")), "another row of the range is next for the second");
+    world.sound();
+}
+
 /// A lock is tentative until the rows have been looked at: a writer that is found goes first.
 #[test]
 fn a_writer_that_is_found_goes_first() {
