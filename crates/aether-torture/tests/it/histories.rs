@@ -93,21 +93,29 @@ fn histories_of_the_engine_show_nothing_forbidden() {
     assert!(tally.restarts > 6 && tally.committed > 4_000 && tally.edges > 20_000, "{tally}");
 }
 
+/// Threads are no script: what one run happens not to show, another seed's does.
+const SEEDS: u64 = 8;
+
 #[track_caller]
-fn assert_shows(found: &Findings, names: &[&str]) {
-    let shown = found.names();
-    assert!(names.iter().any(|name| shown.iter().any(|shown| shown == name)), "none of {names:?}: {found}");
+fn assert_shows(settings: &Settings, names: &[&str]) {
+    let mut last = None;
+    for seed in settings.seed..settings.seed + SEEDS {
+        let found = made(Settings { seed, ..*settings });
+        if found.names().iter().any(|shown| names.iter().any(|name| shown == name)) {
+            return;
+        }
+        last = Some(found);
+    }
+    panic!("none of {names:?} in {SEEDS} runs, the last: {}", last.expect("there were runs"));
 }
 
 /// Turned down one level, the judge finds what the level above forbids.
 #[test]
 fn a_level_too_low_is_found_out() {
-    let low = |level, judged_as| made(Settings { judged_as, ..Settings::new(5, level) });
-    let read_skew = low(Level::ReadCommitted, Level::Snapshot);
-    assert_shows(&read_skew, &["G-single"]);
-    let write_skew = low(Level::Snapshot, Level::Serializable);
-    assert_shows(&write_skew, &["G2-item"]);
-    assert!(low(Level::Serializable, Level::Snapshot).is_clean());
+    let low = |level, judged_as| Settings { judged_as, ..Settings::new(5, level) };
+    assert_shows(&low(Level::ReadCommitted, Level::Snapshot), &["G-single"]);
+    assert_shows(&low(Level::Snapshot, Level::Serializable), &["G2-item"]);
+    assert!(made(low(Level::Serializable, Level::Snapshot)).is_clean());
 }
 
 /// Phantoms: a scan does not see a row that is then inserted.
@@ -119,7 +127,7 @@ fn a_phantom_is_found_out() {
         txns: 2_000,
         ..Settings::new(6, Level::Snapshot)
     };
-    assert_shows(&made(settings), &["G2"]);
+    assert_shows(&settings, &["G2"]);
 }
 
 #[test]
@@ -137,8 +145,7 @@ fn planted_lies_are_caught_by_name() {
         };
         let crashes = lie == Lie::AcknowledgeEarly;
         let txns = if crashes { 6_000 } else { 1_000 };
-        let found = made(Settings { lie: Some(lie), crashes, txns, ..Settings::new(7, Level::Snapshot) });
-        assert_shows(&found, names);
+        assert_shows(&Settings { lie: Some(lie), crashes, txns, ..Settings::new(7, Level::Snapshot) }, names);
     }
 }
 
