@@ -17,7 +17,7 @@ const RUNS: u64 = 200;
 /// How long a failing script may be made smaller, unless the caller says otherwise.
 const SHRINK: Duration = Duration::from_secs(60);
 
-const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 usage: aether-torture crash   [--seed S] [--states N]   cut the power at every operation; with N, seeds S, S+1, ..
        aether-torture crash   --ci                      the fixed seeds of the gate
        aether-torture crash   --seed S --at OP:POLICY.. repeat one state
@@ -73,8 +73,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         Some("threads") => Command::Threads(0, RUNS),
         Some("damage") => Command::Damage,
         Some("torture") => Command::Torture(0.0),
-        Some("corpus") => Command::Corpus(arguments.next().ok_or_else(|| USAGE.to_owned())?.into()),
-        _ => return Err(USAGE.into()),
+        Some("corpus") => Command::Corpus(arguments.next().ok_or("corpus needs a directory")?.into()),
+        Some(other) => return Err(format!("there is no command `{other}`")),
+        None => return Err("a command is missing".into()),
     };
     let settings = Settings::full(1);
     let (limits, format) = (Limits::default(), Format::Plain);
@@ -85,7 +86,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         request.option(&option, &mut arguments)?;
     }
     if request.command == Command::Torture(0.0) {
-        return Err(format!("torture needs --minutes\n{USAGE}"));
+        return Err("torture needs --minutes".into());
     }
     Ok(request)
 }
@@ -96,7 +97,7 @@ impl Request {
             self.ci();
             return Ok(());
         }
-        let value = rest.next().ok_or_else(|| format!("{option} needs a value\n{USAGE}"))?;
+        let value = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
         if self.command == Command::Damage {
             return self.damage_option(option, &value);
         }
@@ -120,7 +121,7 @@ impl Request {
                 self.command = Command::Replay;
                 self.trail.push(value.parse()?);
             }
-            _ => return Err(format!("unknown option {option}\n{USAGE}")),
+            _ => return Err(format!("unknown option {option}")),
         }
         Ok(())
     }
@@ -152,7 +153,7 @@ impl Request {
             "--failures" => self.damage.failures = number(option, value)?,
             "--mutant" => self.damage.blind = Some(blind(value)?),
             "--format" => self.format = format(value)?,
-            _ => return Err(format!("unknown option {option}\n{USAGE}")),
+            _ => return Err(format!("unknown option {option}")),
         }
         Ok(())
     }

@@ -44,13 +44,17 @@ const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| matches!(argument.as_str(), "--help" | "-h" | "help")) {
+        write_out(&usage());
+        return ExitCode::SUCCESS;
+    }
     if let Some(code) = blackbox::run(&arguments).or_else(|| witness::run(&arguments)) {
         return code;
     }
     let request = match cli::parse(arguments.into_iter()) {
         Ok(request) => request,
-        Err(usage) => {
-            say(&format!("{usage}\n{}\n{}", blackbox::USAGE, witness::USAGE));
+        Err(what) => {
+            say(&format!("{what}\n{}", usage()));
             return ExitCode::from(2);
         }
     };
@@ -74,6 +78,11 @@ fn main() -> ExitCode {
     let failed = !report.is_clean();
     print(&shrunk(report, request.shrink), request.format);
     ExitCode::from(u8::from(failed))
+}
+
+/// All commands.
+fn usage() -> String {
+    [cli::USAGE, blackbox::USAGE, witness::USAGE].join("\n")
 }
 
 /// The same, with the first failure made small.
