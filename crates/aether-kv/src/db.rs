@@ -76,17 +76,28 @@ impl Db {
         self.snapshot()?.multi_get(&self.keyspace, keys)
     }
 
-    /// Inserts or replaces; blocks as the durability says.
+    /// Inserts or replaces; blocks for others who have changed or locked the key, and as the durability says.
+    ///
+    /// # Errors
+    /// `TimedOut` if the key is not free within `lock_timeout`; `Deadlock`, or `Conflict` with what a prepared transaction has
+    /// read, if that was so in all the attempts that [`Transact`] makes; `InvalidInput` beyond the limits; `InDoubt` if the log failed; `Full`, `Poisoned`.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.run(Isolation::ReadCommitted, |txn| txn.put(&self.keyspace, key, value))
     }
 
-    /// Deletes; false if there was nothing.
+    /// Deletes; false if there was nothing. Blocks as [`Db::put`].
+    ///
+    /// # Errors
+    /// As [`Db::put`].
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
         self.run(Isolation::ReadCommitted, |txn| txn.delete(&self.keyspace, key))
     }
 
-    /// Replaces the value of `key` by `new` (none: deletes it) if it is `expected` (none: absent). False if it is not.
+    /// Replaces the value of `key` by `new` (none: deletes it) if it is `expected` (none: absent). False if it is not. Blocks
+    /// as [`Db::put`].
+    ///
+    /// # Errors
+    /// As [`Db::put`].
     pub fn compare_and_set(&self, key: &[u8], expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
         self.run(Isolation::Snapshot, |txn| {
             if txn.get(&self.keyspace, key)?.as_deref() != expected {
@@ -100,7 +111,10 @@ impl Db {
         })
     }
 
-    /// Applies a batch as one transaction.
+    /// Applies a batch as one transaction. Blocks as [`Db::put`].
+    ///
+    /// # Errors
+    /// As [`Db::put`]; then nothing of the batch was applied.
     pub fn write(&self, batch: WriteBatch) -> Result<()> {
         self.run(Isolation::ReadCommitted, |txn| {
             batch.writes.iter().try_for_each(|(key, value)| match value {

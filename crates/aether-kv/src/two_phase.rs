@@ -135,18 +135,13 @@ impl Txn {
         let env = self.env().clone();
         env.0.prepared.claim(gtid)?;
         let prepared = self.take_inner().and_then(|txn| env.0.prepare(txn, gtid));
-        let mut waiting = |txn| Waiting { txn, dropped: self.take_dropped() };
-        let prepared = prepared.map(|txn| Slot::Waiting(Box::new(waiting(txn))));
-        match prepared {
-            Ok(slot) => {
-                env.0.prepared.set(gtid, Some(slot));
-                Ok(())
-            }
-            Err(error) => {
-                env.0.prepared.set(gtid, None);
-                Err(error)
-            }
-        }
+        let waiting = prepared.map(|txn| Box::new(Waiting { txn, dropped: self.take_dropped() }));
+        let (slot, outcome) = match waiting {
+            Ok(waiting) => (Some(Slot::Waiting(waiting)), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        env.0.prepared.set(gtid, slot);
+        outcome
     }
 }
 

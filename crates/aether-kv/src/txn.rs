@@ -210,12 +210,18 @@ impl Txn {
         let ended = catch_unwind(AssertUnwindSafe(|| body(self)));
         match ended {
             Ok(Ok(value)) => self.release(&mark).map(|()| value),
-            Ok(Err(error)) => self.rollback_to(&mark).and(Err(error)),
+            Ok(Err(error)) => self.take_back(&mark).and(Err(error)),
             Err(panic) => {
-                let _ = self.rollback_to(&mark);
+                let _ = self.take_back(&mark);
                 resume_unwind(panic)
             }
         }
+    }
+
+    /// Undoes what was done since the savepoint, and forgets it.
+    fn take_back(&mut self, savepoint: &Savepoint) -> Result<()> {
+        self.rollback_to(savepoint)?;
+        self.release(savepoint)
     }
 
     /// Undoes what was done since the savepoint; the transaction goes on.
