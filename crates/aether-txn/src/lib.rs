@@ -46,4 +46,4 @@ pub use rollback::UndoHandler;
 pub use snapshot::ReadView;
 pub use state::Outcome;
 pub use txn::{Savepoint, Txn, UndoPlan};
-pub use undo::{UndoKind, UndoRecord};
+pub use undo::{ChainWalk, UndoKind, UndoRecord};

@@ -11,10 +11,10 @@ use crate::commit::{CommitHandle, Durability};
 use crate::isolation::{Isolation, TxnOptions};
 use crate::lock::{LockMode, Resource, codec};
 use crate::manager::TxnManager;
-use crate::serial::{ReadSet, WriteSet};
+use crate::serial::{Predicates, WriteSet};
 use crate::state::TxnState;
 use crate::txn::{Txn, Writer};
-use crate::undo::{UndoKind, UndoRecord};
+use crate::undo::{ChainWalk, UndoKind, UndoRecord};
 use aether_page::slotted::Slotted;
 use aether_page::{Swip, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
@@ -31,7 +31,7 @@ pub struct Prepared {
     /// Its newest change when it was prepared; none: the log does not know it.
     pub undo_head: UndoPtr,
     /// What it has read, if it is serializable.
-    reads: ReadSet,
+    reads: Arc<Predicates>,
     /// Its locks, but rows it has changed.
     locks: Vec<(Resource, LockMode)>,
     /// Stubs of large values that it replaced.
@@ -59,7 +59,7 @@ impl Prepared {
         let mut reader = Reader::new(bytes);
         let txn = TxnId::new(reader.u64()?);
         let undo_head = UndoPtr::from_word(reader.u64()?);
-        let reads = ReadSet::decode(&mut reader)?;
+        let reads = Arc::new(Predicates::decode(&mut reader)?);
         let locks = codec::decode(&mut reader)?;
         let count = reader.varint()?;
         let retired = (0..count).map(|_| Ok(reader.string()?.to_vec())).collect::<Result<_>>()?;
@@ -82,11 +82,11 @@ impl Txn {
         record_in.begin_write_in(Some(active.stream()))?;
         let (txn, undo_head) = (active.id(), active.undo_head());
         let reads = match &self.reads {
-            None => ReadSet::default(),
+            None => Arc::default(),
             Some(reads) => {
-                let set = reads.set.lock().clone();
-                manager.publication.prepare(txn, Arc::new(set.clone()), reads.since, &segment.writes)?;
-                set
+                let read = Arc::new(reads.take());
+                manager.publication.prepare(txn, read.clone(), reads.since, &segment.writes)?;
+                read
             }
         };
         let locks = manager.locks.held_by(state);
@@ -166,7 +166,9 @@ impl TxnManager {
     fn take_up(self: &Arc<Self>, row: Prepared, loser: Option<(Loser, WriteSet)>) -> Result<Txn> {
         let mut txn = self.begin_with(TxnOptions::at(Isolation::Snapshot));
         match loser {
-            None => drop(txn.begin_write()?.clone()),
+            None => {
+                txn.begin_write()?;
+            }
             Some((loser, writes)) => self.resume_writer(&mut txn, &loser, writes)?,
         }
         if let Some(writer) = &txn.writer {
@@ -177,7 +179,7 @@ impl TxnManager {
         txn.prepared = true;
         txn.retired = row.retired;
         txn.view.let_go();
-        self.publication.adopt(txn.id(), Arc::new(row.reads));
+        self.publication.adopt(txn.id(), row.reads);
         Ok(txn)
     }
 
@@ -202,13 +204,14 @@ impl TxnManager {
     /// The segments that hold a transaction's undo records, and the keys it has changed.
     fn read_chain(&self, loser: &Loser) -> Result<(BTreeSet<u32>, WriteSet)> {
         let (mut numbers, mut writes) = (BTreeSet::new(), WriteSet::default());
-        let mut head = loser.undo_head;
+        let (mut head, mut walk) = (loser.undo_head, ChainWalk::default());
         while !head.is_none() {
+            walk.visit(head)?;
             let wrong =
                 || Error::corruption("an undo record is missing").at_page(head.page()).at_txn(loser.id);
             let bytes = self.read_undo(head)?.ok_or_else(wrong)?;
             let record = UndoRecord::decode(&bytes).map_err(|error| error.at_page(head.page()))?;
-            if record.txn != loser.id || record.previous == head {
+            if record.txn != loser.id {
                 return Err(wrong());
             }
             if matches!(record.kind, UndoKind::Insert | UndoKind::Update) {
@@ -229,12 +232,14 @@ impl TxnManager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serial::ReadSet;
     use aether_types::PageNo;
 
     #[test]
     fn rows_round_trip() {
         let mut reads = ReadSet::default();
         reads.add_key(2, b"key");
+        let reads = Arc::new(reads.into_predicates());
         let row = Prepared {
             txn: TxnId::new(77),
             undo_head: UndoPtr::new(PageNo::new(5), 6),

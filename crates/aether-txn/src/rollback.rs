@@ -5,7 +5,7 @@
 use crate::manager::TxnManager;
 use crate::state::TxnState;
 use crate::txn::{Savepoint, Txn, Writer};
-use crate::undo::UndoRecord;
+use crate::undo::{ChainWalk, UndoRecord};
 use aether_page::slotted::Slotted;
 use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
@@ -46,8 +46,10 @@ impl TxnManager {
 
     /// Undoes changes of `txn` from its undo head back to `until`.
     pub(crate) fn undo_until(self: &Arc<Self>, txn: &ActiveTxn, until: UndoPtr) -> Result<()> {
+        let mut walk = ChainWalk::default();
         while txn.undo_head() != until {
             let head = txn.undo_head();
+            walk.visit(head)?;
             let missing =
                 || Error::corruption("an undo record is missing").at_page(head.page()).at_txn(txn.id());
             let bytes = self.read_undo(head)?.ok_or_else(missing)?;

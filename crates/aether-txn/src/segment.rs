@@ -5,10 +5,10 @@
 //! chain serves only the losers' rollback; the first lease of a segment frees what is left of it.
 
 use crate::rank;
-use crate::serial::WriteSet;
+use crate::serial::{Meter, WriteSet};
 use aether_page::fixed::Fixed;
 use aether_page::slotted::Slotted;
-use aether_page::{PageOp, Swip};
+use aether_page::{PageOp, PageType, Swip, header};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{Mtr, PAGES_FILE, PageSlot, ROOTS_PAGE, Store};
 use aether_sync::Mutex;
@@ -36,6 +36,7 @@ pub(crate) struct Segment {
     stale: Option<PageNo>,
     /// The keys that the writer changes; here for its memory, which the next writer uses again.
     pub(crate) writes: WriteSet,
+    meter: Meter,
 }
 
 const IN_USE: Timestamp = Timestamp::new(u64::MAX);
@@ -67,6 +68,7 @@ fn page_or_none(raw: u64) -> Option<PageNo> {
 impl Segments {
     /// Reads the segments of a store.
     pub(crate) fn read(store: &Store) -> Result<Self> {
+        let account = store.budget().account("validation");
         let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
         let mut segments = Vec::new();
         let records = Fixed::new(roots.view());
@@ -88,6 +90,7 @@ impl Segments {
                 pages: VecDeque::new(),
                 stale,
                 writes: WriteSet::default(),
+                meter: Meter::new(account.clone()),
             });
         }
         let count = segments.iter().map(|segment| segment.number + 1).max().unwrap_or(0);
@@ -131,6 +134,7 @@ impl Segments {
             pages: VecDeque::new(),
             stale: None,
             writes: WriteSet::default(),
+            meter: Meter::new(store.budget().account("validation")),
         })
     }
 
@@ -139,6 +143,8 @@ impl Segments {
         for (_, until) in segment.pages.iter_mut().rev().take_while(|(_, until)| *until == IN_USE) {
             *until = at;
         }
+        segment.writes.clear();
+        segment.meter.clear();
         self.idle.lock().segments.push(segment);
     }
 
@@ -191,9 +197,16 @@ impl Segments {
 impl Segment {
     /// A new writer goes on in the last page: that page is needed as long as the writer's own.
     fn begin(&mut self) {
-        self.writes.clear();
         if let Some((_, until)) = self.pages.back_mut() {
             *until = IN_USE;
+        }
+    }
+
+    /// Notes a change; beyond the memory budget, less exactly.
+    pub(crate) fn wrote(&mut self, tree: u32, key: &[u8]) {
+        self.writes.add(tree, key);
+        if !self.meter.covers(self.writes.size_bytes()) {
+            self.writes.coarsen(tree);
         }
     }
 
@@ -232,15 +245,27 @@ impl Segment {
             let mut batch = Vec::new();
             let mut page = Some(from);
             while let Some(current) = page.filter(|_| batch.len() < FREE_BATCH) {
-                let guard = store.pool().shared(PAGES_FILE, Swip::new(current))?;
+                page =
+                    self.next_stale(store, current)?.filter(|next| !batch.contains(next) && *next != current);
                 batch.push(current);
-                page = page_or_none(Slotted::new(guard.view()).link());
             }
             self.free_pages(store, &batch, page)?;
             next = page;
             self.stale = page;
         }
         Ok(())
+    }
+
+    /// The page after `page` of an earlier open. A page of somebody else is no part of the chain: it must not be freed.
+    fn next_stale(&self, store: &Store, page: PageNo) -> Result<Option<PageNo>> {
+        store.check_page(page)?;
+        let guard = store.pool().shared(PAGES_FILE, Swip::new(page))?;
+        let records = Slotted::new(guard.view());
+        if !header::is_type(guard.view(), PageType::Undo) || records.owner() != u64::from(self.number) {
+            let what = format!("undo segment {} leads to a page that is not its own", self.number);
+            return Err(Error::corruption(what).at_page(page));
+        }
+        Ok(page_or_none(records.link()))
     }
 
     fn free_front(&mut self, store: &Store, horizon: Timestamp) -> Result<()> {

@@ -8,7 +8,7 @@
 
 use aether_page::UndoPtr;
 use aether_recovery::wal::buffer::page as aether_page;
-use aether_types::{PageNo, Reader, Result, TxnId, Writer};
+use aether_types::{Error, PageNo, Reader, Result, TxnId, Writer};
 
 /// What is to be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,9 +101,55 @@ impl<'a> UndoRecord<'a> {
     }
 }
 
+/// Follows a chain of undo records, and notices if it leads back into itself, as only damaged pages can make it. Takes no
+/// memory: Brent, "An Improved Monte Carlo Factorization Algorithm" (BIT 20, 1980), section 2.
+#[derive(Debug)]
+pub struct ChainWalk {
+    anchor: UndoPtr,
+    steps: u64,
+    turn: u64,
+}
+
+impl Default for ChainWalk {
+    fn default() -> Self {
+        Self { anchor: UndoPtr::none(), steps: 0, turn: 1 }
+    }
+}
+
+impl ChainWalk {
+    /// The walk comes to `at`.
+    ///
+    /// # Errors
+    /// `Corruption` if it has been there, after at most three times as many steps as the chain has records.
+    #[inline]
+    pub fn visit(&mut self, at: UndoPtr) -> Result<()> {
+        if at == self.anchor && !at.is_none() {
+            return Err(Error::corruption("undo records lead back to themselves").at_page(at.page()));
+        }
+        self.steps += 1;
+        if self.steps == self.turn {
+            (self.anchor, self.turn) = (at, 2 * self.turn);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_walk_ends_where_it_began_to_repeat() {
+        for (lead, cycle) in [(0, 1), (0, 2), (1, 1), (3, 7), (100, 1), (2, 50)] {
+            let mut walk = ChainWalk::default();
+            let place = |step: u64| if step < lead { step } else { lead + (step - lead) % cycle };
+            let visit = |step| walk.visit(UndoPtr::new(PageNo::new(1 + place(step)), 0));
+            let ended = (0..).map(visit).take_while(Result::is_ok).count() as u64;
+            assert!(ended >= lead + cycle && ended <= 3 * (lead + cycle), "{lead} {cycle} {ended}");
+        }
+        let mut walk = ChainWalk::default();
+        (0..1000).for_each(|step| walk.visit(UndoPtr::new(PageNo::new(1 + step), 0)).unwrap());
+    }
 
     #[test]
     fn records_round_trip() {

@@ -6,7 +6,7 @@ use aether_page::UndoPtr;
 use aether_page::node::{Flags, Node};
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{ReadView, TxnManager, UndoKind, UndoRecord};
+use aether_txn::{ChainWalk, ReadView, TxnManager, UndoKind, UndoRecord};
 use aether_types::{Result, TxnId};
 use core::cell::RefCell;
 
@@ -148,8 +148,10 @@ pub(crate) fn older(
     mut version: (TxnId, UndoPtr),
     out: &mut Vec<u8>,
 ) -> Result<Seen, Stop> {
+    let mut walk = ChainWalk::default();
     loop {
         let (writer, undo) = version;
+        walk.visit(undo)?;
         let bytes = manager.read_undo(undo)?;
         view.check()?;
         let Some(bytes) = bytes else { return Err(Stop::Restart) };
