@@ -194,8 +194,8 @@ impl TxnManager {
         let at = match reads {
             None => self.publication.draw_checked(state, None, &mut segment.writes)?,
             Some(reads) => {
-                let set = reads.set.lock();
-                self.publication.draw_checked(state, Some((&set, reads.since)), &mut segment.writes)?
+                let read = reads.take();
+                self.publication.draw_checked(state, Some((&read, reads.since)), &mut segment.writes)?
             }
         };
         let lv = self.store.append_commit(active, at, &txn.view.deps(), credit);

@@ -11,8 +11,9 @@ use crate::segment::Segments;
 use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnTable};
 use crate::txn::Txn;
+use aether_recovery::wal::buffer::Account;
 use aether_recovery::{Loser, Store};
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
+use aether_sync::atomic::AtomicU64;
 use aether_sync::{Arc, Counter, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
@@ -71,17 +72,6 @@ pub struct TxnStats {
     pub durable_ts: Timestamp,
 }
 
-/// Counts up.
-#[derive(Default)]
-pub(crate) struct Serial(AtomicU64);
-
-impl Serial {
-    /// A number that was not given out before.
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(1, Relaxed)
-    }
-}
-
 /// Transactions of one store.
 pub struct TxnManager {
     pub(crate) store: Arc<Store>,
@@ -89,6 +79,8 @@ pub struct TxnManager {
     pub(crate) publication: Publication,
     pub(crate) table: TxnTable,
     pub(crate) locks: LockTable,
+    /// What is noted for the validation of serializable transactions.
+    pub(crate) reads_account: Account,
     pub(crate) snapshots: Registry,
     /// Committed and not forgotten, in about the order of commit.
     pub(crate) remembered: Mutex<VecDeque<(Timestamp, TxnId)>>,
@@ -96,7 +88,7 @@ pub struct TxnManager {
     retired: Mutex<VecDeque<(Timestamp, Vec<u8>)>>,
     pub(crate) handler: Box<dyn UndoHandler>,
     /// Numbers savepoints.
-    pub(crate) savepoints: Serial,
+    pub(crate) savepoints: AtomicU64,
     pub(crate) commits: Counter,
     pub(crate) aborts: Counter,
 }
@@ -131,10 +123,12 @@ impl TxnManager {
     ) -> Result<Arc<Self>> {
         let segments = Segments::read(&store)?;
         let locks = LockTable::new(store.budget().account("locks"));
+        let reads_account = store.budget().account("validation");
         let manager = Arc::new(Self {
             store,
             config,
-            publication: Publication::new(timestamp_floor),
+            publication: Publication::new(timestamp_floor, reads_account.clone()),
+            reads_account,
             table: TxnTable::new(),
             locks,
             snapshots: Registry::new(),
@@ -142,7 +136,7 @@ impl TxnManager {
             segments,
             retired: Mutex::new(rank::RETIRED, VecDeque::new()),
             handler,
-            savepoints: Serial::default(),
+            savepoints: AtomicU64::new(0),
             commits: Counter::new(),
             aborts: Counter::new(),
         });
@@ -154,7 +148,7 @@ impl TxnManager {
     ///
     /// # Errors
     /// `Corruption` if an undo record is damaged.
-    pub fn roll_back(self: &Arc<Self>, losers: &[Loser]) -> Result<()> {
+    pub(crate) fn roll_back(self: &Arc<Self>, losers: &[Loser]) -> Result<()> {
         losers.iter().try_for_each(|loser| self.roll_back_loser(loser))
     }
 

@@ -2,9 +2,10 @@
 //! try every schedule: `tests/loom_publication.rs`.
 
 use crate::rank;
-use crate::serial::{Draw, History, ReadSet, WriteSet};
+use crate::serial::{Draw, History, Predicates, WriteSet};
 use crate::state::Outcome;
 pub use crate::state::TxnState;
+use aether_recovery::wal::buffer::Account;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Mutex};
 use aether_types::{Lv, Result, Timestamp, TxnId};
@@ -20,7 +21,7 @@ pub struct Publication {
     pending: Mutex<Pending>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pending {
     /// Committing, or committed and not known to be durable, in the order of their timestamps.
     queue: VecDeque<(Timestamp, Arc<TxnState>)>,
@@ -28,12 +29,13 @@ struct Pending {
 }
 
 impl Publication {
-    /// Everything at or below `floor` is durable.
-    pub fn new(floor: Timestamp) -> Self {
+    /// Everything at or below `floor` is durable. What is kept for validation is charged to `account`.
+    pub fn new(floor: Timestamp, account: Account) -> Self {
+        let pending = Pending { queue: VecDeque::new(), history: History::new(account) };
         Self {
             clock: AtomicU64::new(floor.get()),
             durable: AtomicU64::new(floor.get()),
-            pending: Mutex::new(rank::PENDING, Pending::default()),
+            pending: Mutex::new(rank::PENDING, pending),
         }
     }
 
@@ -68,7 +70,7 @@ impl Publication {
     pub(crate) fn draw_checked(
         &self,
         state: &Arc<TxnState>,
-        reads: Option<(&ReadSet, Timestamp)>,
+        reads: Option<(&Predicates, Timestamp)>,
         writes: &mut WriteSet,
     ) -> Result<Timestamp> {
         let draw = self.look_ahead(Draw { writer: state.id, reads })?;
@@ -109,7 +111,7 @@ impl Publication {
     pub(crate) fn prepare(
         &self,
         writer: TxnId,
-        reads: Arc<ReadSet>,
+        reads: Arc<Predicates>,
         since: Timestamp,
         writes: &WriteSet,
     ) -> Result<()> {
@@ -120,7 +122,7 @@ impl Publication {
     }
 
     /// A prepared transaction of an earlier open: it has been validated.
-    pub(crate) fn adopt(&self, writer: TxnId, reads: Arc<ReadSet>) {
+    pub(crate) fn adopt(&self, writer: TxnId, reads: Arc<Predicates>) {
         self.pending.lock().history.prepare(writer, reads);
     }
 

@@ -13,10 +13,16 @@
 //! Systems" (SIGMOD 2015), for predicates instead of locks.
 
 mod history;
+mod meter;
+mod predicates;
 mod read_set;
+#[cfg(test)]
+mod tests;
 mod write_set;
 
 pub(crate) use history::{Draw, History};
+pub(crate) use meter::Meter;
+pub use predicates::Predicates;
 pub use read_set::{RangeMark, ReadSet};
 pub use write_set::WriteSet;
 

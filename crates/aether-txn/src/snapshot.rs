@@ -68,9 +68,8 @@ impl ReadView {
     /// Shows the newest commits from now on.
     pub(crate) fn renew(&mut self) {
         self.let_go();
-        let newest = Self::newest(&self.manager);
-        self.manager.snapshots.enter(|| newest.at());
-        self.at = AtomicU64::new(newest.at().get());
+        let at = self.manager.snapshots.enter(|| self.manager.clock());
+        self.at = AtomicU64::new(at.get());
         self.is_registered = true;
     }
 

@@ -5,7 +5,7 @@ use crate::isolation::{Isolation, TxnOptions};
 use crate::manager::TxnManager;
 use crate::rank;
 use crate::segment::Segment;
-use crate::serial::{RangeMark, ReadSet};
+use crate::serial::{Meter, Predicates, RangeMark, ReadSet};
 use crate::snapshot::ReadView;
 use crate::state::TxnState;
 use crate::undo::UndoRecord;
@@ -13,7 +13,8 @@ use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
-use aether_sync::{Arc, Backoff, Mutex};
+use aether_sync::atomic::Ordering::Relaxed;
+use aether_sync::{Arc, Mutex};
 use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, Timestamp, TxnId};
 use core::ops::Bound;
 use std::borrow::Cow;
@@ -33,7 +34,36 @@ pub(crate) struct Reads {
     manager: Arc<TxnManager>,
     /// Its snapshot, for validation.
     pub(crate) since: Timestamp,
-    pub(crate) set: Mutex<ReadSet>,
+    noted: Mutex<Noted>,
+}
+
+struct Noted {
+    set: ReadSet,
+    meter: Meter,
+}
+
+impl Reads {
+    fn new(manager: &Arc<TxnManager>, since: Timestamp) -> Self {
+        let meter = Meter::new(manager.reads_account.clone());
+        let noted = Mutex::new(rank::READS, Noted { set: ReadSet::default(), meter });
+        Self { manager: manager.clone(), since, noted }
+    }
+
+    /// Notes something; beyond the memory budget, less exactly.
+    fn note<T>(&self, add: impl FnOnce(&mut ReadSet) -> T) -> T {
+        let mut noted = self.noted.lock();
+        let Noted { set, meter } = &mut *noted;
+        let added = add(set);
+        if !meter.covers(set.size_bytes()) {
+            set.coarsen();
+        }
+        added
+    }
+
+    /// What was read, to be validated; nothing is read from now on.
+    pub(crate) fn take(&self) -> Predicates {
+        core::mem::take(&mut self.noted.lock().set).into_predicates()
+    }
 }
 
 impl Drop for Reads {
@@ -88,8 +118,7 @@ impl Txn {
         let (view, reads) = match isolation {
             Isolation::Serializable => {
                 let view = ReadView::serializable(manager);
-                let set = Mutex::new(rank::READS, ReadSet::default());
-                let reads = Reads { manager: manager.clone(), since: view.at(), set };
+                let reads = Reads::new(manager, view.at());
                 (view, Some(reads))
             }
             _ => (ReadView::newest(manager), None),
@@ -121,7 +150,7 @@ impl Txn {
     /// reads through [`Txn::read`] says so.
     pub fn note_key(&self, tree: u32, key: &[u8]) {
         if let Some(reads) = &self.reads {
-            reads.set.lock().add_key(tree, key);
+            reads.note(|set| set.add_key(tree, key));
         }
     }
 
@@ -133,13 +162,13 @@ impl Txn {
     ) -> Option<RangeMark> {
         let reads = self.reads.as_ref()?;
         let (lower, upper) = bounds();
-        Some(reads.set.lock().add_range(tree, lower, upper))
+        Some(reads.note(|set| set.add_range(tree, lower, upper)))
     }
 
     /// Replaces a range noted by what was read of it: see [`ReadSet::narrow`].
     pub fn narrow_range(&self, mark: RangeMark, first: Option<Vec<u8>>, last: Option<Vec<u8>>) {
         if let Some(reads) = &self.reads {
-            reads.set.lock().narrow(mark, first, last);
+            reads.note(|set| set.narrow(mark, first, last));
         }
     }
 
@@ -147,7 +176,7 @@ impl Txn {
     pub fn note_step(&self, tree: u32, bounds: impl FnOnce() -> (Bound<Vec<u8>>, Bound<Vec<u8>>)) {
         if let Some(reads) = &self.reads {
             let (lower, upper) = bounds();
-            reads.set.lock().add_step(tree, lower, upper);
+            reads.note(|set| set.add_step(tree, lower, upper));
         }
     }
 
@@ -238,11 +267,6 @@ impl Txn {
         self.writer.as_ref().expect("begin_write was called")
     }
 
-    /// Waits a little for another's commit to be published.
-    pub fn wait_for_publication(&self, backoff: &mut Backoff) {
-        backoff.wait();
-    }
-
     /// Latches the page that the next undo record goes to, or that will lead to it. For a group that allocates pages
     /// before it knows what to log: map pages are latched last.
     pub fn latch_undo<'s>(&self, mtr: &mut Mtr<'s, '_>) -> Result<()> {
@@ -284,7 +308,7 @@ impl Txn {
     /// Notes that a row was changed: serializable transactions are validated against that.
     pub fn wrote(&mut self, tree: u32, key: &[u8]) {
         if let Some(writer) = &mut self.writer {
-            writer.segment.writes.add(tree, key);
+            writer.segment.wrote(tree, key);
         }
     }
 
@@ -296,7 +320,7 @@ impl Txn {
     /// Marks this point.
     pub fn savepoint(&mut self) -> Savepoint {
         let locks = self.writer.as_ref().map_or(0, |writer| self.manager().locks.mark(&writer.state));
-        let serial = self.view.manager().savepoints.next();
+        let serial = self.view.manager().savepoints.fetch_add(1, Relaxed);
         self.marks.push(serial);
         Savepoint { serial, head: self.undo_head(), retired: self.retired.len(), locks }
     }

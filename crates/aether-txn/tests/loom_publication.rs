@@ -4,6 +4,7 @@
 use aether_sync::Arc;
 use aether_txn::Outcome;
 use aether_txn::publication::{Publication, TxnState};
+use aether_txn::recovery::wal::buffer::Budget;
 use aether_types::{Lsn, Lv, StreamId, Timestamp, TxnId};
 use loom::sync::atomic::{AtomicU64, Ordering::*};
 use loom::thread;
@@ -20,7 +21,7 @@ struct World {
 
 fn world() -> Arc<World> {
     Arc::new(World {
-        publication: Publication::new(Timestamp::new(10)),
+        publication: Publication::new(Timestamp::new(10), Budget::unlimited().account("validation")),
         states: core::array::from_fn(|number| TxnState::new(TxnId::new(number as u64 + 1))),
         claimed: AtomicU64::new(0),
         durable: AtomicU64::new(0),

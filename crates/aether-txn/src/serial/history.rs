@@ -1,8 +1,10 @@
 //! Commits that a serializable transaction may have to be validated against, and prepared transactions whose reads stand
 //! as locks. Lives under the lock of the publication queue.
 
-use super::read_set::ReadSet;
+use super::meter::Meter;
+use super::predicates::Predicates;
 use super::write_set::WriteSet;
+use aether_recovery::wal::buffer::Account;
 use aether_sync::Arc;
 use aether_types::{Error, ErrorKind, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,7 +30,7 @@ impl Changes {
     }
 
     /// Refuses `own` if it has read what this commit has changed.
-    pub(crate) fn check(&self, reads: &ReadSet, own: TxnId) -> Result<()> {
+    pub(crate) fn check(&self, reads: &Predicates, own: TxnId) -> Result<()> {
         let Some((tree, key)) = reads.find_changed(&self.writes) else { return Ok(()) };
         let how = format!("has read what {} has changed since", self.writer);
         Err(refused(own, &how, tree, key))
@@ -39,23 +41,36 @@ impl Changes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draw<'r> {
     pub(crate) writer: TxnId,
-    pub(crate) reads: Option<(&'r ReadSet, Timestamp)>,
+    pub(crate) reads: Option<(&'r Predicates, Timestamp)>,
 }
 
 /// What is needed for validation; nothing while no serializable transaction runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct History {
     /// Ascending.
     commits: VecDeque<Arc<Changes>>,
     bytes: usize,
+    meter: Meter,
     /// Commits at or below are not all listed any more.
     cut: Timestamp,
     /// The snapshots of the serializable transactions that run.
     snapshots: BTreeMap<Timestamp, usize>,
-    prepared: Vec<(TxnId, Arc<ReadSet>)>,
+    prepared: Vec<(TxnId, Arc<Predicates>)>,
 }
 
 impl History {
+    /// An empty one, whose memory is charged to `account`.
+    pub(crate) fn new(account: Account) -> Self {
+        Self {
+            commits: VecDeque::new(),
+            bytes: 0,
+            meter: Meter::new(account),
+            cut: Timestamp::new(0),
+            snapshots: BTreeMap::new(),
+            prepared: Vec::new(),
+        }
+    }
+
     /// A serializable transaction begins at `at`.
     pub(crate) fn enter(&mut self, at: Timestamp) {
         *self.snapshots.entry(at).or_insert(0) += 1;
@@ -74,6 +89,9 @@ impl History {
             && oldest.is_none_or(|oldest| first.at <= oldest)
         {
             self.pop();
+        }
+        if self.commits.is_empty() {
+            self.meter.clear();
         }
     }
 
@@ -106,7 +124,7 @@ impl History {
         (bytes > AHEAD_BYTES).then(|| newer().cloned().collect())
     }
 
-    fn check_reads(&self, reads: &ReadSet, since: Timestamp, own: TxnId) -> Result<()> {
+    fn check_reads(&self, reads: &Predicates, since: Timestamp, own: TxnId) -> Result<()> {
         if since < self.cut && !reads.is_empty() {
             let what =
                 "has run for too long: it cannot be told any more whether what it read has been changed";
@@ -128,13 +146,13 @@ impl History {
         let writes = core::mem::take(writes);
         self.bytes += writes.size_bytes();
         self.commits.push_back(Arc::new(Changes { at, writer, writes }));
-        while self.bytes > BYTES_MAX {
+        while !self.commits.is_empty() && (self.bytes > BYTES_MAX || !self.meter.covers(self.bytes)) {
             self.pop();
         }
     }
 
     /// What a prepared transaction has read stands as a lock until [`History::decide`].
-    pub(crate) fn prepare(&mut self, txn: TxnId, reads: Arc<ReadSet>) {
+    pub(crate) fn prepare(&mut self, txn: TxnId, reads: Arc<Predicates>) {
         self.prepared.push((txn, reads));
     }
 
@@ -154,6 +172,8 @@ fn refused(own: TxnId, how: &str, tree: u32, key: &[u8]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serial::ReadSet;
+    use aether_recovery::wal::buffer::Budget;
 
     fn at(number: u64) -> Timestamp {
         Timestamp::new(number)
@@ -165,20 +185,24 @@ mod tests {
         writes
     }
 
-    fn reads(key: &[u8]) -> ReadSet {
+    fn reads(key: &[u8]) -> Predicates {
         let mut reads = ReadSet::default();
         reads.add_key(1, key);
-        reads
+        reads.into_predicates()
     }
 
-    fn check(history: &History, reads: &ReadSet, since: u64) -> Result<()> {
+    fn history(limit_bytes: u64) -> History {
+        History::new(Budget::new(limit_bytes).account("history"))
+    }
+
+    fn check(history: &History, reads: &Predicates, since: u64) -> Result<()> {
         let draw = Draw { writer: TxnId::new(9), reads: Some((reads, at(since))) };
         history.check(draw, &WriteSet::default())
     }
 
     #[test]
     fn only_commits_after_the_snapshot_count() {
-        let mut history = History::default();
+        let mut history = history(u64::MAX);
         history.enter(at(5));
         history.note(at(6), TxnId::new(1), &mut writes(b"a"));
         history.note(at(8), TxnId::new(2), &mut writes(b"b"));
@@ -193,7 +217,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_without_a_serializable_transaction() {
-        let mut history = History::default();
+        let mut history = history(u64::MAX);
         let mut set = writes(b"a");
         history.note(at(6), TxnId::new(1), &mut set);
         assert!(history.commits.is_empty());
@@ -202,7 +226,7 @@ mod tests {
 
     #[test]
     fn who_needs_what_is_no_longer_listed_is_refused() {
-        let mut history = History::default();
+        let mut history = history(u64::MAX);
         history.enter(at(1));
         for number in 2..40 {
             let mut set = WriteSet::default();
@@ -215,8 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn a_full_budget_forgets_the_oldest() {
+        let mut history = history(16 << 10);
+        history.enter(at(1));
+        for number in 2..40 {
+            let mut set = WriteSet::default();
+            set.add(1, &[0; 3000]);
+            history.note(at(number), TxnId::new(number), &mut set);
+        }
+        assert!(history.bytes <= 20 << 10);
+        check(&history, &reads(b"zzz"), 1).unwrap_err();
+        check(&history, &reads(b"zzz"), 38).unwrap();
+    }
+
+    #[test]
     fn what_a_prepared_transaction_has_read_is_locked() {
-        let mut history = History::default();
+        let mut history = history(u64::MAX);
         history.prepare(TxnId::new(7), Arc::new(reads(b"a")));
         let draw = Draw { writer: TxnId::new(9), reads: None };
         history.check(draw, &writes(b"a")).unwrap_err();

@@ -4,6 +4,8 @@ use aether_types::{Reader, Result, Writer};
 
 /// Bytes of keys kept for one transaction; one that changes more is taken to have changed whole trees.
 const BYTES_MAX: usize = 1 << 20;
+/// Bytes of memory that an empty set keeps for the next writer.
+const KEPT_BYTES: usize = 4 << 10;
 
 /// The keys that a transaction has changed, in the order of the changes; some may be listed twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +29,8 @@ impl WriteSet {
         self.bytes.put_string(key);
     }
 
-    /// Lists the trees instead of the keys.
-    fn coarsen(&mut self, tree: u32) {
+    /// Lists the trees instead of the keys, and `tree` among them.
+    pub(crate) fn coarsen(&mut self, tree: u32) {
         let mut whole: Vec<u32> = self.keys().map(|(tree, _)| tree).collect();
         whole.append(&mut self.whole);
         whole.push(tree);
@@ -37,9 +39,10 @@ impl WriteSet {
         *self = Self { bytes: Vec::new(), whole };
     }
 
-    /// Forgets everything, and keeps the memory.
+    /// Forgets everything, and keeps a little memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.whole.clear();
     }
 
