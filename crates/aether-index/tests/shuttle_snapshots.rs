@@ -7,7 +7,7 @@
 
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
-use aether_index::txn::{Durability, Isolation, ReadView, TxnConfig, TxnManager};
+use aether_index::txn::{Durability, Isolation, ReadView, Txn, TxnConfig, TxnManager};
 use aether_index::{BTree, TreeUndo};
 use aether_sync::Arc;
 use aether_types::{ErrorKind, Result, Timestamp};
@@ -84,33 +84,50 @@ fn a_snapshot_shows_whole_transactions_and_repeats_itself() {
     });
 }
 
-/// Two transactions read both rows and change one each: one of them must be refused.
+/// A serializable transaction that has read `other` and changed `own`.
+fn pass(world: &World, own: &[u8], other: &[u8]) -> Result<Txn> {
+    let mut txn = world.manager.begin_with(Isolation::Serializable.into());
+    txn.note_key(1, other);
+    let seen = world.read(txn.read(), other);
+    world.tree.put(&mut txn, own, &[seen + 1])?;
+    Ok(txn)
+}
+
+/// What two of them have come to, who read what the other changed: a serial order, or one was refused.
+fn judge(world: &World, ended: [Result<()>; 2]) {
+    let refused = ended.iter().filter(|end| end.is_err()).count();
+    let view = world.manager.view();
+    let rows = (world.read(&view, b"a"), world.read(&view, b"b"));
+    match refused {
+        0 => assert!(matches!(rows, (1, 2) | (2, 1)), "{rows:?} is no serial outcome"),
+        1 => assert!(matches!(rows, (1, 0) | (0, 1)), "{rows:?}"),
+        _ => panic!("both were refused"),
+    }
+    for error in ended.into_iter().filter_map(Result::err) {
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
+}
+
 #[test]
 fn serializable_transactions_cannot_both_pass_each_other() {
     check(|| {
         let world = world();
         let run = |own: &'static [u8], other: &'static [u8]| {
             let world = world.clone();
-            thread::spawn(move || -> Result<()> {
-                let mut txn = world.manager.begin_with(Isolation::Serializable.into());
-                txn.note_key(1, other);
-                let seen = world.read(txn.read(), other);
-                world.tree.put(&mut txn, own, &[seen + 1])?;
-                txn.commit()
-            })
+            thread::spawn(move || pass(&world, own, other)?.commit())
         };
         let threads = [run(b"a", b"b"), run(b"b", b"a")];
-        let ended = threads.map(|thread| thread.join().unwrap());
-        let refused = ended.iter().filter(|end| end.is_err()).count();
-        let view = world.manager.view();
-        let rows = (world.read(&view, b"a"), world.read(&view, b"b"));
-        match refused {
-            0 => assert!(matches!(rows, (1, 2) | (2, 1)), "{rows:?} is no serial outcome"),
-            1 => assert!(matches!(rows, (1, 0) | (0, 1)), "{rows:?}"),
-            _ => panic!("both were refused"),
-        }
-        for error in ended.into_iter().filter_map(Result::err) {
-            assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-        }
+        judge(&world, threads.map(|thread| thread.join().unwrap()));
+    });
+}
+
+/// The same, with nothing but the commits at once: the one before has them seldom meet in the moment that counts.
+#[test]
+fn validation_and_draw_are_one_step() {
+    check(|| {
+        let world = world();
+        let txns = [pass(&world, b"a", b"b").unwrap(), pass(&world, b"b", b"a").unwrap()];
+        let threads = txns.map(|txn| thread::spawn(move || txn.commit()));
+        judge(&world, threads.map(|thread| thread.join().unwrap()));
     });
 }
