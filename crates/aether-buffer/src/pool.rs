@@ -23,7 +23,7 @@ use crate::translation::{Entry, Translation};
 use crate::write_back::WriteBack;
 use aether_page::{PageFile, Swip, header};
 use aether_sync::atomic::{AtomicBool, Ordering::*};
-use aether_sync::word::{self, Word};
+use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, OnceLock, RwLock, Version};
 use aether_types::{Error, ErrorKind, FileId, PageNo, PageSize, Result, StoreId, limits};
 use core::cell::Cell;
@@ -337,7 +337,6 @@ impl Pool {
                 entered?;
                 continue;
             }
-            self.words(index).iter().for_each(|each| word::store(each, 0));
             header::init(
                 aether_page::PageMut::new(self.words(index)),
                 aether_page::PageType::Unwritten,

@@ -3,6 +3,8 @@
 use crate::View;
 use aether_sync::word::{Word, load, store};
 
+const ZEROS: [u8; 8] = [0; 8];
+
 /// A page to write. Whoever holds the page's latch exclusively, or owns the memory alone, makes one. Writes beyond
 /// the end are dropped, so that a damaged page cannot make a change fail halfway.
 #[derive(Clone, Copy)]
@@ -69,12 +71,16 @@ impl<'a> PageMut<'a> {
     /// Writes `len` zeros at byte `offset`.
     pub fn fill_zero(self, offset: usize, len: usize) {
         let end = offset.saturating_add(len).min(self.words.len() * 8);
-        let mut at = offset;
-        while at < end {
-            let step = (8 - at % 8).min(end - at);
-            self.put_bits(at, 0, step as u32 * 8);
-            at += step;
+        if offset >= end {
+            return;
         }
+        let (first, last) = (offset.div_ceil(8), end / 8);
+        if first > last {
+            return self.put_few(offset, &ZEROS[..end - offset]);
+        }
+        self.put_few(offset, &ZEROS[..first * 8 - offset]);
+        self.words[first..last].iter().for_each(|word| store(word, 0));
+        self.put_few(last * 8, &ZEROS[..end % 8]);
     }
 
     /// Moves `count` words from index `from` to index `to`; the two ranges may overlap.

@@ -35,6 +35,8 @@ pub struct Mtr<'s, 'o> {
     credit: Option<Credit<'s>>,
     members: Vec<Member<'s>>,
     ops: Vec<(PageSlot, PageOp<'o>)>,
+    /// A page for which more than one change was named, with all of them.
+    changed: Option<(PageSlot, Vec<Word>)>,
     txn: Option<(&'o ActiveTxn, UndoPtr)>,
     deps: Lv,
 }
@@ -56,7 +58,7 @@ impl Store {
             None => None,
         };
         let (members, ops) = (Vec::with_capacity(4), Vec::with_capacity(4));
-        Ok(Mtr { store: self, stream, credit, members, ops, txn: None, deps: Lv::ZERO })
+        Ok(Mtr { store: self, stream, credit, members, ops, changed: None, txn: None, deps: Lv::ZERO })
     }
 }
 
@@ -128,11 +130,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
     /// `Corruption` if the page does not take the operation: what the caller read there was damaged, or the
     /// caller is wrong.
     pub fn op(&mut self, slot: PageSlot, op: PageOp<'o>) -> Result<()> {
-        let earlier = self.ops.iter().any(|(other, _)| *other == slot);
-        if earlier {
-            self.check_after_earlier(slot, &op)?;
-        } else {
+        let is_first = self.named(slot).next().is_none();
+        if is_first {
             op.check(self.view(slot)).map_err(|error| self.place(error, slot))?;
+        } else {
+            self.check_after_earlier(slot, &op)?;
         }
         self.ops.push((slot, op));
         Ok(())
@@ -142,14 +144,26 @@ impl<'s, 'o> Mtr<'s, 'o> {
         error.at_file(self.members[slot.0].guard.file()).at_page(self.page_no(slot))
     }
 
-    /// Checks on a copy of the page that has the earlier operations applied.
-    fn check_after_earlier(&self, slot: PageSlot, op: &PageOp<'o>) -> Result<()> {
+    /// Checks on a copy of the page that has the earlier operations applied, and applies this one to it.
+    fn check_after_earlier(&mut self, slot: PageSlot, op: &PageOp<'o>) -> Result<()> {
+        let kept = self.changed.take().filter(|(page, _)| *page == slot);
+        let (_, copy) = kept.unwrap_or_else(|| (slot, self.copy_with_changes(slot)));
+        op.check(View::new(&copy)).map_err(|error| self.place(error, slot))?;
+        self.apply_to(&copy, slot, op);
+        self.changed = Some((slot, copy));
+        Ok(())
+    }
+
+    fn copy_with_changes(&self, slot: PageSlot) -> Vec<Word> {
+        let page = self.view(slot);
+        let copy: Vec<Word> = (0..page.len_bytes() / 8).map(|at| Word::new(page.word(at))).collect();
+        self.named(slot).for_each(|op| self.apply_to(&copy, slot, op));
+        copy
+    }
+
+    fn apply_to(&self, copy: &[Word], slot: PageSlot, op: &PageOp<'_>) {
         let guard = &self.members[slot.0].guard;
-        let copy: Vec<Word> =
-            (0..guard.view().len_bytes() / 8).map(|at| Word::new(guard.view().word(at))).collect();
-        let apply = |op: &PageOp<'_>| op.apply(PageMut::new(&copy), guard.file(), guard.page_no());
-        self.ops.iter().filter(|(other, _)| *other == slot).for_each(|(_, op)| apply(op));
-        op.check(View::new(&copy)).map_err(|error| self.place(error, slot))
+        op.apply(PageMut::new(copy), guard.file(), guard.page_no());
     }
 
     /// Makes the group part of a transaction whose undo begins at `head` from then on.
