@@ -134,8 +134,9 @@ impl Txn {
 
     /// Locks a key, a range of keys, a keyspace or the database, until the transaction ends or is rolled back to a
     /// savepoint before. Keeps others from changing what is locked (`S`) or from locking it too (`X`); never from reading it.
-    /// Writing locks what it must by itself. The snapshot stays where it is: what others have committed since
-    /// is a `Conflict` when it is written to. Blocks, at most for the transaction's `lock_timeout`.
+    /// Writing locks what it must by itself. A transaction that has neither read nor written yet sees, once it has the lock,
+    /// what was committed until then: who locks first what others change too meets no `Conflict` there. Later the snapshot stays
+    /// where it is: what others have committed since is a `Conflict` when it is written to. Blocks, at most for the transaction's `lock_timeout`.
     ///
     /// # Errors
     /// `Conflict` if the lock is not free and `lock_timeout` is zero; `TimedOut`; `Deadlock`; `OverLimit` beyond the memory

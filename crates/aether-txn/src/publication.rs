@@ -99,6 +99,15 @@ impl Publication {
         at
     }
 
+    /// It has not read anything yet, and begins again: its new snapshot.
+    pub(crate) fn reenter_serializable(&self, before: Timestamp) -> Timestamp {
+        let mut pending = self.pending.lock();
+        let at = self.clock();
+        pending.history.enter(at);
+        pending.history.leave(before);
+        at
+    }
+
     /// It ends.
     pub(crate) fn leave_serializable(&self, at: Timestamp) {
         self.pending.lock().history.leave(at);

@@ -99,8 +99,13 @@ impl ReadView {
 
     /// Moves the snapshot up to the newest commits: for a reader that wants no more than committed rows.
     pub(crate) fn refresh(&self) {
+        self.raise(self.manager.clock());
+    }
+
+    /// Moves the snapshot up to `to`.
+    pub(crate) fn raise(&self, to: Timestamp) {
         let _one_at_a_time = self.moving.lock();
-        let (from, to) = (self.at(), self.manager.clock());
+        let from = self.at();
         if from < to {
             self.manager.snapshots.raise(from, to);
             self.at.store(to.get(), Relaxed);

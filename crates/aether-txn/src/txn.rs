@@ -13,7 +13,7 @@ use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Mtr, PAGES_FILE, Store};
-use aether_sync::atomic::Ordering::Relaxed;
+use aether_sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex};
 use aether_types::{Error, ErrorKind, PageNo, Result, StreamId, Timestamp, TxnId};
 use core::ops::Bound;
@@ -78,6 +78,8 @@ pub struct Txn {
     pub(crate) writer: Option<Writer>,
     pub(crate) reads: Option<Reads>,
     pub(crate) over: bool,
+    /// It has read or changed something: its snapshot stays.
+    has_begun: AtomicBool,
     /// Prepared and not decided: dropping it leaves it to the next open.
     pub(crate) prepared: bool,
     /// Stubs of large values that this transaction replaced.
@@ -128,6 +130,7 @@ impl Txn {
             writer: None,
             reads,
             over: false,
+            has_begun: AtomicBool::new(false),
             prepared: false,
             retired: Vec::new(),
             marks: Vec::new(),
@@ -187,10 +190,31 @@ impl Txn {
 
     /// What the transaction's next read sees: at the level `ReadCommitted`, the newest commits.
     pub fn read(&self) -> &ReadView {
+        self.mark_begun();
         if self.isolation == Isolation::ReadCommitted {
             self.view.refresh();
         }
         &self.view
+    }
+
+    pub(crate) fn mark_begun(&self) {
+        if !self.has_begun.load(Relaxed) {
+            self.has_begun.store(true, Relaxed);
+        }
+    }
+
+    /// Sees the newest commits, if nothing was read or changed yet.
+    pub(crate) fn renew_unless_begun(&mut self) {
+        if self.has_begun.load(Relaxed) {
+            return;
+        }
+        match &mut self.reads {
+            None => self.view.refresh(),
+            Some(reads) => {
+                reads.since = self.view.manager().publication.reenter_serializable(reads.since);
+                self.view.raise(reads.since);
+            }
+        }
     }
 
     /// The isolation level.

@@ -98,6 +98,37 @@ fn who_waits_for_a_commit_conflicts_under_snapshot_and_goes_on_under_read_commit
     }
 }
 
+/// A transaction that locks a key first waits for its writer, and then goes on from what that has committed.
+fn locks_first(isolation: Isolation, reads_before: bool) -> Result<()> {
+    let home = home();
+    home.db.put(b"k", b"old").unwrap();
+    let mut writer = home.begin();
+    home.put(&mut writer, "k", "new").unwrap();
+    thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let mut txn = home.db.begin_with(isolation).unwrap();
+            if reads_before {
+                txn.get(home.db.keyspace(), b"other").unwrap();
+            }
+            home.lock_key(&mut txn, "k", LockMode::X).unwrap();
+            let seen = txn.get(home.db.keyspace(), b"k").unwrap().unwrap();
+            assert_eq!(seen, if reads_before { *b"old" } else { *b"new" });
+            home.put(&mut txn, "k", "newer").and_then(|()| txn.commit())
+        });
+        home.until_waiting(1);
+        writer.commit().unwrap();
+        second.join().unwrap()
+    })
+}
+
+#[test]
+fn who_locks_before_reading_sees_what_it_waited_for() {
+    for isolation in [Isolation::Snapshot, Isolation::Serializable] {
+        locks_first(isolation, false).unwrap();
+        assert_eq!(kind(locks_first(isolation, true)), ErrorKind::Conflict);
+    }
+}
+
 #[test]
 fn who_waits_for_an_abort_goes_on() {
     let home = home();

@@ -27,6 +27,7 @@ impl Txn {
     /// As [`Txn::begin_write`]; `Conflict`, `TimedOut` or `Deadlock` while another has locked the keyspace or the database.
     pub fn begin_change(&mut self, tree: u32) -> Result<()> {
         self.begin_write()?;
+        self.mark_begun();
         if self.bookkeeping || self.writer().intended == Some(tree) {
             return Ok(());
         }
@@ -107,7 +108,7 @@ impl Txn {
     /// As [`Txn::wait_for_row`], and [`Txn::begin_write`].
     pub fn lock(&mut self, resource: &Resource, mode: LockMode) -> Result<()> {
         self.begin_write()?;
-        let manager = self.manager();
+        let manager = self.manager().clone();
         self.take(resource, mode, &mut || {
             Ok(LockTable::writers_without_entry(resource, manager.table.running()))
         })
@@ -128,7 +129,7 @@ impl Txn {
             return Err(Error::invalid(format!("keys are locked S or X, not {mode}")));
         }
         self.begin_write()?;
-        let (manager, own) = (self.manager(), self.id());
+        let (manager, own) = (self.manager().clone(), self.id());
         let tree = resource.tree().unwrap_or_default();
         self.take(resource, mode, &mut || {
             let others = search()?.into_iter().filter(|(writer, _)| *writer != own);
@@ -137,13 +138,16 @@ impl Txn {
     }
 
     fn take(
-        &self,
+        &mut self,
         resource: &Resource,
         mode: LockMode,
         search: &mut dyn FnMut() -> Result<Vec<Found>>,
     ) -> Result<()> {
         let (locks, own) = (&self.manager().locks, &self.writer().state);
-        self.with_patience(|patience| locks.lock(own, resource, mode, patience, search))
+        self.with_patience(|patience| locks.lock(own, resource, mode, patience, search))?;
+        // What was committed while it waited, a transaction that only now begins may see.
+        self.renew_unless_begun();
+        Ok(())
     }
 }
 
