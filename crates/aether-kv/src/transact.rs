@@ -1,9 +1,14 @@
 //! Running a closure as a transaction, again if another got in the way.
+//!
+//! An attempt that lost a row to another is followed by one that locks that row before it reads anything: it stands in line instead of
+//! trying its luck, sees what it has waited for, and cannot lose that row again.
 
 use crate::db::Db;
 use crate::env::DbEnv;
+use crate::lock::LockTarget;
+use crate::lsm::index::txn::LockMode;
 use crate::options::TxnOptions;
-use crate::txn::Txn;
+use crate::txn::{Row, Txn};
 use aether_sync::{Backoff, thread};
 use aether_types::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -53,22 +58,35 @@ impl DbEnv {
         how: Transact,
         mut body: impl FnMut(&mut Txn) -> Result<T>,
     ) -> Result<Transacted<T>> {
-        let (mut backoff, mut attempts) = (Backoff::new(), 1);
+        let (mut backoff, mut attempts, mut lost) = (Backoff::new(), 1, None);
         loop {
-            match self.attempt(how.txn, &mut body) {
+            match self.attempt(how.txn, &mut lost, &mut body) {
                 Ok(value) => return Ok(Transacted { value, attempts }),
                 Err(error) if !is_in_the_way(&error) || attempts >= how.attempts_max => return Err(error),
+                Err(_) if lost.is_some() => {}
                 Err(_) => pause(&mut backoff, attempts, how.pause_max),
             }
             attempts += 1;
         }
     }
 
-    fn attempt<T>(&self, options: TxnOptions, body: &mut impl FnMut(&mut Txn) -> Result<T>) -> Result<T> {
+    /// `lost`: the row that the attempt before has lost, and then that which this one loses.
+    fn attempt<T>(
+        &self,
+        options: TxnOptions,
+        lost: &mut Option<Row>,
+        body: &mut impl FnMut(&mut Txn) -> Result<T>,
+    ) -> Result<T> {
         let mut txn = self.begin_with(options)?;
+        if let Some((keyspace, key)) = lost.take() {
+            txn.lock(LockTarget::Key(&keyspace, &key), LockMode::X)?;
+        }
         match body(&mut txn) {
             Ok(value) => txn.commit().map(|()| value),
-            Err(error) => txn.abort().and(Err(error)),
+            Err(error) => {
+                *lost = txn.take_lost();
+                txn.abort().and(Err(error))
+            }
         }
     }
 }

@@ -23,7 +23,12 @@ pub struct Txn {
     dropped: Vec<Entry>,
     /// Savepoints with names, oldest first.
     named: Vec<(String, Savepoint)>,
+    /// The row that another was first to change.
+    lost: Option<Row>,
 }
+
+/// A row by its place.
+pub(crate) type Row = (Keyspace, Vec<u8>);
 
 /// A point inside a transaction to which it can be rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +39,13 @@ pub struct Savepoint {
 
 impl Txn {
     pub(crate) fn new(env: DbEnv, options: TxnOptions) -> Self {
-        Self { inner: Some(env.0.txns.begin_with(options)), env, dropped: Vec::new(), named: Vec::new() }
+        Self {
+            inner: Some(env.0.txns.begin_with(options)),
+            env,
+            dropped: Vec::new(),
+            named: Vec::new(),
+            lost: None,
+        }
     }
 
     pub(crate) fn inner(&self) -> &inner::Txn {
@@ -80,7 +91,8 @@ impl Txn {
     /// another is changing it, or has locked it. After these three nothing is half done, and the transaction may go on. `InvalidInput` beyond
     /// the limits.
     pub fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
-        keyspace.tree.put(self.inner_mut()?, key, value)
+        let put = keyspace.tree.put(self.inner_mut()?, key, value);
+        self.note_lost(put, keyspace, key)
     }
 
     /// Deletes; false if there was nothing.
@@ -89,7 +101,20 @@ impl Txn {
     /// As [`Txn::put`].
     pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<bool> {
         self.inner().note_key(keyspace.id(), key);
-        keyspace.tree.delete(self.inner_mut()?, key)
+        let deleted = keyspace.tree.delete(self.inner_mut()?, key);
+        self.note_lost(deleted, keyspace, key)
+    }
+
+    fn note_lost<T>(&mut self, changed: Result<T>, keyspace: &Keyspace, key: &[u8]) -> Result<T> {
+        if changed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
+            self.lost = Some((keyspace.clone(), key.to_vec()));
+        }
+        changed
+    }
+
+    /// The row at which this transaction met one that was first.
+    pub(crate) fn take_lost(&mut self) -> Option<Row> {
+        self.lost.take()
     }
 
     /// Inserts or replaces with `length` bytes read from `from`; memory stays bounded.

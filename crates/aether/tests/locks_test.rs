@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 use aether::{
-    Db, DbEnv, Durability, ErrorKind, Isolation, KeyspaceOptions, LockMode, LockTarget, Options, Result, Txn,
-    TxnOptions,
+    Db, DbEnv, Durability, ErrorKind, Isolation, KeyspaceOptions, LockMode, LockTarget, Options, Result,
+    Transact, Txn, TxnOptions,
 };
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -127,6 +128,32 @@ fn who_locks_before_reading_sees_what_it_waited_for() {
         locks_first(isolation, false).unwrap();
         assert_eq!(kind(locks_first(isolation, true)), ErrorKind::Conflict);
     }
+}
+
+/// A slow transaction over a row that another thread changes all the time.
+#[test]
+fn who_lost_a_row_stands_in_line_for_it() {
+    let (home, done) = (home(), AtomicBool::new(false));
+    home.db.put(b"k", b"0").unwrap();
+    let hammer = |txn: &mut Txn| home.put(txn, "k", "hammered");
+    let slow = |txn: &mut Txn| {
+        txn.get(home.db.keyspace(), b"k")?;
+        thread::sleep(SHORT);
+        home.put(txn, "k", "slow")
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                home.db.transact(hammer).unwrap();
+            }
+        });
+        let how = Transact { attempts_max: 5, ..Transact::default() };
+        let attempts: Vec<_> = (0..5).map(|_| home.db.transact_with(how, slow)).collect();
+        done.store(true, Relaxed);
+        for done in attempts {
+            assert!(done.unwrap().attempts <= 2, "after the first loss it has the row");
+        }
+    });
 }
 
 #[test]
