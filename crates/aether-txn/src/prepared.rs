@@ -74,21 +74,17 @@ impl Txn {
     /// stream, so that the row is never durable before the changes.
     ///
     /// # Errors
-    /// `Conflict` if it is serializable and has read what others have changed since; `TxnOver`; `Poisoned`.
+    /// `Conflict` if it is serializable and has read what others have changed since, or what another who is prepared
+    /// changes; if it changes what one who is prepared has read; `TxnOver`; `Poisoned`.
     pub fn prepare(&mut self, record_in: &mut Txn) -> Result<Prepared> {
         self.begin_write()?;
         let manager = self.manager().clone();
         let Writer { active, segment, state, .. } = self.writer();
         record_in.begin_write_in(Some(active.stream()))?;
         let (txn, undo_head) = (active.id(), active.undo_head());
-        let reads = match &self.reads {
-            None => ReadSet::default(),
-            Some(reads) => {
-                let set = reads.set.lock().clone();
-                manager.publication.prepare(txn, Arc::new(set.clone()), reads.since, &segment.writes)?;
-                set
-            }
-        };
+        let reads = self.reads.as_ref().map_or_else(ReadSet::default, |reads| reads.set.lock().clone());
+        let since = self.reads.as_ref().map(|reads| reads.since);
+        manager.publication.prepare(txn, Arc::new(reads.clone()), since, segment.writes.clone())?;
         let locks = manager.locks.held_by(state);
         (self.prepared, self.reads) = (true, None);
         self.view.let_go();
@@ -177,7 +173,9 @@ impl TxnManager {
         txn.prepared = true;
         txn.retired = row.retired;
         txn.view.let_go();
-        self.publication.adopt(txn.id(), Arc::new(row.reads));
+        let writes =
+            txn.writer.as_ref().map_or_else(WriteSet::default, |writer| writer.segment.writes.clone());
+        self.publication.adopt(txn.id(), Arc::new(row.reads), writes);
         Ok(txn)
     }
 

@@ -160,7 +160,10 @@ fn nothing_stands_against_the_commit_of_a_prepared_transaction() -> Result<()> {
     assert_eq!(prepare_reader(&db).unwrap_err().kind(), ErrorKind::Conflict, "also after a restart");
     assert_eq!(db.env().commit_prepared(b"first")?, Resolution::Committed);
     prepare_reader(&db)?;
-    db.env().commit_prepared(b"later").map(drop)
+    assert_eq!(prepare(&db, b"third", &[(b"y", b"2")]).unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(db.env().commit_prepared(b"later")?, Resolution::Committed);
+    prepare(&db, b"third", &[(b"y", b"2")])?;
+    db.env().commit_prepared(b"third").map(drop)
 }
 
 /// Prepares a serializable transaction that has read `y`.
