@@ -1,9 +1,10 @@
 ----------------------------- MODULE Snapshots -----------------------------
 (* What isolation promises: snapshots, first updater wins, and serializable   *)
 (* by backward validation, phantoms and prepared transactions included: T2,   *)
-(* T5.  Code: aether-txn (snapshot), aether-index (write) for snapshots and   *)
-(* updaters; validation and preparing are the protocol that is to follow.     *)
-(* How publication is one atomic step is in Publication.tla.                  *)
+(* T5.  Code: aether-txn (snapshot, serial, publication, prepared),           *)
+(* aether-index (write).  Validation and the draw of the timestamp are one    *)
+(* step, as they are under the lock of the publication queue; how others see  *)
+(* that step is in Publication.tla.                                           *)
 (*                                                                            *)
 (* The value of a key is its writer; 0 is what stood there at first, also     *)
 (* nothing.  A read asks for a set of keys: one, or a range.                  *)
@@ -48,22 +49,24 @@ Write(t, k) ==
   /\ status[t] = "active" /\ k \notin wrote[t] /\ InTheWay(t, k) = {}
   /\ wrote' = [wrote EXCEPT ![t] = @ \cup {k}]
   /\ UNCHANGED <<clock, status, snap, ts, read>>
-(* Nobody has committed since t's snapshot what t has read; who is prepared   *)
-(* counts as committed.                                                       *)
-ReadsHold(t) ==
-  /\ \A u \in Committed \ {t} : ts[u] > snap[t] => wrote[u] \cap ReadSet(t) = {}
-  /\ \A u \in Prepared \ {t} : wrote[u] \cap ReadSet(t) = {}
+(* Nobody has committed since t's snapshot what t has read.                   *)
+ReadsHold(t) == \A u \in Committed \ {t} : ts[u] > snap[t] => wrote[u] \cap ReadSet(t) = {}
 (* What a prepared transaction has read stands as a lock against others.      *)
 PredicatesHold(t) == \A u \in (Prepared \cap Serializable) \ {t} : ReadSet(u) \cap wrote[t] = {}
 MayCommit(t) == PredicatesHold(t) /\ (t \in Serializable /\ wrote[t] # {} => ReadsHold(t))
+(* For one that is being prepared, who is prepared already counts as          *)
+(* committed: its commit must not depend on the decision about t.             *)
+MayPrepare(t) ==
+  /\ MayCommit(t)
+  /\ t \in Serializable => \A u \in Prepared \ {t} : wrote[u] \cap ReadSet(t) = {}
 Publish(t) ==
   /\ clock' = clock + 1 /\ ts' = [ts EXCEPT ![t] = clock + 1] /\ status' = [status EXCEPT ![t] = "committed"]
   /\ UNCHANGED <<snap, read, wrote>>
 Commit(t) == status[t] = "active" /\ MayCommit(t) /\ Publish(t)
 Prepare(t) ==
-  /\ WithPrepare /\ status[t] = "active" /\ wrote[t] # {} /\ MayCommit(t)
+  /\ WithPrepare /\ status[t] = "active" /\ wrote[t] # {} /\ MayPrepare(t)
   /\ status' = [status EXCEPT ![t] = "prepared"] /\ UNCHANGED <<clock, snap, ts, read, wrote>>
-CommitPrepared(t) == status[t] = "prepared" /\ Publish(t)
+CommitPrepared(t) == status[t] = "prepared" /\ PredicatesHold(t) /\ Publish(t)
 Abort(t) ==
   /\ status[t] \in {"active", "prepared"} /\ status' = [status EXCEPT ![t] = "aborted"]
   /\ UNCHANGED <<clock, snap, ts, read, wrote>>
@@ -78,6 +81,8 @@ Spec == Init /\ [][Next]_vars
 OneState == \A t \in Txns, k \in Keys : read[t][k] # None => read[t][k] = Shown(k, snap[t])
 NoDirtyRead == \A t \in Txns, k \in Keys : read[t][k] \notin {None, 0} => read[t][k] \in Committed
 NoLostUpdate == \A t, u \in Committed : t # u /\ wrote[t] \cap wrote[u] # {} => ~(snap[t] < ts[u] /\ ts[u] < ts[t])
+(* T5: nothing stands against the commit of who is prepared.                  *)
+NobodyRefusesPrepared == \A t \in Prepared : PredicatesHold(t)
 (* u must follow t: it wrote over, read from, or was not seen by t.           *)
 Follows(u, t) == \E k \in Keys :
   \/ k \in wrote[t] \cap wrote[u] /\ ts[t] < ts[u]

@@ -1,74 +1,97 @@
 -------------------------- MODULE TwoPhaseCommit ---------------------------
 (* The store as a participant: prepare, crash, resume with locks, commit or   *)
-(* roll back, keep the outcome until it is forgotten: T1, T4, T5.  There is   *)
-(* no code for it yet; it is the protocol that is to follow.                  *)
+(* roll back, keep the outcome until it is forgotten: T1, T4, T5.  Code:      *)
+(* aether-kv (two_phase), aether-txn (prepared, rollback).                    *)
 (*                                                                            *)
-(* A prepared transaction is an active one of the log, and a row that another *)
-(* transaction, which depends on it, has committed.  Its commit record writes *)
-(* the outcome and deletes that row; a rollback undoes first, then a          *)
-(* transaction of its own writes the outcome and deletes the row.  Who asks   *)
-(* decides once and asks again until it has an answer.  A row holds its       *)
-(* writer.  Rows are rebuilt from the log alone; pages are PageRedo's, several*)
-(* streams are StreamCut's.                                                   *)
+(* A prepared transaction is an active one of the log, and a row p that a     *)
+(* transaction of its own has committed in the same stream.  A commit writes  *)
+(* the outcome o and takes p away as a change of the prepared transaction.  A *)
+(* rollback does both by a transaction of its own, durably and in any stream, *)
+(* and only then undoes: whom a restart finds without p is a loser.  Whoever  *)
+(* asks may ask for both, also after a crash, until one is answered.          *)
+(*                                                                            *)
+(* A row holds its writer; it is locked if that one is in the table of those  *)
+(* who are not over.  Rows are rebuilt from the log alone; pages are          *)
+(* PageRedo's, what joins streams is StreamCut's.                             *)
 EXTENDS Naturals, Sequences, FiniteSets
 CONSTANTS NumTxns, NumRows, CrashesMax, ChangesMax
 VARIABLES
-  log, durable,        \* records [kind, txn, row, before]; durable prefix
-  state,               \* "new" "active" "preparing" "prepared" "undoing" "losing" "over"
-  row, owner, undo,    \* row -> writer, who has locked it (0: nobody); transaction -> changes
-  outcome,             \* the table of outcomes: "none", "committed", "rolled back"
+  log, durable,        \* stream -> records [kind, txn, row, before]; stream -> durable prefix
+  state,               \* "new" "active" "preparing" "prepared" "marked" "resuming" "deciding" "undoing" "losing" "over"
+  row, table, undo,    \* row -> writer; who is known not to be over; transaction -> changes
+  outcome,             \* the rows o: "none", "committed", "rolled back"
   until,               \* where the record ends that the next answer waits for
   told,                \* history: transactions that were said to be prepared
-  decision, answer,    \* of who asks; what it was answered
-  forgotten,           \* history: whom it has told the store to forget
+  asked, answers,      \* history: what was asked for, what was answered
+  forgotten,           \* history: whom the store was told to forget
   phase, crashes
-rows == <<row, owner, undo>>
-asker == <<told, decision, answer, forgotten>>
+rows == <<row, table, undo>>
+asker == <<told, asked, answers, forgotten>>
 vars == <<log, durable, state, rows, outcome, until, asker, phase, crashes>>
 Txns == 1..NumTxns
 Rows == 1..NumRows
+Own == 1                  \* the stream of those who prepare
+Other == 2                \* of who writes the outcome of a rollback
+Streams == {Own, Other}
+Outcomes == {"committed", "rolled back"}
 Init ==
-  /\ log = <<>> /\ durable = 0 /\ state = [t \in Txns |-> "new"]
-  /\ row = [r \in Rows |-> 0] /\ owner = [r \in Rows |-> 0] /\ undo = [t \in Txns |-> <<>>]
+  /\ log = [s \in Streams |-> <<>>] /\ durable = [s \in Streams |-> 0] /\ state = [t \in Txns |-> "new"]
+  /\ row = [r \in Rows |-> 0] /\ table = {} /\ undo = [t \in Txns |-> <<>>]
   /\ outcome = [t \in Txns |-> "none"] /\ until = [t \in Txns |-> 0]
-  /\ told = {} /\ decision = [t \in Txns |-> "none"] /\ answer = [t \in Txns |-> "none"] /\ forgotten = {}
+  /\ told = {} /\ asked = [t \in Txns |-> {}] /\ answers = [t \in Txns |-> {}] /\ forgotten = {}
   /\ phase = "up" /\ crashes = 0
 -----------------------------------------------------------------------------
 Up == phase = "up"
-Logged(kind, t, r, before) ==
-  /\ Up /\ log' = Append(log, [kind |-> kind, txn |-> t, row |-> r, before |-> before])
+Logged(s, kind, t, r, before) ==
+  /\ Up /\ log' = [log EXCEPT ![s] = Append(@, [kind |-> kind, txn |-> t, row |-> r, before |-> before])]
   /\ UNCHANGED <<durable, phase, crashes>>
 Change(t, r) ==
-  /\ state[t] \in {"new", "active"} /\ owner[r] = 0 /\ Len(undo[t]) < ChangesMax
-  /\ Logged("change", t, r, row[r])
-  /\ state' = [state EXCEPT ![t] = "active"] /\ row' = [row EXCEPT ![r] = t] /\ owner' = [owner EXCEPT ![r] = t]
+  /\ state[t] \in {"new", "active"} /\ row[r] \notin table \ {t} /\ Len(undo[t]) < ChangesMax
+  /\ Logged(Own, "change", t, r, row[r])
+  /\ state' = [state EXCEPT ![t] = "active"] /\ row' = [row EXCEPT ![r] = t] /\ table' = table \cup {t}
   /\ undo' = [undo EXCEPT ![t] = Append(@, [row |-> r, before |-> row[r]])]
   /\ UNCHANGED <<outcome, until, asker>>
+(* The row p is committed behind the changes; it says where they end.         *)
 Prepare(t) ==
-  /\ state[t] = "active" /\ Logged("prepare", t, 0, 0) /\ state' = [state EXCEPT ![t] = "preparing"]
-  /\ until' = [until EXCEPT ![t] = Len(log')]
+  /\ state[t] = "active" /\ state' = [state EXCEPT ![t] = "preparing"]
+  /\ Logged(Own, "prepare", t, 0, Len(undo[t])) /\ until' = [until EXCEPT ![t] = Len(log'[Own])]
   /\ UNCHANGED <<rows, outcome, asker>>
 Prepared(t) ==
   /\ Up /\ state[t] = "preparing" /\ state' = [state EXCEPT ![t] = "prepared"]
-  /\ until[t] <= durable
+  /\ until[t] <= durable[Own]
   /\ told' = told \cup {t}
-  /\ UNCHANGED <<log, durable, rows, outcome, until, decision, answer, forgotten, phase, crashes>>
-Flush ==
-  /\ Up /\ durable < Len(log) /\ durable' = Len(log)
+  /\ UNCHANGED <<log, durable, rows, outcome, until, asked, answers, forgotten, phase, crashes>>
+Flush(s) ==
+  /\ Up /\ durable[s] < Len(log[s]) /\ durable' = [durable EXCEPT ![s] = Len(log[s])]
   /\ UNCHANGED <<log, state, rows, outcome, until, asker, phase, crashes>>
-(* Who asks decides, also about one that it finds listed as prepared.         *)
-Decide(t, what) ==
-  /\ (t \in told \/ state[t] = "prepared") /\ decision[t] = "none" /\ decision' = [decision EXCEPT ![t] = what]
-  /\ UNCHANGED <<log, durable, state, rows, outcome, until, told, answer, forgotten, phase, crashes>>
-Freed(t) == [r \in Rows |-> IF owner[r] = t THEN 0 ELSE owner[r]]
+(* Somebody asks, also about one that is found listed as prepared.            *)
+Ask(t, what) ==
+  /\ (t \in told \/ state[t] = "prepared") /\ what \notin asked[t] /\ answers[t] = {}
+  /\ asked' = [asked EXCEPT ![t] = @ \cup {what}]
+  /\ UNCHANGED <<log, durable, state, rows, outcome, until, told, answers, forgotten, phase, crashes>>
+(* The outcome as a change of the prepared transaction, and its commit.       *)
+Mark(t) ==
+  /\ state[t] = "prepared" /\ "committed" \in asked[t]
+  /\ Logged(Own, "mark", t, 0, 0) /\ state' = [state EXCEPT ![t] = "marked"]
+  /\ UNCHANGED <<rows, outcome, until, asker>>
 CommitPrepared(t) ==
-  /\ state[t] = "prepared" /\ decision[t] = "committed"
-  /\ Logged("commit", t, 0, 0)
-  /\ state' = [state EXCEPT ![t] = "over"] /\ outcome' = [outcome EXCEPT ![t] = "committed"]
-  /\ owner' = Freed(t) /\ undo' = [undo EXCEPT ![t] = <<>>] /\ until' = [until EXCEPT ![t] = Len(log')]
+  /\ state[t] = "marked" /\ Logged(Own, "commit", t, 0, 0) /\ state' = [state EXCEPT ![t] = "over"]
+  /\ outcome' = [outcome EXCEPT ![t] = "committed"] /\ until' = [until EXCEPT ![t] = Len(log'[Own])]
+  /\ table' = table \ {t} /\ undo' = [undo EXCEPT ![t] = <<>>]
   /\ UNCHANGED <<row, asker>>
+(* A commit that a crash has interrupted: undone back to what was prepared.   *)
+Unmark(t) ==
+  /\ state[t] = "resuming" /\ Logged(Own, "unmark", t, 0, 0) /\ state' = [state EXCEPT ![t] = "prepared"]
+  /\ UNCHANGED <<rows, outcome, until, asker>>
+(* The outcome in a transaction of its own; then the undo.                    *)
+DecideRollback(t) ==
+  /\ state[t] = "prepared" /\ "rolled back" \in asked[t]
+  /\ Logged(Other, "outcome", t, 0, 0) /\ outcome' = [outcome EXCEPT ![t] = "rolled back"]
+  /\ until' = [until EXCEPT ![t] = Len(log'[Other])]
+  /\ state' = [state EXCEPT ![t] = "deciding"] /\ UNCHANGED <<rows, asker>>
 RollBackPrepared(t) ==
-  /\ Up /\ state[t] = "prepared" /\ decision[t] = "rolled back" /\ state' = [state EXCEPT ![t] = "undoing"]
+  /\ Up /\ state[t] = "deciding" /\ state' = [state EXCEPT ![t] = "undoing"]
+  /\ until[t] <= durable[Other]
   /\ UNCHANGED <<log, durable, rows, outcome, until, asker, phase, crashes>>
 Abort(t) ==
   /\ Up /\ state[t] = "active" /\ state' = [state EXCEPT ![t] = "losing"]
@@ -76,83 +99,90 @@ Abort(t) ==
 Undo(t) ==
   /\ state[t] \in {"undoing", "losing"} /\ undo[t] # <<>>
   /\ LET last == undo[t][Len(undo[t])] IN
-       /\ Logged("undo", t, last.row, last.before) /\ row' = [row EXCEPT ![last.row] = last.before]
+       /\ Logged(Own, "undo", t, last.row, last.before) /\ row' = [row EXCEPT ![last.row] = last.before]
   /\ undo' = [undo EXCEPT ![t] = SubSeq(@, 1, Len(@) - 1)]
-  /\ UNCHANGED <<state, owner, outcome, until, asker>>
-Undone(t) ==
+  /\ UNCHANGED <<state, table, outcome, until, asker>>
+End(t) ==
   /\ state[t] \in {"undoing", "losing"}
   /\ undo[t] = <<>>
-  /\ IF state[t] = "undoing" THEN Logged("outcome", t, 0, 0) /\ outcome' = [outcome EXCEPT ![t] = "rolled back"]
-                             ELSE Logged("end", t, 0, 0) /\ UNCHANGED outcome
-  /\ state' = [state EXCEPT ![t] = "over"] /\ owner' = Freed(t) /\ until' = [until EXCEPT ![t] = Len(log')]
-  /\ UNCHANGED <<row, undo, asker>>
-(* The answer is the outcome, also if it is asked for again.                  *)
+  /\ Logged(Own, "end", t, 0, 0) /\ state' = [state EXCEPT ![t] = "over"] /\ table' = table \ {t}
+  /\ UNCHANGED <<row, undo, outcome, until, asker>>
+(* The answer is the outcome, also if the other was asked for.                *)
+AnswerUntil(t) == IF outcome[t] = "committed" THEN until[t] <= durable[Own] ELSE until[t] <= durable[Other]
 Answer(t) ==
-  /\ Up /\ decision[t] # "none" /\ answer[t] = "none" /\ outcome[t] # "none"
-  /\ until[t] <= durable
-  /\ answer' = [answer EXCEPT ![t] = outcome[t]]
-  /\ UNCHANGED <<log, durable, state, rows, outcome, until, told, decision, forgotten, phase, crashes>>
+  /\ Up /\ asked[t] # {} /\ outcome[t] # "none" /\ outcome[t] \notin answers[t] /\ state[t] \notin {"deciding", "undoing", "losing"}
+  /\ AnswerUntil(t)
+  /\ answers' = [answers EXCEPT ![t] = @ \cup {outcome[t]}]
+  /\ UNCHANGED <<log, durable, state, rows, outcome, until, told, asked, forgotten, phase, crashes>>
 Forget(t) ==
-  /\ answer[t] # "none" /\ outcome[t] # "none"
-  /\ Logged("forget", t, 0, 0) /\ outcome' = [outcome EXCEPT ![t] = "none"] /\ forgotten' = forgotten \cup {t}
-  /\ UNCHANGED <<state, rows, until, told, decision, answer>>
+  /\ answers[t] # {} /\ outcome[t] # "none"
+  /\ Logged(Other, "forget", t, 0, 0) /\ outcome' = [outcome EXCEPT ![t] = "none"] /\ forgotten' = forgotten \cup {t}
+  /\ UNCHANGED <<state, rows, until, told, asked, answers>>
 -----------------------------------------------------------------------------
 Crash ==
   /\ Up /\ crashes < CrashesMax /\ crashes' = crashes + 1 /\ phase' = "down"
-  /\ \E kept \in durable..Len(log) : log' = SubSeq(log, 1, kept) /\ durable' = kept
-  /\ row' = [r \in Rows |-> 0] /\ owner' = [r \in Rows |-> 0] /\ undo' = [t \in Txns |-> <<>>]
+  /\ \E k \in durable[Own]..Len(log[Own]), l \in durable[Other]..Len(log[Other]) :
+       /\ log' = [s \in Streams |-> SubSeq(log[s], 1, IF s = Own THEN k ELSE l)]
+       /\ durable' = [s \in Streams |-> IF s = Own THEN k ELSE l]
+  /\ row' = [r \in Rows |-> 0] /\ table' = {} /\ undo' = [t \in Txns |-> <<>>]
   /\ outcome' = [t \in Txns |-> "none"] /\ until' = [t \in Txns |-> 0]
   /\ state' = [t \in Txns |-> IF state[t] = "new" THEN "new" ELSE "over"] /\ UNCHANGED asker
-Of(t, kind) == SelectSeq(log, LAMBDA e : e.txn = t /\ e.kind = kind)
+Of(t, kind) == SelectSeq(log[Own] \o log[Other], LAMBDA e : e.txn = t /\ e.kind = kind)
 Has(t, kind) == Of(t, kind) # <<>>
 RECURSIVE RowAfter(_, _)
 RowAfter(r, i) ==
-  IF i = 0 THEN 0 ELSE IF log[i].kind = "change" /\ log[i].row = r THEN log[i].txn
-  ELSE IF log[i].kind = "undo" /\ log[i].row = r THEN log[i].before ELSE RowAfter(r, i - 1)
+  IF i = 0 THEN 0 ELSE LET e == log[Own][i] IN
+    IF e.row # r THEN RowAfter(r, i - 1) ELSE IF e.kind = "change" THEN e.txn ELSE e.before
 LeftOf(t) ==
   LET done == Of(t, "change")
   IN [i \in 1..(Len(done) - Len(Of(t, "undo"))) |-> [row |-> done[i].row, before |-> done[i].before]]
-IsOver(t) == Has(t, "commit") \/ Has(t, "end") \/ Has(t, "outcome")
-Resumed(t) == Has(t, "change") /\ ~IsOver(t)
+IsLoser(t) == Has(t, "change") /\ ~Has(t, "commit") /\ ~Has(t, "end")
+(* There is a row p.                                                          *)
+InDoubt(t) == Has(t, "prepare") /\ ~Has(t, "outcome")
+StateOf(t) ==
+  IF ~IsLoser(t) THEN state[t] ELSE IF ~InDoubt(t) THEN "losing"
+  ELSE IF Len(Of(t, "mark")) > Len(Of(t, "unmark")) THEN "resuming" ELSE "prepared"
 Restart ==
   /\ phase = "down" /\ phase' = "up"
-  /\ row' = [r \in Rows |-> RowAfter(r, Len(log))]
-  /\ undo' = [t \in Txns |-> IF Resumed(t) THEN LeftOf(t) ELSE <<>>]
-  /\ state' = [t \in Txns |-> IF ~Resumed(t) THEN state[t] ELSE IF Has(t, "prepare") THEN "prepared" ELSE "losing"]
-  /\ owner' = [r \in Rows |->
-       LET mine == {t \in Txns : Resumed(t) /\ \E i \in DOMAIN Of(t, "change") : Of(t, "change")[i].row = r}
-       IN IF mine = {} THEN 0 ELSE CHOOSE t \in mine : TRUE]
-  /\ outcome' = [t \in Txns |-> IF Has(t, "forget") THEN "none" ELSE IF Has(t, "commit") /\ Has(t, "prepare") THEN "committed"
+  /\ row' = [r \in Rows |-> RowAfter(r, Len(log[Own]))]
+  /\ undo' = [t \in Txns |-> IF IsLoser(t) THEN LeftOf(t) ELSE <<>>]
+  /\ state' = [t \in Txns |-> StateOf(t)]
+  /\ table' = {t \in Txns : IsLoser(t)}
+  /\ outcome' = [t \in Txns |-> IF Has(t, "forget") THEN "none" ELSE IF Has(t, "commit") THEN "committed"
                                 ELSE IF Has(t, "outcome") THEN "rolled back" ELSE "none"]
   /\ UNCHANGED <<log, durable, until, asker, crashes>>
 Next ==
   \/ \E t \in Txns : \/ \E r \in Rows : Change(t, r)
-                     \/ Prepare(t) \/ Prepared(t) \/ CommitPrepared(t) \/ RollBackPrepared(t) \/ Abort(t)
-                     \/ Undo(t) \/ Undone(t) \/ Answer(t) \/ Forget(t)
-                     \/ \E what \in {"committed", "rolled back"} : Decide(t, what)
-  \/ Flush \/ Crash \/ Restart
+                     \/ Prepare(t) \/ Prepared(t) \/ Mark(t) \/ CommitPrepared(t) \/ Unmark(t)
+                     \/ DecideRollback(t) \/ RollBackPrepared(t) \/ Abort(t) \/ Undo(t) \/ End(t)
+                     \/ Answer(t) \/ Forget(t) \/ \E what \in Outcomes : Ask(t, what)
+  \/ \E s \in Streams : Flush(s)
+  \/ Crash \/ Restart
 Spec == Init /\ [][Next]_vars
-Step(t) == CommitPrepared(t) \/ RollBackPrepared(t) \/ Undo(t) \/ Undone(t)
-Fair == Spec /\ WF_vars(Flush) /\ WF_vars(Restart) /\ \A t \in Txns : WF_vars(Step(t)) /\ WF_vars(Answer(t))
+Step(t) == Mark(t) \/ CommitPrepared(t) \/ Unmark(t) \/ DecideRollback(t) \/ RollBackPrepared(t) \/ Undo(t) \/ End(t)
+Fair == Spec /\ WF_vars(Restart) /\ (\A s \in Streams : WF_vars(Flush(s)))
+             /\ \A t \in Txns : WF_vars(Step(t)) /\ WF_vars(Answer(t))
 -----------------------------------------------------------------------------
-(* T5: who was said to be prepared stays so until a decision, with its locks. *)
-StaysPrepared == Up => \A t \in told : decision[t] = "none" =>
-  /\ state[t] \in {"preparing", "prepared"} /\ undo[t] # <<>>
-  /\ \A i \in DOMAIN undo[t] : row[undo[t][i].row] = t /\ owner[undo[t][i].row] = t
-(* The answer is the decision, and the store knows it until it is forgotten.  *)
-AnswerIsDecision == \A t \in Txns : answer[t] \in {"none", decision[t]}
-OutcomeIsKept == Up => \A t \in Txns \ forgotten : answer[t] # "none" => outcome[t] = answer[t]
-NoOutcomeOfItsOwn == \A t \in Txns : outcome[t] \in {"none", decision[t]}
-(* T1, T4: a row shows the last commit, or who has locked it.                 *)
+(* T5: who was said to be prepared stays so until it is decided.              *)
+StaysPrepared == Up => \A t \in told : asked[t] = {} => state[t] \in {"preparing", "prepared"}
+(* T5: who is prepared is so with all its changes and locks.                  *)
+PreparedIsWhole == Up => \A t \in Txns : state[t] \in {"prepared", "marked", "resuming"} =>
+  /\ t \in table /\ Len(undo[t]) = Of(t, "prepare")[1].before
+  /\ \A i \in DOMAIN undo[t] : row[undo[t][i].row] = t
+(* T1: no half of a transaction is ever committed.                            *)
+NothingHalf == \A t \in Txns : Has(t, "commit") => Len(Of(t, "undo")) = 0
+(* T5: one answer, one that was asked for, known until it is forgotten.       *)
+OneAnswer == \A t \in Txns : Cardinality(answers[t]) < 2 /\ answers[t] \subseteq asked[t]
+OutcomeIsKept == Up => \A t \in Txns \ forgotten : answers[t] # {} => outcome[t] \in answers[t]
+NoOutcomeOfItsOwn == \A t \in Txns : outcome[t] = "none" \/ outcome[t] \in asked[t]
+(* T1, T4: a row that is not locked shows the last commit.                    *)
 RECURSIVE LastCommit(_, _)
 LastCommit(r, i) ==
-  IF i = 0 THEN 0 ELSE IF log[i].kind = "change" /\ log[i].row = r /\ Has(log[i].txn, "commit") THEN log[i].txn
-  ELSE LastCommit(r, i - 1)
-RowsAreRight == Up => \A r \in Rows : IF owner[r] = 0 THEN row[r] = LastCommit(r, Len(log)) ELSE row[r] \in {owner[r], LastCommit(r, Len(log))}
-(* Nothing is locked by who is over, and what has to be undone is locked.     *)
-LocksAreRight == Up =>
-  /\ \A r \in Rows : owner[r] # 0 => state[owner[r]] \notin {"new", "over"}
-  /\ \A t \in Txns : \A i \in DOMAIN undo[t] : owner[undo[t][i].row] = t
-(* Whoever has decided is answered in the end.                                *)
-Decided == \A t \in Txns : (decision[t] # "none") ~> (answer[t] # "none")
+  IF i = 0 THEN 0 ELSE LET e == log[Own][i] IN
+    IF e.kind = "change" /\ e.row = r /\ Has(e.txn, "commit") THEN e.txn ELSE LastCommit(r, i - 1)
+RowsAreRight == Up => \A r \in Rows : row[r] \in table \/ row[r] = LastCommit(r, Len(log[Own]))
+(* What has to be undone is locked, by the one that the undo belongs to.      *)
+LocksAreRight == Up => \A t \in Txns : (undo[t] # <<>> => t \in table) /\ \A i \in DOMAIN undo[t] : row[undo[t][i].row] = t
+(* Whoever asks is answered in the end.                                       *)
+Decided == \A t \in Txns : (asked[t] # {}) ~> (answers[t] # {})
 =============================================================================

@@ -128,8 +128,8 @@ impl Txn {
     ///
     /// # Errors
     /// `AlreadyExists` if the id is in doubt or decided and not forgotten; `Conflict` if the transaction is serializable
-    /// and has read what others have changed since; `InvalidInput` for an id of no or more than 128 bytes; then the
-    /// transaction is rolled back. `InDoubt` if the log failed: the next open tells whether it is prepared.
+    /// and has read what others have changed since, or what another prepared transaction changes, and if it changes what a
+    /// prepared one has read; `InvalidInput` for an id of no or more than 128 bytes; then the transaction is rolled back. `InDoubt` if the log failed: the next open tells whether it is prepared.
     pub fn prepare(mut self, gtid: &[u8]) -> Result<()> {
         check_gtid(gtid)?;
         let env = self.env().clone();

@@ -189,9 +189,8 @@ impl TxnManager {
     /// already.
     fn publish(&self, txn: &Txn, writer: &mut Writer, credit: Option<Credit<'_>>) -> Result<(Timestamp, Lv)> {
         let Writer { active, state, segment, .. } = writer;
-        // What a prepared transaction has read is locked: it is not validated again.
-        let reads = txn.reads.as_ref().filter(|_| !txn.prepared);
-        let at = match reads {
+        let at = match &txn.reads {
+            _ if txn.prepared => self.publication.draw_prepared(state, &mut segment.writes),
             None => self.publication.draw_checked(state, None, &mut segment.writes)?,
             Some(reads) => {
                 let read = reads.take();

@@ -13,7 +13,7 @@ use crate::lock::{LockMode, Resource, codec};
 use crate::manager::TxnManager;
 use crate::serial::{Predicates, WriteSet};
 use crate::state::TxnState;
-use crate::txn::{Txn, Writer};
+use crate::txn::{Reads, Txn, Writer};
 use crate::undo::{ChainWalk, UndoKind, UndoRecord};
 use aether_page::slotted::Slotted;
 use aether_page::{Swip, UndoPtr};
@@ -74,21 +74,17 @@ impl Txn {
     /// stream, so that the row is never durable before the changes.
     ///
     /// # Errors
-    /// `Conflict` if it is serializable and has read what others have changed since; `TxnOver`; `Poisoned`.
+    /// `Conflict` if it is serializable and has read what others have changed since, or what another who is prepared
+    /// changes; if it changes what one who is prepared has read; `TxnOver`; `Poisoned`.
     pub fn prepare(&mut self, record_in: &mut Txn) -> Result<Prepared> {
         self.begin_write()?;
         let manager = self.manager().clone();
         let Writer { active, segment, state, .. } = self.writer();
         record_in.begin_write_in(Some(active.stream()))?;
         let (txn, undo_head) = (active.id(), active.undo_head());
-        let reads = match &self.reads {
-            None => Arc::default(),
-            Some(reads) => {
-                let read = Arc::new(reads.take());
-                manager.publication.prepare(txn, read.clone(), reads.since, &segment.writes)?;
-                read
-            }
-        };
+        let since = self.reads.as_ref().map(|reads| reads.since);
+        let reads = Arc::new(self.reads.as_ref().map(Reads::take).unwrap_or_default());
+        manager.publication.prepare(txn, reads.clone(), since, segment.writes.clone())?;
         let locks = manager.locks.held_by(state);
         (self.prepared, self.reads) = (true, None);
         self.view.let_go();
@@ -179,7 +175,9 @@ impl TxnManager {
         txn.prepared = true;
         txn.retired = row.retired;
         txn.view.let_go();
-        self.publication.adopt(txn.id(), row.reads);
+        let writes =
+            txn.writer.as_ref().map_or_else(WriteSet::default, |writer| writer.segment.writes.clone());
+        self.publication.adopt(txn.id(), row.reads, writes);
         Ok(txn)
     }
 

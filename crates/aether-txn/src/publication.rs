@@ -81,6 +81,15 @@ impl Publication {
         Ok(at)
     }
 
+    /// As [`Publication::draw`], for a prepared transaction: it was validated when it was prepared, and nothing has been
+    /// admitted since that stands against it (T5).
+    pub(crate) fn draw_prepared(&self, state: &Arc<TxnState>, writes: &mut WriteSet) -> Timestamp {
+        let mut pending = self.pending.lock();
+        let at = self.draw_in(&mut pending, state);
+        pending.history.note(at, state.id, writes);
+        at
+    }
+
     /// Validates against what is listed now without holding anybody up.
     fn look_ahead<'r>(&self, mut draw: Draw<'r>) -> Result<Draw<'r>> {
         while let Some((reads, since)) = draw.reads {
@@ -113,7 +122,8 @@ impl Publication {
         self.pending.lock().history.leave(at);
     }
 
-    /// Validates a transaction that is being prepared; from now on what it has read stands as a lock.
+    /// Validates a transaction that is being prepared; `since`: its snapshot, if it is serializable. From now on what it has
+    /// read stands as a lock, and nobody else is prepared who has read what it changes.
     ///
     /// # Errors
     /// `Conflict`.
@@ -121,18 +131,20 @@ impl Publication {
         &self,
         writer: TxnId,
         reads: Arc<Predicates>,
-        since: Timestamp,
-        writes: &WriteSet,
+        since: Option<Timestamp>,
+        writes: WriteSet,
     ) -> Result<()> {
         let mut pending = self.pending.lock();
-        pending.history.check(Draw { writer, reads: Some((&reads, since)) }, writes)?;
-        pending.history.prepare(writer, reads);
+        let draw = Draw { writer, reads: since.map(|since| (&*reads, since)) };
+        pending.history.check(draw, &writes)?;
+        pending.history.check_prepared(writer, &reads)?;
+        pending.history.prepare(writer, reads, writes);
         Ok(())
     }
 
     /// A prepared transaction of an earlier open: it has been validated.
-    pub(crate) fn adopt(&self, writer: TxnId, reads: Arc<Predicates>) {
-        self.pending.lock().history.prepare(writer, reads);
+    pub(crate) fn adopt(&self, writer: TxnId, reads: Arc<Predicates>, writes: WriteSet) {
+        self.pending.lock().history.prepare(writer, reads, writes);
     }
 
     /// A prepared transaction is decided, or its preparation has failed.

@@ -6,7 +6,8 @@
 //! at its own place in that order. A transaction that only reads stands at its snapshot and needs no validation.
 //!
 //! A prepared transaction has been validated and has no place yet. Until it is decided, what it has read stands as a
-//! lock: a commit that changes any of it is refused, at every level (T2).
+//! lock: a commit that changes any of it is refused, at every level (T2). What it changes stands against others who want to be
+//! prepared and have read it: or its commit would be refused until those are decided (T5).
 //!
 //! Papers: Härder, "Observations on Optimistic Concurrency Control Schemes" (Information Systems 9(2), 1984), for backward
 //! validation; Neumann, Mühlbauer, Kemper, "Fast Serializable Multi-Version Concurrency Control for Main-Memory Database

@@ -145,6 +145,35 @@ fn the_reads_of_a_prepared_serializable_transaction_are_locked() -> Result<()> {
     Ok(())
 }
 
+/// Who is prepared can be committed whatever others do, also those who are prepared later and have read what it
+/// changes: those must be refused. Found by the spec of isolation.
+#[test]
+fn nothing_stands_against_the_commit_of_a_prepared_transaction() -> Result<()> {
+    let dir = tempfile::TempDir::new().unwrap();
+    let home = dir.path().join("home");
+    {
+        let db = open(&home)?;
+        prepare(&db, b"first", &[(b"y", b"1")])?;
+        assert_eq!(prepare_reader(&db).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    let db = open(&home)?;
+    assert_eq!(prepare_reader(&db).unwrap_err().kind(), ErrorKind::Conflict, "also after a restart");
+    assert_eq!(db.env().commit_prepared(b"first")?, Resolution::Committed);
+    prepare_reader(&db)?;
+    assert_eq!(prepare(&db, b"third", &[(b"y", b"2")]).unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(db.env().commit_prepared(b"later")?, Resolution::Committed);
+    prepare(&db, b"third", &[(b"y", b"2")])?;
+    db.env().commit_prepared(b"third").map(drop)
+}
+
+/// Prepares a serializable transaction that has read `y`.
+fn prepare_reader(db: &Db) -> Result<()> {
+    let mut later = db.begin_with(Isolation::Serializable)?;
+    later.get(db.keyspace(), b"y")?;
+    later.put(db.keyspace(), b"z", b"1")?;
+    later.prepare(b"later")
+}
+
 /// Locks that were asked for are there again after a restart.
 #[test]
 fn the_locks_of_a_prepared_transaction_outlive_a_restart() -> Result<()> {

@@ -55,7 +55,15 @@ pub(crate) struct History {
     cut: Timestamp,
     /// The snapshots of the serializable transactions that run.
     snapshots: BTreeMap<Timestamp, usize>,
-    prepared: Vec<(TxnId, Arc<Predicates>)>,
+    prepared: Vec<Undecided>,
+}
+
+/// A prepared transaction.
+#[derive(Debug)]
+struct Undecided {
+    txn: TxnId,
+    reads: Arc<Predicates>,
+    writes: WriteSet,
 }
 
 impl History {
@@ -108,10 +116,22 @@ impl History {
         if let Some((reads, since)) = draw.reads {
             self.check_reads(reads, since, draw.writer)?;
         }
-        for (reader, reads) in self.prepared.iter().filter(|(reader, _)| *reader != draw.writer) {
-            if let Some((tree, key)) = reads.find_changed(writes) {
-                let how = format!("changes what the prepared {reader} has read");
+        for reader in self.prepared.iter().filter(|reader| reader.txn != draw.writer) {
+            if let Some((tree, key)) = reader.reads.find_changed(writes) {
+                let how = format!("changes what the prepared {} has read", reader.txn);
                 return Err(refused(draw.writer, &how, tree, key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to prepare who has read what a prepared transaction changes: else the commit of that one would depend on the
+    /// decision about `own` (T5).
+    pub(crate) fn check_prepared(&self, own: TxnId, reads: &Predicates) -> Result<()> {
+        for writer in &self.prepared {
+            if let Some((tree, key)) = reads.find_changed(&writer.writes) {
+                let how = format!("has read what the prepared {} changes", writer.txn);
+                return Err(refused(own, &how, tree, key));
             }
         }
         Ok(())
@@ -151,14 +171,15 @@ impl History {
         }
     }
 
-    /// What a prepared transaction has read stands as a lock until [`History::decide`].
-    pub(crate) fn prepare(&mut self, txn: TxnId, reads: Arc<Predicates>) {
-        self.prepared.push((txn, reads));
+    /// What a prepared transaction has read stands as a lock until [`History::decide`]; what it changes, against those who
+    /// want to be prepared too.
+    pub(crate) fn prepare(&mut self, txn: TxnId, reads: Arc<Predicates>, writes: WriteSet) {
+        self.prepared.push(Undecided { txn, reads, writes });
     }
 
     /// The prepared transaction is decided.
     pub(crate) fn decide(&mut self, txn: TxnId) {
-        self.prepared.retain(|(prepared, _)| *prepared != txn);
+        self.prepared.retain(|prepared| prepared.txn != txn);
     }
 }
 
@@ -255,7 +276,7 @@ mod tests {
     #[test]
     fn what_a_prepared_transaction_has_read_is_locked() {
         let mut history = history(u64::MAX);
-        history.prepare(TxnId::new(7), Arc::new(reads(b"a")));
+        history.prepare(TxnId::new(7), Arc::new(reads(b"a")), WriteSet::default());
         let draw = Draw { writer: TxnId::new(9), reads: None };
         history.check(draw, &writes(b"a")).unwrap_err();
         history.check(draw, &writes(b"b")).unwrap();
