@@ -5,6 +5,7 @@ use crate::fault::{Errno, Twist};
 use crate::log::OpKind;
 use crate::names::{FileNo, Target, missing};
 use crate::sim::{Passage, Sim, State, failed};
+use crate::trace;
 use aether_sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
@@ -209,8 +210,15 @@ impl File for SimFile {
             let bytes = self.present(&state.disk, offset, from.len());
             state.replaced.insert((self.file, offset), bytes);
         }
-        let written = self.write(&mut state, &passage, offset, from);
-        written.and_then(|()| passage.end(&self.path)).map_err(|error| error.at_offset(offset))
+        let span = (offset, from.len());
+        let written = trace::write(&self.path, span, || {
+            self.write(&mut state, &passage, offset, from)?;
+            passage.end(&self.path)
+        });
+        if written.is_ok() && self.options.mode == Mode::DirectDurable {
+            trace::sync(&self.path, span);
+        }
+        written.map_err(|error| error.at_offset(offset))
     }
 
     fn sync(&self) -> Result<()> {
@@ -222,6 +230,7 @@ impl File for SimFile {
             return Err(failed(OpKind::Sync, &self.path, Errno::Eio));
         }
         file.sync();
+        trace::sync(&self.path, (0, 0));
         Ok(())
     }
 

@@ -330,14 +330,19 @@ impl Fill<'_> {
         }
     }
 
-    /// Completes the last word with zeros, then appends zeros up to `end`, and counts the record as filled.
-    pub fn finish(mut self, end: u64) {
+    /// Completes the last word with zeros, then appends zeros up to `end`.
+    pub fn zeros(&mut self, end: u64) {
         while self.have != 0 {
             self.byte(0);
         }
         while self.at < end {
             self.word(0);
         }
+    }
+
+    /// As [`Fill::zeros`], and counts the record as filled.
+    pub fn finish(mut self, end: u64) {
+        self.zeros(end);
         debug_assert_eq!(self.at, end, "a record fills what it claimed");
         self.ring.mark_filled(self.start, end);
     }
