@@ -140,15 +140,17 @@ impl Life<'_> {
 
 /// Appends records, of which it waits for some.
 fn write(wal: &Wal, mut dice: Dice, commits: u64) -> Result<()> {
+    // Of some, hardly anyone waits: then the ring runs full.
+    let (waits, large) = if dice.once_in(4) { (40, 2) } else { (2, 8) };
     for _ in 0..commits {
-        let most = if dice.once_in(8) { 8000 } else { 200 };
+        let most = if dice.once_in(large) { 8000 } else { 200 };
         let body = vec![1; dice.below(most) as usize];
         let credit = wal.reserve(STREAM, body.len())?;
         let appended = wal.append(credit, FIRST_KIND, &Lv::ZERO, &body);
-        if dice.once_in(3) {
-            act("GoOn", || (), |()| []);
-        } else {
+        if dice.once_in(waits) {
             wal.wait_durable(&appended.lv)?;
+        } else {
+            act("GoOn", || (), |()| []);
         }
     }
     Ok(())

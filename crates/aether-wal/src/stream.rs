@@ -9,6 +9,7 @@ use crate::ring::{Boundary, Fill, Ring, Shape};
 use crate::segments::{Located, Prepared, Refused, Segments};
 use crate::trace;
 use aether_sync::{Condvar, Counter, Mutex};
+use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Error, Lsn, Lv, Result, StreamId};
 use aether_vfs::AlignedBuf;
@@ -108,8 +109,13 @@ impl Stream {
     pub(crate) fn append(&self, kind: u8, deps: &Lv, body: &[u8]) -> Appended {
         let claimed = trace::reserve(self.id, || self.claim(deps, body.len()), |c| (c.lsn, c.end));
         let span = (claimed.lsn, claimed.end);
+        if planted("count-before-storing") {
+            trace::fill(self.id, span, || self.ring.mark_filled(span.0, span.1));
+        }
         let fill = trace::store(self.id, span, || self.store(kind, span, claimed.vector.as_bytes(), body));
-        trace::fill(self.id, span, || fill.finish(claimed.end));
+        if !planted("count-before-storing") {
+            trace::fill(self.id, span, || fill.finish(claimed.end));
+        }
         Appended { lsn: Lsn::new(claimed.lsn), end: Lsn::new(claimed.end), lv: claimed.lv }
     }
 
@@ -195,6 +201,9 @@ impl Stream {
         let claim = |ring: &Ring, start| trace::flush_begin(self.id, start, || ring.claim_boundary(start));
         let Some(boundary) = self.close_group(durable, claim) else { return Ok(()) };
         trace::copy_out(self.id, (from, boundary.at), || self.ring.wait_filled(from, boundary.at));
+        if planted("publish-before-write") {
+            trace::publish(self.id, boundary.at, || self.ring.publish(boundary.at));
+        }
         self.write(from, boundary.at, buffer)?;
         trace::publish(self.id, boundary.at, || self.ring.publish(boundary.at));
         self.flushes.add(1);

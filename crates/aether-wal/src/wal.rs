@@ -261,7 +261,7 @@ impl Wal {
         self.vector(|stream| stream.ring.durable())
     }
 
-    fn vector(&self, part: impl Fn(&Stream) -> u64) -> Lv {
+    pub(crate) fn vector(&self, part: impl Fn(&Stream) -> u64) -> Lv {
         let mut lv = self.incarnation.start;
         self.streams.iter().for_each(|stream| lv.set(stream.id, Lsn::new(part(stream))));
         lv

@@ -53,7 +53,8 @@ fn actions(protocol: &Protocol) -> BTreeSet<String> {
     let definitions = root.map(|text| definitions(text)).unwrap_or_default();
     let next = definitions.iter().find(|(name, _)| name == "Next").map(|(_, body)| body.as_str());
     let named = words(next.unwrap_or_default());
-    let changes = |(name, body): &(String, String)| name != "Next" && body.contains('\'') && named.contains(name);
+    let acts = |body: &str| body.contains('\'') || body.contains("UNCHANGED");
+    let changes = |(name, body): &(String, String)| name != "Next" && acts(body) && named.contains(name);
     definitions.iter().filter(|definition| changes(definition)).map(|(name, _)| name.clone()).collect()
 }
 
