@@ -146,7 +146,7 @@ impl Sim {
     /// The machine after a power cut now, started again: what survives, all of it durable; no faults, no locks, no
     /// history. The same history and policy give the same image.
     pub fn crash_image(&self, policy: CrashPolicy) -> Self {
-        trace::crash(|| {
+        trace::power_cut(|| {
             let disk = self.state().disk.survivor(policy);
             self.another(disk, Faults::default())
         })
@@ -155,7 +155,7 @@ impl Sim {
     /// The machine after the death of the process now: everything written is there, still unsynced; no faults, no
     /// locks, no history. After a power cut, the operation in flight is taken as done.
     pub fn kill_image(&self) -> Self {
-        trace::crash(|| {
+        trace::die(|| {
             let disk = self.state().disk.clone();
             self.another(disk, Faults::default())
         })

@@ -10,7 +10,7 @@ pub fn file_number(path: &Path) -> u64 {
     checksum(0, path.as_os_str().as_encoded_bytes())
 }
 
-/// Writing bytes.
+/// Writing bytes. If that fails in a file that is open for durable writes, nobody knows what is durable.
 #[inline(always)]
 pub(crate) fn write(
     path: &Path,
@@ -26,8 +26,20 @@ pub(crate) fn sync(path: &Path, (offset, len): (u64, usize)) {
     act("Sync", || (), |()| [file_number(path), offset, len as u64]);
 }
 
+/// Failing to make bytes durable.
+#[inline(always)]
+pub(crate) fn fail_sync(path: &Path) {
+    act("FailSync", || (), |()| [file_number(path)]);
+}
+
+/// Losing what is in memory.
+#[inline(always)]
+pub(crate) fn die<T>(body: impl FnOnce() -> T) -> T {
+    act("Die", body, |_| [])
+}
+
 /// Losing what is in memory, and some of what was not durable.
 #[inline(always)]
-pub(crate) fn crash<T>(body: impl FnOnce() -> T) -> T {
-    act("Crash", body, |_| [])
+pub(crate) fn power_cut<T>(body: impl FnOnce() -> T) -> T {
+    act("PowerCut", body, |_| [])
 }

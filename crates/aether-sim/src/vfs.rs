@@ -205,6 +205,10 @@ impl File for SimFile {
         check_end(&self.path, offset, from.len() as u64)?;
         let record = (OpKind::Write, &*self.path, offset, from.len() as u64);
         let begun = self.sim.begin(self.sim.state(), record);
+        let is_durable = self.options.mode == Mode::DirectDurable;
+        if begun.is_err() && is_durable {
+            trace::fail_sync(&self.path);
+        }
         let (mut state, passage) = begun.map_err(|error| error.at_offset(offset))?;
         if state.faults.wants_replaced() {
             let bytes = self.present(&state.disk, offset, from.len());
@@ -215,7 +219,7 @@ impl File for SimFile {
             self.write(&mut state, &passage, offset, from)?;
             passage.end(&self.path)
         });
-        if written.is_ok() && self.options.mode == Mode::DirectDurable {
+        if written.is_ok() && is_durable {
             trace::sync(&self.path, span);
         }
         written.map_err(|error| error.at_offset(offset))

@@ -15,6 +15,11 @@ pub struct Step {
     pub interval: (u64, u64),
 }
 
+/// The name in a spec of what the code calls otherwise.
+pub(crate) const fn named(action: &'static str) -> &'static str {
+    action
+}
+
 /// The steps of each thread of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {

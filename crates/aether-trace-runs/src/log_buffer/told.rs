@@ -2,14 +2,12 @@
 //!
 //! Units are eight bytes. The spec's positions start at the size of the ring, the log's after one block.
 
-use super::Segments;
+use crate::home::{BLOCK_BYTES, RING_BYTES, Segments};
+use crate::step::named;
 use crate::{Step, Trace};
 use aether_trace::{Event, Log};
 use std::collections::BTreeMap;
 
-/// As in `LogBufferTrace.tla`.
-pub(crate) const RING_BYTES: u64 = 64 << 10;
-const BLOCK_BYTES: u64 = 4096;
 const UNIT_BYTES: u64 = 8;
 
 /// A beginning of an incarnation: its ticket, and what the log was cut back to.
@@ -65,16 +63,17 @@ impl Teller<'_> {
             "WriteOut" | "Sync" => self.disk(event),
             "Publish" => self.step(event, vec![unit(values[1])]),
             "Ack" => self.step(event, vec![unit(values[0])]),
-            "Crash" => self.crash(event),
+            "Die" | "PowerCut" => self.crash(event),
             "Recover" => self.step(event, vec![unit(values[1]), unit(values[2])]),
-            _ => self.step(event, Vec::new()),
+            "GoOn" => self.step(event, Vec::new()),
+            _ => {}
         }
     }
 
     /// A group that lies in two files is written when its last part is.
     fn disk(&mut self, event: &Event) {
         let [file, offset, len] = event.values[..] else { return };
-        let Some(first) = self.segments.get(&file).filter(|_| offset >= BLOCK_BYTES) else { return };
+        let Some((_, first)) = self.segments.get(&file).filter(|_| offset >= BLOCK_BYTES) else { return };
         let end = first + offset - BLOCK_BYTES + len;
         if end >= self.group_end {
             self.step(event, vec![unit(end)]);
@@ -85,9 +84,10 @@ impl Teller<'_> {
     /// of what the last one has left nobody knows.
     fn crash(&mut self, event: &Event) {
         let crash = self.begun.partition_point(|(ticket, _)| *ticket < event.begin);
-        let is_again = |steps: &[Step]| steps.last().is_some_and(|step| step.action == "Crash");
+        let is_again = |steps: &[Step]| steps.last().is_some_and(|step| step.action == named("Crash"));
         if let Some((_, cut)) = self.begun.get(crash).filter(|_| !is_again(&self.steps)) {
-            self.step(event, vec![unit(*cut)]);
+            let crash = Event { action: named("Crash"), ..event.clone() };
+            self.step(&crash, vec![unit(*cut)]);
         }
     }
 
