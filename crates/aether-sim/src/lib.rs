@@ -103,10 +103,12 @@ mod log;
 mod names;
 mod rng;
 mod sim;
+mod trace;
 mod vfs;
 
 pub use crash::CrashPolicy;
 pub use fault::{Errno, Fault};
 pub use log::{OpKind, OpRecord, Strike};
 pub use sim::Sim;
+pub use trace::file_number;
 pub use vfs::SimVfs;

@@ -6,6 +6,7 @@ use crate::fault::{Errno, Fault, Faults, Twist};
 use crate::log::{Counts, OpKind, OpRecord, Strike};
 use crate::names::FileNo;
 use crate::rng::Rng;
+use crate::trace;
 use crate::vfs::SimVfs;
 use aether_sync::{Arc, Condvar, Mutex, MutexGuard, Rank};
 use aether_types::{Error, ErrorKind, Result};
@@ -145,15 +146,19 @@ impl Sim {
     /// The machine after a power cut now, started again: what survives, all of it durable; no faults, no locks, no
     /// history. The same history and policy give the same image.
     pub fn crash_image(&self, policy: CrashPolicy) -> Self {
-        let disk = self.state().disk.survivor(policy);
-        self.another(disk, Faults::default())
+        trace::power_cut(|| {
+            let disk = self.state().disk.survivor(policy);
+            self.another(disk, Faults::default())
+        })
     }
 
     /// The machine after the death of the process now: everything written is there, still unsynced; no faults, no
     /// locks, no history. After a power cut, the operation in flight is taken as done.
     pub fn kill_image(&self) -> Self {
-        let disk = self.state().disk.clone();
-        self.another(disk, Faults::default())
+        trace::die(|| {
+            let disk = self.state().disk.clone();
+            self.another(disk, Faults::default())
+        })
     }
 
     /// A copy with what is unsynced and with its faults; no locks, no history, the power on.

@@ -5,6 +5,7 @@ use crate::fault::{Errno, Twist};
 use crate::log::OpKind;
 use crate::names::{FileNo, Target, missing};
 use crate::sim::{Passage, Sim, State, failed};
+use crate::trace;
 use aether_sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
@@ -204,13 +205,24 @@ impl File for SimFile {
         check_end(&self.path, offset, from.len() as u64)?;
         let record = (OpKind::Write, &*self.path, offset, from.len() as u64);
         let begun = self.sim.begin(self.sim.state(), record);
+        let is_durable = self.options.mode == Mode::DirectDurable;
+        if begun.is_err() && is_durable {
+            trace::fail_sync(&self.path);
+        }
         let (mut state, passage) = begun.map_err(|error| error.at_offset(offset))?;
         if state.faults.wants_replaced() {
             let bytes = self.present(&state.disk, offset, from.len());
             state.replaced.insert((self.file, offset), bytes);
         }
-        let written = self.write(&mut state, &passage, offset, from);
-        written.and_then(|()| passage.end(&self.path)).map_err(|error| error.at_offset(offset))
+        let span = (offset, from.len());
+        let written = trace::write(&self.path, span, || {
+            self.write(&mut state, &passage, offset, from)?;
+            passage.end(&self.path)
+        });
+        if written.is_ok() && is_durable {
+            trace::sync(&self.path, span);
+        }
+        written.map_err(|error| error.at_offset(offset))
     }
 
     fn sync(&self) -> Result<()> {
@@ -222,6 +234,7 @@ impl File for SimFile {
             return Err(failed(OpKind::Sync, &self.path, Errno::Eio));
         }
         file.sync();
+        trace::sync(&self.path, (0, 0));
         Ok(())
     }
 

@@ -152,7 +152,7 @@ impl Wal {
         self.streams.iter().try_for_each(|stream| stream.segments.begin(true))?;
         self.retired.iter().try_for_each(|files| files.begin(false))?;
         (self.begin.control)(&self.incarnation)?;
-        self.streams.iter().for_each(|stream| stream.begin(&self.incarnation.start));
+        self.streams.iter().for_each(|stream| stream.begin(&self.incarnation));
         Ok(())
     }
 

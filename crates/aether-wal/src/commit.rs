@@ -5,12 +5,14 @@
 //! everyone who came during the one before.
 
 use crate::rank;
+use crate::record::BLOCK_BYTES;
 use crate::stream::Stream;
 use crate::trace;
 use crate::wal::Wal;
 use aether_buffer::FlushGate;
 use aether_sync::Mutex;
 use aether_sync::atomic::{AtomicUsize, Ordering::*, fence};
+use aether_trace::planted;
 use aether_types::{Error, Lv, Result};
 use std::task::Waker;
 use std::time::Duration;
@@ -60,7 +62,15 @@ impl Wal {
     /// True if everything up to `lv` is durable.
     #[inline]
     pub fn is_durable(&self, lv: &Lv) -> bool {
-        self.durable().covers(lv)
+        self.durable().covers(lv) || self.is_answered_early(lv)
+    }
+
+    /// Never, but for planted bugs.
+    #[inline(always)]
+    fn is_answered_early(&self, lv: &Lv) -> bool {
+        planted("answer-when-closed") && self.vector(|stream| stream.ring.closed()).covers(lv)
+            || planted("answer-by-block")
+                && self.vector(|stream| stream.ring.durable() + BLOCK_BYTES - 1).covers(lv)
     }
 
     /// Blocks until everything up to `lv` is durable (L4). Leads the flush if nobody else does.

@@ -8,6 +8,7 @@
 use crate::record::BLOCK_BYTES;
 use crate::segment::{Header, Name};
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::{Result, StoreId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -80,7 +81,8 @@ impl Home {
         let name = Name::Segment(header.stream, header.sequence);
         self.rename(free, name)?;
         self.sync_dir()?;
-        self.open(name, true, Create::No, Mode::DirectDurable)
+        let mode = if planted("write-without-sync") { Mode::Buffered } else { Mode::DirectDurable };
+        self.open(name, true, Create::No, mode)
     }
 
     pub(crate) fn rename(&self, from: Name, to: Name) -> Result<()> {

@@ -39,6 +39,7 @@ pub struct Scan {
     streams: Vec<Pieces>,
     walked: Vec<Option<Walked>>,
     clean_end: Option<Lv>,
+    ends: Lv,
     cut: Lv,
 }
 
@@ -89,7 +90,7 @@ impl Scan {
             ids.map(|id| Pieces::read(&home, id, &names, incarnations)).collect::<Result<_>>()?;
         let clean_end = clean_end.copied();
         let incarnations = incarnations.to_vec();
-        let mut scan = Self { home, incarnations, streams, walked: Vec::new(), clean_end, cut: Lv::ZERO };
+        let mut scan = Self { home, incarnations, streams, walked: Vec::new(), clean_end, ends: Lv::ZERO, cut: Lv::ZERO };
         scan.walk_newest(from)?;
         scan.check_proofs()?;
         scan.find_cut();
@@ -155,6 +156,7 @@ impl Scan {
             durable.join(&walked.durable);
             needs.push((id, std::mem::take(&mut walked.needs)));
         }
+        self.ends = ends;
         self.cut = cut::largest(ends, &needs);
         for (walked, pieces) in self.walked.iter_mut().zip(&mut self.streams) {
             let Some(walked) = walked else { continue };
@@ -184,6 +186,11 @@ impl Scan {
     /// The largest consistent cut (L5): everything below it is kept, everything above is void.
     pub fn cut(&self) -> Lv {
         self.cut
+    }
+
+    /// Where the readable log of each stream ends, within the cut or above it.
+    pub fn ends(&self) -> Lv {
+        self.ends
     }
 
     /// The streams that records may be in.

@@ -1,13 +1,15 @@
 //! One stream: claims and fills on one side, flushes on the other.
 
+use crate::config::Incarnation;
 use crate::rank;
 use crate::record::{
     self, BLOCK_BYTES, FLUSH_START, HEADER_BYTES, Head, PAD, Seed, Vector, framed_bytes, framed_bytes_max,
 };
-use crate::ring::{Boundary, Ring, Shape};
+use crate::ring::{Boundary, Fill, Ring, Shape};
 use crate::segments::{Located, Prepared, Refused, Segments};
 use crate::trace;
 use aether_sync::{Condvar, Counter, Mutex};
+use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Error, Lsn, Lv, Result, StreamId};
 use aether_vfs::AlignedBuf;
@@ -107,7 +109,13 @@ impl Stream {
     pub(crate) fn append(&self, kind: u8, deps: &Lv, body: &[u8]) -> Appended {
         let claimed = trace::reserve(self.id, || self.claim(deps, body.len()), |c| (c.lsn, c.end));
         let span = (claimed.lsn, claimed.end);
-        trace::fill(self.id, span, || self.fill(kind, span, claimed.vector.as_bytes(), body));
+        if planted("count-before-storing") {
+            trace::fill(self.id, span, || self.ring.mark_filled(span.0, span.1));
+        }
+        let fill = trace::store(self.id, span, || self.store(kind, span, claimed.vector.as_bytes(), body));
+        if !planted("count-before-storing") {
+            trace::fill(self.id, span, || fill.finish(claimed.end));
+        }
         Appended { lsn: Lsn::new(claimed.lsn), end: Lsn::new(claimed.end), lv: claimed.lv }
     }
 
@@ -134,14 +142,20 @@ impl Stream {
         Claimed { lsn, end, lv, vector }
     }
 
-    fn fill(&self, kind: u8, (lsn, end): (u64, u64), vector: &[u8], body: &[u8]) {
+    fn fill(&self, kind: u8, span: (u64, u64), vector: &[u8], body: &[u8]) {
+        self.store(kind, span, vector, body).finish(span.1);
+    }
+
+    #[inline]
+    fn store(&self, kind: u8, (lsn, end): (u64, u64), vector: &[u8], body: &[u8]) -> Fill<'_> {
         let head = Head::new((vector.len() + body.len()) as u64, kind, !vector.is_empty());
         let mut fill = self.ring.fill(lsn);
         fill.word(head.word());
         fill.word(record::sum(self.seed, lsn, head, vector, body));
         fill.bytes(vector);
         fill.bytes(body);
-        fill.finish(end);
+        fill.zeros(end);
+        fill
     }
 
     /// The accumulated vector at the current claim position.
@@ -152,9 +166,11 @@ impl Stream {
     }
 
     /// Puts the flush-start record at the start of the incarnation.
-    pub(crate) fn begin(&self, durable: &Lv) {
+    pub(crate) fn begin(&self, incarnation: &Incarnation) {
         self.raise_ready(self.segments.prepared());
-        let opened = self.close_group(durable);
+        let (cut, start) = (incarnation.cut.get(self.id), incarnation.start.get(self.id));
+        let open = || self.close_group(&incarnation.start, Ring::claim_boundary);
+        let opened = trace::recover(self.id, cut, start, open);
         debug_assert!(
             opened.is_some_and(|b| b.at == self.ring.durable()),
             "the first record of the incarnation"
@@ -162,11 +178,14 @@ impl Stream {
     }
 
     /// Claims and fills the pad of the group being gathered and the flush-start record of the next.
-    fn close_group(&self, durable: &Lv) -> Option<Boundary> {
+    fn close_group(
+        &self,
+        durable: &Lv,
+        claim: impl FnOnce(&Ring, u64) -> Option<Boundary>,
+    ) -> Option<Boundary> {
         let start = Vector::of(durable);
         let start_bytes = framed_bytes(start.as_bytes().len() as u64);
-        let claim = || self.ring.claim_boundary(start_bytes);
-        let boundary = trace::flush_begin(self.id, claim, |b| b.map_or(0, |b| b.at))?;
+        let boundary = claim(&self.ring, start_bytes)?;
         if boundary.pad < boundary.at {
             let body = (boundary.at - boundary.pad - HEADER_BYTES) as usize;
             self.fill(PAD, (boundary.pad, boundary.at), &[], &ZEROS[..body]);
@@ -179,8 +198,12 @@ impl Stream {
     /// Makes what was claimed so far durable; blocks. `durable` is what the next flush-start record shall tell.
     fn flush(&self, buffer: &mut AlignedBuf, durable: &Lv) -> Result<()> {
         let from = self.ring.durable();
-        let Some(boundary) = self.close_group(durable) else { return Ok(()) };
-        self.ring.wait_filled(from, boundary.at);
+        let claim = |ring: &Ring, start| trace::flush_begin(self.id, start, || ring.claim_boundary(start));
+        let Some(boundary) = self.close_group(durable, claim) else { return Ok(()) };
+        trace::copy_out(self.id, (from, boundary.at), || self.ring.wait_filled(from, boundary.at));
+        if planted("publish-before-write") {
+            trace::publish(self.id, boundary.at, || self.ring.publish(boundary.at));
+        }
         self.write(from, boundary.at, buffer)?;
         trace::publish(self.id, boundary.at, || self.ring.publish(boundary.at));
         self.flushes.add(1);

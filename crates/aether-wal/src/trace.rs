@@ -1,7 +1,18 @@
 //! The one file that knows TLA+: the actions of `tla/log_buffer` that this crate takes. Values start with the stream.
 
-use aether_trace::act;
+use crate::ring::Boundary;
+use aether_trace::{act, act_if};
 use aether_types::{Lsn, Lv, StreamId};
+
+/// Reserving `bytes` of the ring, if there is room.
+#[inline(always)]
+pub(crate) fn credit<E>(
+    stream: StreamId,
+    bytes: u64,
+    body: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
+    act_if("Credit", body, |reserved| reserved.is_ok().then(|| [of(stream), bytes]))
+}
 
 /// Claiming a place and merging into the stream's vector: the append of the spec.
 #[inline(always)]
@@ -10,34 +21,63 @@ pub(crate) fn reserve<T>(
     body: impl FnOnce() -> T,
     span: impl FnOnce(&T) -> (u64, u64),
 ) -> T {
-    act("Reserve", body, |claimed| values(stream, span(claimed)))
+    act("Reserve", body, |claimed| spanning(stream, span(claimed)))
 }
 
-/// Filling a claimed record.
+/// Storing the bytes of a claimed record.
+#[inline(always)]
+pub(crate) fn store<T>(stream: StreamId, span: (u64, u64), body: impl FnOnce() -> T) -> T {
+    act("Store", body, |_| spanning(stream, span))
+}
+
+/// Counting them as filled.
 #[inline(always)]
 pub(crate) fn fill(stream: StreamId, span: (u64, u64), body: impl FnOnce()) {
-    act("Fill", body, |()| values(stream, span));
+    act("Fill", body, |()| spanning(stream, span));
 }
 
-/// Closing a group.
+/// Closing a group; nothing happens if it is empty.
 #[inline(always)]
-pub(crate) fn flush_begin<T>(stream: StreamId, body: impl FnOnce() -> T, at: impl FnOnce(&T) -> u64) -> T {
-    act("FlushBegin", body, |closed| values(stream, (at(closed), 0)))
+pub(crate) fn flush_begin(
+    stream: StreamId,
+    start_bytes: u64,
+    body: impl FnOnce() -> Option<Boundary>,
+) -> Option<Boundary> {
+    act_if("FlushBegin", body, |closed| closed.map(|b| [of(stream), b.pad, b.at, start_bytes]))
+}
+
+/// Waiting for a group to be filled, after which its bytes are copied out.
+#[inline(always)]
+pub(crate) fn copy_out(stream: StreamId, span: (u64, u64), body: impl FnOnce()) {
+    act("CopyOut", body, |()| spanning(stream, span));
 }
 
 /// Raising the durable position.
 #[inline(always)]
 pub(crate) fn publish(stream: StreamId, to: u64, body: impl FnOnce()) {
-    act("Publish", body, |()| values(stream, (to, 0)));
+    act("Publish", body, |()| [of(stream), to]);
 }
 
-/// Answering that a vector is durable (L4); the first four components of the vector.
+/// Answering that a vector is durable (L4).
 #[inline(always)]
 pub(crate) fn ack(lv: &Lv) {
-    let part = |stream| lv.get(StreamId::new(stream)).get();
-    act("Ack", || (), |()| [part(0), part(1), part(2), part(3)]);
+    act("Ack", || (), |()| first_four(lv));
 }
 
-fn values(stream: StreamId, (from, to): (u64, u64)) -> [u64; 4] {
-    [u64::from(stream.get()), Lsn::new(from).get(), Lsn::new(to).get(), 0]
+/// Beginning an incarnation that was cut back to `cut`, with the record at its start.
+#[inline(always)]
+pub(crate) fn recover<T>(stream: StreamId, cut: Lsn, start: Lsn, body: impl FnOnce() -> T) -> T {
+    act("Recover", body, |_| [of(stream), cut.get(), start.get()])
+}
+
+fn of(stream: StreamId) -> u64 {
+    u64::from(stream.get())
+}
+
+fn spanning(stream: StreamId, (from, to): (u64, u64)) -> [u64; 3] {
+    [of(stream), from, to]
+}
+
+fn first_four(lv: &Lv) -> [u64; 4] {
+    core::array::from_fn(|stream| lv.get(StreamId::new(stream as u8)).get())
 }

@@ -13,6 +13,7 @@ use crate::scan::Scan;
 use crate::segment::NUMBER_END;
 use crate::segments::{Refused, Segments};
 use crate::stream::{Appended, Stream};
+use crate::trace;
 use aether_sync::atomic::{AtomicUsize, Ordering::*};
 use aether_sync::{Arc, Condvar, Counter, Mutex, Weak};
 use aether_types::limits::STREAMS_MAX;
@@ -159,7 +160,8 @@ impl Wal {
         }
         let ring_bytes = part.credit_bytes(bytes);
         self.flush_if_due()?;
-        while self.poison.is_set() || part.ring.try_reserve(ring_bytes, urgent).is_err() {
+        let try_reserve = || trace::credit(stream, ring_bytes, || part.ring.try_reserve(ring_bytes, urgent));
+        while self.poison.is_set() || try_reserve().is_err() {
             self.make_room(part, ring_bytes, urgent)?;
         }
         Ok(Credit { wal: self, stream, body_bytes: bytes, ring_bytes })
@@ -259,7 +261,7 @@ impl Wal {
         self.vector(|stream| stream.ring.durable())
     }
 
-    fn vector(&self, part: impl Fn(&Stream) -> u64) -> Lv {
+    pub(crate) fn vector(&self, part: impl Fn(&Stream) -> u64) -> Lv {
         let mut lv = self.incarnation.start;
         self.streams.iter().for_each(|stream| lv.set(stream.id, Lsn::new(part(stream))));
         lv

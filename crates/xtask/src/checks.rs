@@ -85,7 +85,7 @@ fn cargo(root: &Path) -> Command {
 }
 
 /// The flags already in the environment, then `more`.
-fn extended(variable: &str, more: &str) -> String {
+pub(crate) fn extended(variable: &str, more: &str) -> String {
     match env::var(variable) {
         Ok(flags) if !flags.is_empty() => format!("{flags} {more}"),
         _ => more.to_string(),

@@ -140,6 +140,31 @@ enum TlaTask {
     /// Check every model with TLC and tla-checker, compare the counts of states, and see that every mutant is caught
     #[command(after_help = EXIT_CODES)]
     Check(TlaArgs),
+    /// Hold traces of the running code against the specs
+    #[command(after_help = EXIT_CODES)]
+    Validate(ValidateArgs),
+}
+
+#[derive(Args)]
+struct ValidateArgs {
+    /// Only a twentieth of the events
+    #[arg(long)]
+    quick: bool,
+    /// Only this folder of tla/; may be given more than once
+    #[arg(long = "spec", value_name = "NAME")]
+    specs: Vec<String>,
+    /// How many events, of all protocols together
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    events: u64,
+    /// What the runs follow from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Plant this bug in the code and expect that its traces are refused; may be given more than once
+    #[arg(long = "mutant", value_name = "NAME")]
+    mutants: Vec<String>,
+    /// As --mutant, for every bug there is
+    #[arg(long, conflicts_with = "mutants")]
+    all_mutants: bool,
 }
 
 #[derive(Args)]
@@ -192,6 +217,12 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Tla(TlaTask::Check(args)) => {
             let TlaArgs { quick, record, .. } = *args;
             tla::check(root, &tla::Plan { quick, specs: &args.specs, mutants: &args.mutants, record })
+        }
+        Task::Tla(TlaTask::Validate(args)) => {
+            let ValidateArgs { quick, seed, all_mutants, .. } = *args;
+            let events = if quick { args.events / 20 } else { args.events };
+            let (specs, mutants) = (&args.specs[..], &args.mutants[..]);
+            tla::validate(root, &tla::Validation { specs, events, seed, mutants, all_mutants })
         }
         Task::Floors(args) => show_floors(root, args.shape.format),
     }

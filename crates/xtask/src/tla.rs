@@ -3,13 +3,15 @@
 //! A folder of `tla/` is a protocol: a module, models of it (`*.cfg`; `quick.cfg` has the smallest bounds), `mutants.txt`.
 //! `tla/states.txt` says how many distinct states each model has, and who counted them. A run passes if TLC and, where the file says `both`,
 //! the second checker find no error and exactly that many states; a mutant if the property it names fails. `model` reads
-//! the folders, `mutant` the edits, `record` the file, `tools` finds the checkers, `checker` runs them.
+//! the folders, `mutant` the edits, `record` the file, `tools` finds the checkers, `checker` runs them; `validate` holds traces
+//! of the running code against the specs.
 
 mod checker;
 mod model;
 mod mutant;
 mod record;
 mod tools;
+mod validate;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use model::{Model, Protocol};
 use mutant::Mutant;
 use record::{Counted, Record};
 use tools::Tools;
+pub(crate) use validate::{Validation, validate};
 
 use crate::terminal::{Mood, paint, say, warn};
 

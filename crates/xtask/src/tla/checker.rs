@@ -68,6 +68,22 @@ impl Run {
         Self::prepare(tools.runs.join(format!("{}-{}", protocol.name, mutant.name)), &modules, model, true)
     }
 
+    /// Of traces, which `data` is the module of.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn of_traces(
+        tools: &Tools,
+        name: &str,
+        protocol: &Protocol,
+        model: &Model,
+        data: String,
+    ) -> Result<Self, String> {
+        let mut modules = protocol.modules.clone();
+        modules.insert("TraceData".into(), data);
+        Self::prepare(tools.runs.join(name), &modules, model.clone(), false)
+    }
+
     fn prepare(
         directory: PathBuf,
         modules: &BTreeMap<String, String>,
@@ -96,8 +112,17 @@ impl Run {
 /// # Errors
 /// It does not start.
 pub(crate) fn tlc(tools: &Tools, run: &Run) -> Result<Verdict, String> {
+    Ok(tlc_said(tools, run)?.map_or_else(Verdict::Failed, |text| read_tlc(&text)))
+}
+
+/// As [`tlc`]: all that it says, or that it took too long.
+///
+/// # Errors
+/// It does not start.
+pub(crate) fn tlc_said(tools: &Tools, run: &Run) -> Result<Result<String, String>, String> {
     let mut java = Command::new("java");
-    java.args(["-XX:+UseSerialGC", "-Xmx2g", "-Xss16m"]);
+    // The parser calls itself for every part of a long constant.
+    java.args(["-XX:+UseSerialGC", "-Xmx2g", "-Xss64m"]);
     if run.is_short {
         java.arg("-XX:TieredStopAtLevel=1");
     }
@@ -111,7 +136,7 @@ pub(crate) fn tlc(tools: &Tools, run: &Run) -> Result<Verdict, String> {
     java.args(["-config", MODEL_FILE]).arg(run.root_module());
     let said = output(java, &run.directory)?;
     let _ = fs::remove_dir_all(run.directory.join("states"));
-    Ok(said.map_or_else(Verdict::Failed, |text| read_tlc(&text)))
+    Ok(said)
 }
 
 /// Runs tla-checker; blocks until it is done.
@@ -161,7 +186,7 @@ fn ends_in_time(child: &mut Child) -> bool {
 }
 
 /// What TLC's output means.
-fn read_tlc(text: &str) -> Verdict {
+pub(crate) fn read_tlc(text: &str) -> Verdict {
     let violation = |line: &str| {
         (line.starts_with("Error: Invariant ") || line.starts_with("Error: Action property "))
             && line.contains(" is violated")

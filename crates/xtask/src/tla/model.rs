@@ -10,6 +10,8 @@ use super::mutant::{self, Mutant};
 const MODULE: &str = "\\* module: ";
 /// A comment of a model in which a state without successors is an error.
 const DEADLOCK: &str = "\\* deadlock: checked";
+/// The model that holds traces against the spec.
+const TRACE: &str = "trace";
 /// The folder of modules that several protocols use.
 const SHARED: &str = "abstract";
 
@@ -21,6 +23,10 @@ pub(crate) struct Protocol {
     pub(crate) modules: BTreeMap<String, String>,
     pub(crate) models: Vec<Model>,
     pub(crate) mutants: Vec<Mutant>,
+    /// How traces of the code are held against it, if they are.
+    pub(crate) trace: Option<Model>,
+    /// Bugs that a run of the code can be told to have, and what each is; its traces must be refused.
+    pub(crate) planted: Vec<(String, String)>,
 }
 
 /// A module with bounds and properties.
@@ -36,7 +42,8 @@ impl Protocol {
     /// An empty one.
     #[cfg(test)]
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.into(), modules: BTreeMap::new(), models: Vec::new(), mutants: Vec::new() }
+        let (modules, models, mutants) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { name: name.into(), modules, models, mutants, trace: None, planted: Vec::new() }
     }
 
     /// The model called `name`.
@@ -135,8 +142,24 @@ fn protocol(folder: &Path, name: String, shared: &BTreeMap<String, String>) -> R
     models.sort_by_key(|model| !model.is_quick());
     let mutants = mutant::parse(&text(&folder.join("mutants.txt"))?);
     let mutants = mutants.map_err(|error| format!("{name}/mutants.txt: {error}"))?;
+    let trace = models.iter().position(|model| model.name == TRACE).map(|at| models.remove(at));
+    let planted = match &trace {
+        Some(_) => planted(&text(&folder.join("planted.txt"))?).map_err(|error| format!("{name}: {error}"))?,
+        None => Vec::new(),
+    };
     let modules = own.into_iter().chain(shared.clone()).collect();
-    Ok(Protocol { name, modules, models, mutants })
+    Ok(Protocol { name, modules, models, mutants, trace, planted })
+}
+
+/// Lines `NAME: WHAT`; `#` starts a comment line.
+fn planted(text: &str) -> Result<Vec<(String, String)>, String> {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let pair = |line: &str| {
+        let wrong = || format!("planted.txt: {line:?} is not `NAME: WHAT`");
+        let (name, what) = line.split_once(": ").ok_or_else(wrong)?;
+        Ok((name.to_string(), what.to_string()))
+    };
+    lines.map(pair).collect()
 }
 
 fn model(name: &str, module: &str, text: String) -> Model {

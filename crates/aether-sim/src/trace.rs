@@ -1,0 +1,45 @@
+//! The one file that knows TLA+: what the disk does. Whoever uses it tells nothing of this itself, so that code which
+//! leaves out a sync cannot claim one.
+
+use aether_trace::{act, act_if};
+use aether_types::{Result, checksum};
+use std::path::Path;
+
+/// A file in an event: the checksum of its path.
+pub fn file_number(path: &Path) -> u64 {
+    checksum(0, path.as_os_str().as_encoded_bytes())
+}
+
+/// Writing bytes. If that fails in a file that is open for durable writes, nobody knows what is durable.
+#[inline(always)]
+pub(crate) fn write(
+    path: &Path,
+    (offset, len): (u64, usize),
+    body: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    act_if("WriteOut", body, |written| written.is_ok().then(|| [file_number(path), offset, len as u64]))
+}
+
+/// Making them durable.
+#[inline(always)]
+pub(crate) fn sync(path: &Path, (offset, len): (u64, usize)) {
+    act("Sync", || (), |()| [file_number(path), offset, len as u64]);
+}
+
+/// Failing to make bytes durable.
+#[inline(always)]
+pub(crate) fn fail_sync(path: &Path) {
+    act("FailSync", || (), |()| [file_number(path)]);
+}
+
+/// Losing what is in memory.
+#[inline(always)]
+pub(crate) fn die<T>(body: impl FnOnce() -> T) -> T {
+    act("Die", body, |_| [])
+}
+
+/// Losing what is in memory, and some of what was not durable.
+#[inline(always)]
+pub(crate) fn power_cut<T>(body: impl FnOnce() -> T) -> T {
+    act("PowerCut", body, |_| [])
+}

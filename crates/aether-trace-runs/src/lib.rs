@@ -1,0 +1,27 @@
+//! Runs that leave traces: `cargo xtask tla validate` holds them against the specs below `tla/`.
+//!
+//! A run of a protocol lets a few threads use the code under test, on the simulated disk, and crashes it now and then;
+//! [`schedule`] decides how the threads take turns. The events of all threads are then told in the words of the
+//! spec, one [`Step`] each: [`log_buffer`] and its neighbours have the runs and the translation of one protocol each.
+//!
+//! What a translation may do is give numbers to things and say when something that the code does in one step is two in
+//! the spec, or the other way round. It judges nothing: that is the spec's part.
+//!
+//! Built without `--cfg aether_trace` no run leaves anything.
+
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+mod dice;
+mod home;
+pub mod log_buffer;
+pub mod schedule;
+mod step;
+pub mod stream_cut;
+
+pub use dice::Dice;
+pub use step::{Step, Trace};
+
+/// The protocols, by the names of their folders, and how a trace of each is made from a seed.
+pub const PROTOCOLS: &[(&str, fn(u64) -> Trace)] =
+    &[("log_buffer", log_buffer::trace), ("stream_cut", stream_cut::trace)];

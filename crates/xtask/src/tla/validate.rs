@@ -1,0 +1,167 @@
+//! Trace validation: what the running code did, held against the specs.
+//!
+//! `aether-trace-runs` is built with the events compiled in, once for threads of the system and once for shuttle. It
+//! leaves traces (`traces` reads them), TLC searches for each a behaviour of the spec that takes all its events (`verdict`).
+//! A run passes if every trace is accepted and every action of a spec occurs; with a bug planted in the code, if a
+//! trace is refused. `runner` builds and starts the runs, `names` holds the names of events and actions together.
+
+mod names;
+mod runner;
+mod traces;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use super::model::{self, Protocol};
+use super::tools::Tools;
+use super::{HOME, chosen};
+use crate::terminal::{Mood, paint, say, warn};
+use runner::{Runner, Source};
+use traces::Traces;
+use verdict::{Refusal, judge};
+
+/// How many events the traces of a planted bug have, of each source.
+const MUTANT_EVENTS: u64 = 12_000;
+
+/// What to validate.
+pub(crate) struct Validation<'a> {
+    /// None: every protocol that has traces.
+    pub(crate) specs: &'a [String],
+    /// Of all protocols together.
+    pub(crate) events: u64,
+    pub(crate) seed: u64,
+    /// Only these bugs, instead of the code as it is.
+    pub(crate) mutants: &'a [String],
+    pub(crate) all_mutants: bool,
+}
+
+/// Makes traces and judges them; true if all is as it should be. Blocks until that is done.
+///
+/// # Errors
+/// A missing tool, a build that fails, a file that cannot be read or understood.
+pub(crate) fn validate(root: &Path, plan: &Validation<'_>) -> Result<bool, String> {
+    let all = model::read(&root.join(HOME))?;
+    let unpaired = names::unpaired(root, &all)?;
+    unpaired.iter().for_each(|name| warn(&format!("error: {name}")));
+    let traced = |protocol: &Protocol| protocol.trace.is_some();
+    let protocols: Vec<_> = chosen(all, plan.specs)?.into_iter().filter(traced).collect();
+    let tools = Tools::find(root, false)?;
+    let right = if plan.all_mutants || !plan.mutants.is_empty() {
+        refuse_mutants(root, &tools, &protocols, plan)?
+    } else {
+        accept_code(root, &tools, &protocols, plan)?
+    };
+    if right {
+        tools.clean_up();
+    } else {
+        warn(&format!("traces and what TLC said are in {}", tools.runs.display()));
+    }
+    Ok(right && unpaired.is_empty())
+}
+
+/// Of the code as it is every trace is accepted, and every action occurs.
+fn accept_code(
+    root: &Path,
+    tools: &Tools,
+    protocols: &[Protocol],
+    plan: &Validation<'_>,
+) -> Result<bool, String> {
+    let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, false));
+    let share = plan.events / (protocols.len().max(1) as u64 * runners.len() as u64);
+    let start = Instant::now();
+    let (mut right, mut events) = (true, 0);
+    let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
+    for protocol in protocols {
+        let mut seen = BTreeMap::new();
+        for runner in &runners {
+            let traces = Traces::parse(&runner.run(&protocol.name, share.max(1), plan.seed, None)?)?;
+            traces.count_actions(&mut seen);
+            events += traces.events();
+            right &= accepts(tools, protocol, runner.source(), &traces)?;
+        }
+        right &= occurs_everything(protocol, &seen);
+    }
+    say(&format!("{events} events, {:.1} s", start.elapsed().as_secs_f64()));
+    Ok(right)
+}
+
+fn accepts(tools: &Tools, protocol: &Protocol, source: Source, traces: &Traces) -> Result<bool, String> {
+    let start = Instant::now();
+    let refused = judge(tools, protocol, traces)?;
+    let (count, accepted) = (traces.count(), traces.count() - refused.len());
+    let words = format!("{count} traces, {} events, {accepted} accepted", traces.events());
+    row(&format!("{} {}", protocol.name, source.name()), &words, start, refused.is_empty());
+    refused.iter().for_each(tell);
+    Ok(refused.is_empty())
+}
+
+/// Where a refused trace stops.
+fn tell(refusal: &Refusal) {
+    warn(&format!("trace {}: {}", refusal.trace, refusal.why));
+}
+
+fn occurs_everything(protocol: &Protocol, seen: &BTreeMap<String, u64>) -> bool {
+    let arms = names::arms(protocol);
+    let never: Vec<_> = arms.iter().filter(|action| !seen.contains_key(*action)).cloned().collect();
+    let counts: Vec<_> = seen.iter().map(|(action, count)| format!("{action} {count}")).collect();
+    say(&format!("      {}", counts.join(", ")));
+    if !never.is_empty() {
+        warn(&format!("error: {}: no trace has {}", protocol.name, never.join(", ")));
+    }
+    never.is_empty()
+}
+
+/// Of code with a bug some trace is refused.
+fn refuse_mutants(
+    root: &Path,
+    tools: &Tools,
+    protocols: &[Protocol],
+    plan: &Validation<'_>,
+) -> Result<bool, String> {
+    let known: Vec<_> = protocols.iter().flat_map(|protocol| &protocol.planted).collect();
+    if let Some(unknown) = plan.mutants.iter().find(|name| !known.iter().any(|(known, _)| known == *name)) {
+        let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(format!("there is no bug {unknown} to plant; there are {}", names.join(", ")));
+    }
+    let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, true));
+    let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut right = true;
+    for protocol in protocols {
+        for (name, what) in &protocol.planted {
+            if plan.all_mutants || plan.mutants.contains(name) {
+                right &= refuses(tools, protocol, &runners, (name, what), plan.seed)?;
+            }
+        }
+    }
+    Ok(right)
+}
+
+fn refuses(
+    tools: &Tools,
+    protocol: &Protocol,
+    runners: &[Runner],
+    (name, what): (&str, &str),
+    seed: u64,
+) -> Result<bool, String> {
+    let start = Instant::now();
+    let mut found = Vec::new();
+    for runner in runners {
+        let traces = Traces::parse(&runner.run(&protocol.name, MUTANT_EVENTS, seed, Some(name))?)?;
+        let refused = judge(tools, protocol, &traces)?;
+        found.push(format!("{} of {} traces of {}", refused.len(), traces.count(), runner.source().name()));
+        if let Some(first) = refused.first() {
+            found.push(first.in_short());
+            row(&format!("{} - {name}", protocol.name), &format!("refused: {}", found.join(", ")), start, true);
+            return Ok(true);
+        }
+    }
+    row(&format!("{} - {name}", protocol.name), &format!("LIVES ({what}): {}", found.join(", ")), start, false);
+    Ok(false)
+}
+
+fn row(name: &str, words: &str, start: Instant, right: bool) {
+    let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
+    say(&format!("{mood} {name:40} {:>6.1} s  {words}", start.elapsed().as_secs_f64()));
+}
