@@ -42,6 +42,8 @@ pub struct RecoveryReport {
     pub clean: bool,
     /// Bytes of log read by redo.
     pub log_bytes: u64,
+    /// Threads that applied it; 0 if there was nothing to do.
+    pub redo_threads: usize,
     /// Log groups applied, wholly or in part.
     pub groups: u64,
     /// Page changes applied.
@@ -339,8 +341,8 @@ fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> 
     Ok(())
 }
 
-fn redo_all(scan: &Scan, control: &Control, store: &Store, report: &mut RecoveryReport) -> Result<()> {
-    let mut redo = Redo::new(store);
+fn redo_all(scan: &Scan, control: &Control, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<()> {
+    let mut redo = Redo::start(store)?;
     for stream in scan.streams() {
         scan.for_each(stream, control.redo_start.get(stream), &mut |record| match record.kind {
             group::GROUP => redo.group(&record),

@@ -37,6 +37,9 @@ pub struct StoreConfig {
     pub max_recovery_bytes: u64,
     /// Bytes of memory for everything.
     pub memory_bytes: u64,
+    /// Threads that redo the log when the store is opened, 64 at most; 0: one per processor, four at most; 1: the
+    /// opening thread.
+    pub redo_threads: usize,
     /// Trees whose empty roots are made when the store is created.
     pub initial_trees: u32,
 }
@@ -48,6 +51,7 @@ impl Default for StoreConfig {
             wal: WalConfig::default(),
             max_recovery_bytes: 256 << 20,
             memory_bytes: u64::MAX,
+            redo_threads: 0,
             initial_trees: 1,
         }
     }

@@ -3,9 +3,9 @@
 //! No member's end is missed: one that fails or panics takes no further job, which whoever gives the next one learns; the
 //! end of the crew waits for all members and returns the first error, in the order of the members.
 
+use crate::Rank;
 use crate::feed::{Receiver, Sender, feed};
 use crate::thread::{JoinHandle, try_spawn};
-use crate::Rank;
 use aether_types::{Error, ErrorKind, Result};
 use std::any::Any;
 
@@ -56,20 +56,19 @@ impl<W: Work> Crew<W> {
     }
 
     /// Gives a member a job; blocks while its queue is full. False if it has failed: [`Crew::finish`] tells why.
+    ///
+    /// # Panics
+    /// If there is no such member.
     #[must_use]
     pub fn give(&self, member: usize, job: W::Job) -> bool {
         self.members[member].jobs.send(job)
     }
 
-    /// Gives no more jobs and waits for every member; what they have in the end, in their order.
+    /// Gives no more jobs and waits for every member; what they have in the end, in their order. The crew is empty then.
     ///
     /// # Errors
     /// The first member's that has failed; `Poisoned` if one has panicked.
-    pub fn finish(mut self) -> Result<Vec<W::Outcome>> {
-        self.join()
-    }
-
-    fn join(&mut self) -> Result<Vec<W::Outcome>> {
+    pub fn finish(&mut self) -> Result<Vec<W::Outcome>> {
         let threads: Vec<_> = self.members.drain(..).map(|member| member.thread).collect();
         let ended: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
         let name = self.name;
@@ -79,7 +78,7 @@ impl<W: Work> Crew<W> {
 
 impl<W: Work> Drop for Crew<W> {
     fn drop(&mut self) {
-        drop(self.join());
+        drop(self.finish());
     }
 }
 
@@ -131,7 +130,7 @@ mod tests {
 
     #[test]
     fn each_member_does_its_jobs_in_order() {
-        let crew = crew();
+        let mut crew = crew();
         (0..1000).for_each(|job| assert!(job == 13 || job == 17 || crew.give(job as usize % 2, job)));
         let done = crew.finish().unwrap();
         let expected = |odd| (0..1000).filter(|job| job % 2 == odd && ![13, 17].contains(job)).collect();
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_failed_member_is_no_hang_and_its_error_is_told() {
-        let crew = crew();
+        let mut crew = crew();
         assert!(crew.give(1, 13));
         give_until_refused(&crew, 1);
         assert!(crew.give(0, 5), "the other goes on");
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error() {
-        let crew = crew();
+        let mut crew = crew();
         assert!(crew.give(0, 17));
         give_until_refused(&crew, 0);
         let error = crew.finish().unwrap_err();

@@ -49,7 +49,7 @@ fn give_all(crew: &Crew<Notes>) -> bool {
 fn every_job_is_done_in_order() {
     let model = || {
         for queued_max in [1, 2] {
-            let crew = crew(queued_max, None);
+            let mut crew = crew(queued_max, None);
             assert!(give_all(&crew));
             let all: Vec<u32> = (0..JOBS).collect();
             assert_eq!(crew.finish().unwrap(), [all.clone(), all]);
@@ -62,7 +62,7 @@ fn every_job_is_done_in_order() {
 fn a_member_that_fails_keeps_nobody_waiting() {
     let model = || {
         for fails_at in [0, 1, JOBS] {
-            let crew = crew(1, Some(fails_at));
+            let mut crew = crew(1, Some(fails_at));
             assert!(give_all(&crew) || fails_at < JOBS);
             let expected = if fails_at == JOBS { "the end".into() } else { format!("job {fails_at}") };
             assert_eq!(crew.finish().unwrap_err().what(), expected);

@@ -8,8 +8,11 @@
 //! the last one acknowledged: its commits without a hole. Every account must hold what the threads, as far as the
 //! restart shows them, have moved to it: transfers are whole, none is counted twice, and nobody's commit rests on one
 //! that is gone.
+//!
+//! What the process left is also recovered by one redo thread and by several: see [`twins`].
 
 mod teller;
+mod twins;
 
 use crate::campaign::{self, Limits};
 use crate::model::{Rows, show};
@@ -80,7 +83,10 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
         })?;
         tally.count(&[Cut { op: number, fate }], false);
     }
-    Ok(())
+    beat();
+    let killed = image(Fate::Kill);
+    twins::judge(&killed, &mut rng)
+        .map_err(|what| format!("{threads} threads, {shape:?}, redone twice: {what}"))
 }
 
 /// With its own threads for pages and log, or without.
