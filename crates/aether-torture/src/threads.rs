@@ -85,8 +85,8 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
     }
     beat();
     let killed = image(Fate::Kill);
-    twins::judge(&killed, &mut rng)
-        .map_err(|what| format!("{threads} threads, {shape:?}, redone twice: {what}"))
+    let compared = twins::compare(&killed, &diaries, &mut rng);
+    compared.map_err(|what| format!("{threads} threads, {shape:?}: {what}"))
 }
 
 /// With its own threads for pages and log, or without.
