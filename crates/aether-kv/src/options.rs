@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use crate::lsm::index::txn::{Durability, Isolation, TxnOptions};
 
-/// How a home is opened. Page size and log streams count when it is created, and are kept from then on.
+/// How a home is opened. The page size counts when it is created, and is kept from then on.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Create the home if there is none.

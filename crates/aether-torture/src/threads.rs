@@ -39,6 +39,9 @@ const ACCOUNT_COUNT: usize = 12;
 /// What each account holds at first.
 const FIRST_BALANCE: i64 = 1_000;
 
+/// Log streams at the most.
+const STREAMS: usize = 4;
+
 /// Restarts of each run, beside that after the death of the process.
 const POWER_CUTS: u64 = 4;
 
@@ -97,6 +100,14 @@ fn open(world: &World, background: bool) -> Verdict<DbEnv> {
     })
 }
 
+fn reopen(world: &World, background: bool, chance: u64) -> Verdict<DbEnv> {
+    world.open_with(|options| {
+        options.background = background;
+        options.lock_timeout = Options::default().lock_timeout;
+        options.wal.streams = 1 + chance as usize % STREAMS;
+    })
+}
+
 /// The accounts and the keyspaces, durable.
 fn found_bank(env: &DbEnv) -> Verdict<()> {
     let mut txn = env.begin().map_err(failed("begin"))?;
@@ -130,15 +141,15 @@ fn work(world: &World, tellers: Vec<Teller>) -> Verdict<Vec<Diary>> {
     }
 }
 
-/// Judges, cuts the power during a checkpoint after it, and judges again.
+/// Judges, cuts the power during a checkpoint after it, and judges again; each time with another number of log streams.
 fn judge_twice(image: &World, background: bool, diaries: &[Diary], chance: u64) -> Verdict<()> {
-    let env = open(image, background)?;
+    let env = reopen(image, background, chance >> 8)?;
     let shown = judge(&env, diaries, None)?;
     image.sim.cut_power_at(image.sim.op_count() + chance % 20);
     let _ = env.checkpoint();
     drop(env);
     let again = image.after(Cut { op: chance, fate: Fate::Power((chance >> 32) as usize % policies()) });
-    let env = open(&again, false)?;
+    let env = reopen(&again, false, chance >> 16)?;
     judge(&env, diaries, Some(&shown)).map(drop).map_err(|what| format!("after a second cut: {what}"))
 }
 
