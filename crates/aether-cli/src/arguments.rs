@@ -220,7 +220,7 @@ pub(crate) struct Work {
     /// Bytes of a page; counts when the store is created.
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     pub(crate) page_bytes: usize,
-    /// Log streams; counts when the store is created.
+    /// Log streams.
     #[arg(long, default_value_t = 1)]
     pub(crate) streams: usize,
     /// The durability of each commit.

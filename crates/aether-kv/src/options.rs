@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use crate::lsm::index::txn::{Durability, Isolation, TxnOptions};
 
-/// How a home is opened. Page size and log streams count when it is created, and are kept from then on.
+/// How a home is opened. The page size counts when it is created, and is kept from then on.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Create the home if there is none.
@@ -20,6 +20,9 @@ pub struct Options {
     pub wal: WalConfig,
     /// Bytes of log that a restart may have to read.
     pub max_recovery_bytes: u64,
+    /// Threads that redo the log when the home is opened, 64 at most; 0: with `background` one per processor, four at
+    /// most, without it one; 1: the opening thread.
+    pub redo_threads: usize,
     /// Bytes of memory for everything together.
     pub memory_bytes: u64,
     /// What a commit waits for, unless the transaction says otherwise. With `Async` or `None`, read-only work shows
@@ -43,6 +46,7 @@ impl Default for Options {
             buffer: BufferConfig::default(),
             wal: WalConfig::default(),
             max_recovery_bytes: 256 << 20,
+            redo_threads: 0,
             memory_bytes: u64::MAX,
             durability: Durability::Sync,
             isolation: Isolation::Snapshot,
@@ -75,6 +79,7 @@ impl Options {
             wal: self.wal.clone(),
             max_recovery_bytes: self.max_recovery_bytes,
             memory_bytes: self.memory_bytes,
+            redo_threads: self.redo_threads,
             initial_trees: crate::catalog::INITIAL_TREES,
         };
         config.buffer.streams = config.wal.streams;
@@ -82,6 +87,7 @@ impl Options {
             config.buffer.enable_page_provider = false;
             config.buffer.prefetch_threads = 0;
             config.wal.flusher = false;
+            config.redo_threads = self.redo_threads.max(1);
         }
         Ok(config)
     }

@@ -7,6 +7,7 @@
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
 use crate::store::Store;
+use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId};
 use aether_wal::Wal;
 
@@ -58,15 +59,16 @@ pub struct CheckpointStats {
     pub log_bytes: u64,
 }
 
-fn total(lv: &Lv, streams: usize) -> u64 {
-    lv.iter(streams).map(|(_, lsn)| lsn.get()).sum()
+/// Of all streams, also of those that are not appended to any more: their log may still be read by a restart.
+fn total(lv: &Lv) -> u64 {
+    lv.iter(STREAMS_MAX).map(|(_, lsn)| lsn.get()).sum()
 }
 
 impl Store {
     /// Bytes of log from the redo start on.
     fn log_used(&self, log: &Wal) -> u64 {
         let start = *self.redo_start.lock();
-        total(&log.positions(), self.streams()).saturating_sub(total(&start, self.streams()))
+        total(&log.positions()).saturating_sub(total(&start))
     }
 
     /// What each mini-transaction pays before its first latch: write-back and checkpoints in proportion to the
@@ -75,7 +77,7 @@ impl Store {
     pub(crate) fn pay(&self) -> Result<()> {
         let Some(log) = self.log() else { return Ok(()) };
         let due = self.config.max_recovery_bytes / CHECKPOINT_SHARE;
-        let position = total(&log.positions(), self.streams());
+        let position = total(&log.positions());
         let Some(mut checkpointer) = self.checkpointer.try_lock() else { return Ok(()) };
         if !checkpointer.is_due(position, due) {
             return Ok(());
@@ -92,10 +94,11 @@ impl Store {
         self.take_checkpoint(log)
     }
 
-    /// Pages first dirtied below this hold the redo start below the newest half of the allowed log.
+    /// Pages first dirtied below this hold the redo start below the newest half of the allowed log. A stream that is not
+    /// appended to any more keeps none: its position would never leave that half.
     fn write_back_bound(&self, log: &Wal) -> Lv {
         let keep = self.config.max_recovery_bytes / 2 / self.streams() as u64;
-        let mut bound = Lv::ZERO;
+        let mut bound = log.positions();
         for (stream, lsn) in log.positions().iter(self.streams()) {
             bound.set(stream, Lsn::new(lsn.get().saturating_sub(keep)));
         }
@@ -108,7 +111,7 @@ impl Store {
         let mut checkpointer = self.checkpointer.lock();
         log.start()?;
         while self.pool.write_back_below(&log.positions())? > 0 {}
-        checkpointer.finish(total(&log.positions(), self.streams()));
+        checkpointer.finish(total(&log.positions()));
         self.take_checkpoint(log)
     }
 

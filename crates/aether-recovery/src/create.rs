@@ -197,6 +197,7 @@ impl Store {
             active: ActiveTable::new(),
             space,
             next_txn: AtomicU64::new(1),
+            streams_for_new: config.wal.streams,
             checkpointer: Self::empty_checkpointer(),
             redo_start: Mutex::new(rank::REDO_START, Lv::ZERO),
             config,

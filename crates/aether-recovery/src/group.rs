@@ -55,12 +55,26 @@ pub(crate) struct PagePart<'a> {
     pub(crate) ops: Vec<PageOp<'a>>,
 }
 
-/// Reads one page's part of a group.
-pub(crate) fn read_page<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<PagePart<'a>> {
+/// The head of a page's part of a group, as read back.
+pub(crate) struct PageHead {
+    pub(crate) file: FileId,
+    pub(crate) page: PageNo,
+    pub(crate) psn: Psn,
+    /// Operations that follow.
+    pub(crate) count: u64,
+}
+
+/// Reads the head of a page's part of a group.
+pub(crate) fn read_page_head(reader: &mut Reader<'_>) -> Result<PageHead> {
     let file = FileId::new(reader.varint_below(1 << FileId::BITS)? as u32);
     let page = PageNo::new(reader.varint_below(PageNo::END)?);
     let psn = Psn::new(reader.varint_below(Psn::END)?);
-    let count = reader.varint_below(1 << 16)?;
+    Ok(PageHead { file, page, psn, count: reader.varint_below(1 << 16)? })
+}
+
+/// Reads one page's part of a group.
+pub(crate) fn read_page<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<PagePart<'a>> {
+    let PageHead { file, page, psn, count } = read_page_head(reader)?;
     let ops = (0..count).map(|_| PageOp::decode(reader, page_size)).collect::<Result<_>>()?;
     Ok(PagePart { file, page, psn, ops })
 }

@@ -42,6 +42,8 @@ pub struct RecoveryReport {
     pub clean: bool,
     /// Bytes of log read by redo.
     pub log_bytes: u64,
+    /// Threads that applied it; 0 if there was nothing to do.
+    pub redo_threads: usize,
     /// Log groups applied, wholly or in part.
     pub groups: u64,
     /// Page changes applied.
@@ -120,8 +122,6 @@ fn take_lock(env: &Env, home: &Path) -> Result<Arc<dyn File>> {
 /// What was fixed when the store was created counts, whatever the configuration says.
 fn adopt(mut config: StoreConfig, control: &Control) -> StoreConfig {
     config.buffer.page_size = control.page_size;
-    config.wal.streams = control.streams as usize;
-    config.buffer.streams = control.streams as usize;
     config
 }
 
@@ -138,7 +138,7 @@ impl Scanned {
     /// `Corruption` naming the page if a change is missing. A damaged page that cannot be repaired is fenced.
     pub fn redo(self) -> Result<Redone> {
         let Self { opening, scan } = self;
-        let Opening { env, home, config, lock, mut control } = opening;
+        let Opening { env, home, mut config, lock, mut control } = opening;
         let current = control.current().clone();
         let clean = current.clean_end.is_some();
         if !clean {
@@ -147,12 +147,16 @@ impl Scanned {
         let control = Arc::new(Mutex::new(rank::CONTROL, control));
         let budget = Budget::new(config.memory_bytes);
         let found = Analysis::read(&scan, &current, clean)?;
+        let streams_for_new = config.wal.streams;
+        config.wal.streams = streams_for_new.max(found.streams());
+        config.buffer.streams = config.wal.streams.max(streams_read(&scan, clean));
         let pages = env_open_pages(&env, &home, &current)?;
         let double_write = DoubleWrite::open(&env, &home, current.store, current.page_size)?;
         let psns = PsnTable::open(&env, &home, current.store, PAGES_FILE)?;
         scan.check_durable(&double_write.log_durable())?;
         let log_memory = Charge::new(budget.account("log rings"), config.wal.memory_bytes() as u64)?;
-        let log = Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone()))?;
+        let log =
+            Wal::resume(&scan, config.wal.clone(), begin_incarnation(control.clone(), streams_for_new))?;
         if !clean {
             log.start()?;
         }
@@ -185,6 +189,7 @@ impl Scanned {
             active: ActiveTable::new(),
             space: OnceLock::new(),
             next_txn: AtomicU64::new(current.txn_floor.get()),
+            streams_for_new,
             checkpointer: Store::empty_checkpointer(),
             redo_start: Mutex::new(rank::REDO_START, current.redo_start),
             config,
@@ -213,14 +218,21 @@ fn env_open_pages(env: &Env, home: &Path, control: &Control) -> Result<Arc<PageF
 
 /// What the log calls, once the tail is rewritten, before its first append: the control file learns of the
 /// incarnation, the ids it reserves, and that the store is not clean any more.
-fn begin_incarnation(control: Arc<Mutex<ControlFile>>) -> aether_wal::Control {
+fn begin_incarnation(control: Arc<Mutex<ControlFile>>, streams: usize) -> aether_wal::Control {
     Box::new(move |incarnation| {
         control.lock().update(|control| {
+            control.streams = streams as u8;
             control.incarnations.push(IncarnationEntry::from_wal(incarnation));
             control.clean_end = None;
             reserve_ids(control);
         })
     })
+}
+
+/// One above the highest stream that redo reads: a page may be dirty since any position there.
+fn streams_read(scan: &Scan, clean: bool) -> usize {
+    let last = scan.streams().last().filter(|_| !clean);
+    last.map_or(0, |last| usize::from(last.get()) + 1)
 }
 
 /// The number of map pages: they lie at known places, one after the other.
@@ -318,6 +330,13 @@ impl Analysis {
         Ok(())
     }
 
+    /// One above the highest stream of a loser: a transaction stays in its stream, over any number of opens, so
+    /// that its records keep their order.
+    fn streams(&self) -> usize {
+        let streams = self.losers.values().map(|(stream, _)| usize::from(stream.get()) + 1);
+        streams.max().unwrap_or(0)
+    }
+
     /// Losers are active transactions again, until their rollback has ended.
     fn enter_losers(self, store: &Store) -> Vec<Loser> {
         let enter = |(id, (stream, head))| {
@@ -339,8 +358,8 @@ fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> 
     Ok(())
 }
 
-fn redo_all(scan: &Scan, control: &Control, store: &Store, report: &mut RecoveryReport) -> Result<()> {
-    let mut redo = Redo::new(store);
+fn redo_all(scan: &Scan, control: &Control, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<()> {
+    let mut redo = Redo::start(store)?;
     for stream in scan.streams() {
         scan.for_each(stream, control.redo_start.get(stream), &mut |record| match record.kind {
             group::GROUP => redo.group(&record),

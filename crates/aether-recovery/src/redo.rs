@@ -1,281 +1,157 @@
 //! Redo: each page's changes, in the order of its sequence numbers.
 //!
-//! Groups are gathered, some MiB at a time, and sorted by page: each page is fixed once for all its changes, neighbours are
-//! loaded in one read, and what is dirty lies together for write-back. Pages owe each other nothing, so their
-//! order is free.
+//! One thread reads the log and parts each group by its pages; a page belongs to one of the redo threads, which gets
+//! its parts in batches, in the order of the log. A batch is sorted by page: each page is fixed once for all its changes,
+//! neighbours are loaded in one read, and what is dirty lies together for write-back.
 //!
-//! A change applies at exactly the next PSN; one at or below the page's own is there already; one further ahead
-//! waits for those between, which another stream holds. An init operation needs nothing of the old bytes: it
-//! applies above any lower PSN, and to a page whose bytes are damaged. What still waits at the end is a hole:
-//! corruption, reported, never skipped (P2); but a page whose bytes are damaged is fenced, and the rest of the store opens.
+//! Why threads need no order among them: a part is a change of one page and says all that the page needs, its next
+//! sequence number included. Space-map pages, undo pages and the roots page are pages like any other, and so is what the
+//! catalog says, so whole groups need not be seen whole: what one holds for several pages was checked when it was logged. Nothing is read
+//! of one page to change another, nobody else uses the store before all threads have ended, and the parts of one
+//! page are all with one thread. So any interleaving leaves each page as one thread would.
+//!
+//! What a page writes back early, because the pool is full, obeys P1 as ever: the log is durable up to the cut before
+//! redo begins. A crash in the middle leaves pages older or newer than others, which is what redo starts from anyway.
+//!
+//! The first thread that fails takes no more; all are waited for, then redo fails.
 
-use crate::group::{self, PagePart};
+mod batch;
+mod pages;
+
 use crate::open::RecoveryReport;
+use crate::rank;
 use crate::store::Store;
-use aether_page::{PageMut, PageOp, Swip, View};
-use aether_sync::word::Word;
-use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Reader, Result, StreamId};
+use aether_sync::{Arc, Crew, Mutex, Work, thread};
+use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
 use aether_wal::Record;
-use aether_wal::buffer::page as aether_page;
-use aether_wal::buffer::{Charge, Exclusive};
-use core::ops::Range;
-use std::collections::BTreeMap;
+use aether_wal::buffer::Charge;
+use batch::{Batch, parts_of};
+use pages::{Pages, Redone, Spares};
 
-/// Bytes of log gathered before they are applied, at most; a pool smaller than this gathers what it could hold.
-const GATHERED_BYTES_MAX: usize = 8 << 20;
-/// Pages loaded before the first of them is changed.
-const LOADED_TOGETHER: usize = 16;
+/// Threads that [`crate::StoreConfig::redo_threads`] may ask for.
+pub(crate) const THREADS_MAX: usize = 64;
+/// Threads when nobody says how many: more would wait for the one that reads the log.
+const THREADS_DEFAULT_MAX: usize = 4;
+/// Bytes of a batch at the most.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Batches that wait for a thread at the most.
+const QUEUED_MAX: usize = 1;
+/// Batches of each thread: one is filled, some wait, one is applied.
+const BATCHES_EACH: usize = QUEUED_MAX + 2;
+/// Frames of the pool for each thread at the least: it latches 16 while it loads pages, and others need some.
+const FRAMES_EACH: usize = 24;
+/// Pages that lie so near to each other belong to one thread, which loads them in one read.
+const NEIGHBOURS: u64 = 16;
 
-/// Changes of one page that wait for earlier ones, by sequence number.
-type Waiting = BTreeMap<Psn, Change<'static>>;
-
-#[derive(Clone)]
-struct Change<'l> {
-    ops: Vec<PageOp<'l>>,
-    stream: StreamId,
-    lsn: Lsn,
-    lv: Lv,
-}
-
-impl Change<'_> {
-    fn to_owned(&self) -> Change<'static> {
-        let ops = self.ops.iter().cloned().map(PageOp::into_owned).collect();
-        Change { ops, ..*self }
-    }
-
-    fn begins_life(&self) -> bool {
-        self.ops.first().is_some_and(PageOp::is_init)
-    }
-}
-
-/// Groups of the log, not yet applied.
-#[derive(Default)]
-struct Gathered {
-    bodies: Vec<u8>,
-    groups: Vec<(Range<usize>, StreamId, Lsn, Lv)>,
-}
-
-/// A page's part of a group.
-struct Part<'l> {
-    file: FileId,
-    page: PageNo,
-    psn: Psn,
-    change: Change<'l>,
-}
-
-impl Gathered {
-    fn push(&mut self, record: &Record<'_>) {
-        let start = self.bodies.len();
-        self.bodies.extend_from_slice(record.body);
-        self.groups.push((start..self.bodies.len(), record.stream, record.lsn, record.lv));
-    }
-
-    /// Every part of every group, by page; those of one page in the order of the log.
-    fn parts(&self, store: &Store) -> Result<Vec<Part<'_>>> {
-        let mut parts = Vec::with_capacity(2 * self.groups.len());
-        for (body, stream, lsn, lv) in &self.groups {
-            let mut reader = Reader::new(&self.bodies[body.clone()]);
-            let mut read = || {
-                let (_, pages) = group::read_head(&mut reader)?;
-                for _ in 0..pages {
-                    let PagePart { file, page, psn, ops } = group::read_page(&mut reader, store.page_size())?;
-                    let change = Change { ops, stream: *stream, lsn: *lsn, lv: *lv };
-                    parts.push(Part { file, page, psn, change });
-                }
-                reader.finish()
-            };
-            read().map_err(|error| error.at_offset(lsn.get()))?;
-        }
-        parts.sort_by_key(|part| (part.file, part.page));
-        Ok(parts)
-    }
+/// Who applies the parts.
+enum Hands {
+    /// The thread that reads the log.
+    Own(Pages),
+    Crew(Crew<Pages>),
 }
 
 /// Redo under way.
-pub(crate) struct Redo<'s> {
-    store: &'s Store,
-    gathered: Gathered,
-    gathered_bytes_max: usize,
-    _memory: Charge,
-    waiting: BTreeMap<(FileId, PageNo), Waiting>,
+pub(crate) struct Redo {
+    store: Arc<Store>,
+    hands: Hands,
+    /// The batch being filled for each thread.
+    filling: Vec<Batch>,
+    spares: Spares,
+    batch_bytes_max: usize,
     groups: u64,
-    redone: u64,
-    skipped: u64,
+    _memory: Charge,
 }
 
-impl<'s> Redo<'s> {
-    pub(crate) fn new(store: &'s Store) -> Self {
-        let pool_bytes = store.pool().config().num_frames * store.page_size().bytes();
-        let left_bytes = usize::try_from(store.budget().left_bytes()).unwrap_or(usize::MAX);
-        let gathered_bytes_max = GATHERED_BYTES_MAX.min(pool_bytes).min(left_bytes);
-        let memory = Charge::counted(store.budget().account("redo"), gathered_bytes_max as u64);
-        Self {
-            store,
-            gathered: Gathered::default(),
-            gathered_bytes_max,
-            _memory: memory,
-            waiting: BTreeMap::new(),
-            groups: 0,
-            redone: 0,
-            skipped: 0,
-        }
-    }
-
-    /// Takes a group; now and then applies what can be applied of those gathered. The rest waits.
-    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
-        self.gathered.push(record);
-        self.groups += 1;
-        if self.gathered.bodies.len() < self.gathered_bytes_max { Ok(()) } else { self.apply_gathered() }
-    }
-
-    fn apply_gathered(&mut self) -> Result<()> {
-        let gathered = core::mem::take(&mut self.gathered);
-        let parts = gathered.parts(self.store)?;
-        let pages: Vec<&[Part<'_>]> =
-            parts.chunk_by(|left, right| (left.file, left.page) == (right.file, right.page)).collect();
-        for together in pages.chunks(LOADED_TOGETHER) {
-            self.load(together);
-            together.iter().try_for_each(|page| self.page(page))?;
-        }
-        Ok(())
-    }
-
-    /// Loads the pages whose bytes are needed; what fails is met again by whoever fixes the page.
-    fn load(&self, pages: &[&[Part<'_>]]) {
-        let needed = |page: &&&[Part<'_>]| !page[0].change.begins_life();
-        for file in pages.chunk_by(|left, right| left[0].file == right[0].file) {
-            let wanted: Vec<PageNo> = file.iter().filter(needed).map(|page| page[0].page).collect();
-            self.store.pool().load_together(file[0][0].file, &wanted);
-        }
-    }
-
-    /// Applies the changes of one page.
-    fn page(&mut self, parts: &[Part<'_>]) -> Result<()> {
-        let place = (parts[0].file, parts[0].page);
-        let mut waiting = self.waiting.remove(&place).unwrap_or_default();
-        let mut fixed = None;
-        for part in parts {
-            self.change(&mut fixed, &mut waiting, part).map_err(|error| {
-                error.at_file(part.file).at_page(part.page).at_offset(part.change.lsn.get())
-            })?;
-        }
-        if !waiting.is_empty() {
-            self.waiting.insert(place, waiting);
-        }
-        Ok(())
-    }
-
-    fn change(
-        &mut self,
-        fixed: &mut Option<Exclusive<'s>>,
-        waiting: &mut Waiting,
-        part: &Part<'_>,
-    ) -> Result<()> {
-        let Part { file, page, psn, change } = part;
-        if fixed.is_none() {
-            *fixed = fix(self.store, *file, *page, change.begins_life())?;
-        }
-        let Some(guard) = fixed else {
-            waiting.insert(*psn, change.to_owned());
-            return Ok(());
-        };
-        // Also if the file has the change already: that may be in the system's cache alone, unsynced when the process
-        // died, or after a failed sync. What the log still tells of is written again.
-        guard.mark_dirty(change.stream, change.lsn);
-        // Nearly always the change is the next one, or there already, and nothing waits.
-        match *psn {
-            psn if psn <= guard.psn() => self.skipped += 1,
-            psn if psn == guard.psn().next() || change.begins_life() => {
-                apply(guard, psn, change)?;
-                self.redone += 1;
+impl Redo {
+    /// Starts the redo threads, unless one is enough.
+    ///
+    /// # Errors
+    /// `OverLimit` if the system refuses a thread.
+    pub(crate) fn start(store: &Arc<Store>) -> Result<Self> {
+        let threads = threads(store);
+        let batches = if threads == 1 { 1 } else { threads * BATCHES_EACH };
+        let batch_bytes_max = batch_bytes_max(store, batches);
+        let memory = Charge::counted(store.budget().account("redo"), (batches * batch_bytes_max) as u64);
+        let spares: Spares = Arc::new(Mutex::new(rank::REDO_SPARES, Vec::new()));
+        let worker = |_| Pages::new(store.clone(), spares.clone());
+        let mut workers: Vec<Pages> = (0..threads).map(worker).collect();
+        let hands = match workers.pop() {
+            Some(own) if workers.is_empty() => Hands::Own(own),
+            last => {
+                workers.extend(last);
+                Hands::Crew(Crew::start("aether-redo", rank::REDO_BATCHES, QUEUED_MAX, workers)?)
             }
-            psn => drop(waiting.insert(psn, change.to_owned())),
-        }
-        while !waiting.is_empty()
-            && let Some((psn, change)) = next(waiting, guard.psn(), &mut self.skipped)
-        {
-            apply(guard, psn, &change)?;
-            self.redone += 1;
-        }
-        Ok(())
-    }
-
-    /// Applies the last groups. Fails if a change still waits for one that is missing; a page that is damaged is fenced.
-    pub(crate) fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
-        self.apply_gathered()?;
-        report.groups = self.groups;
-        report.pages_redone = self.redone;
-        report.pages_skipped = self.skipped;
-        for ((file, page), waiting) in &self.waiting {
-            self.give_up(*file, *page, waiting).map_err(|error| error.at_file(*file).at_page(*page))?;
-            report.fenced.push(*page);
-        }
-        Ok(())
-    }
-
-    /// Fences a damaged page: it should have the changes that wait for it.
-    fn give_up(&self, file: FileId, page: PageNo, waiting: &Waiting) -> Result<()> {
-        let (Some((first, _)), Some((last, _))) = (waiting.first_key_value(), waiting.last_key_value())
-        else {
-            return Ok(());
         };
-        match self.store.pool().exclusive(file, Swip::new(page)).map(|guard| guard.psn()) {
-            Ok(psn) => Err(Error::corruption(format!(
-                "the page stands at {psn}, the log goes on at {first}: a change is missing"
-            ))),
-            Err(error) if error.kind() == ErrorKind::Corruption => self.store.pool().fence(file, page, *last),
-            Err(error) => Err(error),
+        let filling = (0..threads).map(|_| Batch::default()).collect();
+        let store = store.clone();
+        Ok(Self { store, hands, filling, spares, batch_bytes_max, groups: 0, _memory: memory })
+    }
+
+    /// Takes a group; now and then hands over what was gathered for a thread. Blocks while that has enough to do.
+    ///
+    /// # Errors
+    /// `Corruption` if the group cannot be read, or its changes are none of their page; of the files.
+    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
+        self.groups += 1;
+        let (count, filling) = (self.filling.len(), &mut self.filling);
+        parts_of(record, self.store.page_size(), &mut |part| {
+            filling[owner(part.file, part.page, count)].push(record, &part);
+        })?;
+        (0..count).try_for_each(|thread| match self.filling[thread].bytes() < self.batch_bytes_max {
+            true => Ok(()),
+            false => self.hand_over(thread),
+        })
+    }
+
+    fn hand_over(&mut self, thread: usize) -> Result<()> {
+        let spare = self.spares.lock().pop().unwrap_or_default();
+        let batch = core::mem::replace(&mut self.filling[thread], spare);
+        match &mut self.hands {
+            Hands::Own(pages) => pages.work(batch),
+            Hands::Crew(crew) if crew.give(thread, batch) => Ok(()),
+            Hands::Crew(crew) => {
+                crew.finish()?;
+                Err(Error::new(ErrorKind::Poisoned, "a redo thread ended before its work was done"))
+            }
         }
     }
-}
 
-/// The page, or none if its bytes are damaged and nothing begins its life anew.
-fn fix(store: &Store, file: FileId, page: PageNo, begins_life: bool) -> Result<Option<Exclusive<'_>>> {
-    store.check_page(page)?;
-    match store.pool().exclusive(file, Swip::new(page)) {
-        Ok(guard) => Ok(Some(guard)),
-        Err(error) if error.kind() != ErrorKind::Corruption => Err(error),
-        Err(_) if begins_life => store.pool().create(file, page).map(Some),
-        Err(_) => Ok(None),
+    /// Applies what is left. Fails if a change still waits for one that is missing; a page that is damaged is fenced.
+    pub(crate) fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
+        (0..self.filling.len()).try_for_each(|thread| self.hand_over(thread))?;
+        report.groups = self.groups;
+        report.redo_threads = self.filling.len();
+        let ended = match self.hands {
+            Hands::Own(pages) => vec![pages.finish()?],
+            Hands::Crew(mut crew) => crew.finish()?,
+        };
+        let mut all = Redone::default();
+        ended.into_iter().for_each(|redone| all.add(redone));
+        (report.pages_redone, report.pages_skipped) = (all.redone, all.skipped);
+        report.fenced = all.give_up(&self.store)?;
+        Ok(())
     }
 }
 
-/// Takes the next applicable change out of those waiting, dropping those that the page already has.
-fn next(waiting: &mut Waiting, at: Psn, skipped: &mut u64) -> Option<(Psn, Change<'static>)> {
-    // A later life makes everything below its beginning void.
-    let life =
-        waiting.iter().rev().find(|(psn, change)| **psn > at && change.begins_life()).map(|(psn, _)| *psn);
-    let from = life.unwrap_or(at.next());
-    let kept = waiting.split_off(&from);
-    *skipped += waiting.len() as u64;
-    *waiting = kept;
-    let first = waiting.first_entry()?;
-    (*first.key() == from).then(|| first.remove_entry())
+/// How many threads redo has.
+fn threads(store: &Store) -> usize {
+    let wanted = match store.config().redo_threads {
+        0 => thread::parallelism().min(THREADS_DEFAULT_MAX),
+        wanted => wanted.min(THREADS_MAX),
+    };
+    wanted.min(store.pool().config().num_frames / FRAMES_EACH).max(1)
 }
 
-fn apply(guard: &mut Exclusive<'_>, psn: Psn, change: &Change<'_>) -> Result<()> {
-    let (file, page) = (guard.file(), guard.page_no());
-    check(guard, change)?;
-    guard.mark_dirty(change.stream, change.lsn);
-    change.ops.iter().for_each(|op| op.apply(guard.page_mut(), file, page));
-    let mut lv = guard.page_lv();
-    lv.join(&change.lv);
-    guard.stamp(psn, &lv);
-    Ok(())
+/// Bytes of each of so many batches: a pool or a budget smaller than they are gathers what it could hold.
+fn batch_bytes_max(store: &Store, batches: usize) -> usize {
+    let pool_bytes = store.pool().config().num_frames * store.page_size().bytes();
+    let left_bytes = usize::try_from(store.budget().left_bytes()).unwrap_or(usize::MAX);
+    BATCH_BYTES_MAX.min(pool_bytes.min(left_bytes) / batches)
 }
 
-/// Checks every operation before the first is applied.
-fn check(guard: &Exclusive<'_>, change: &Change<'_>) -> Result<()> {
-    let [op] = &change.ops[..] else { return check_on_copy(guard, change) };
-    op.check(guard.view())
-}
-
-fn check_on_copy(guard: &Exclusive<'_>, change: &Change<'_>) -> Result<()> {
-    let words = guard.view().len_bytes() / 8;
-    let copy: Vec<Word> = (0..words).map(|at| Word::new(guard.view().word(at))).collect();
-    change.ops.iter().try_for_each(|op| {
-        op.check(View::new(&copy))?;
-        op.apply(PageMut::new(&copy), guard.file(), guard.page_no());
-        Ok(())
-    })
+/// Whose page it is, of so many threads.
+fn owner(file: FileId, page: PageNo, threads: usize) -> usize {
+    let place = u64::from(file.get()) << PageNo::BITS | page.get() / NEIGHBOURS;
+    let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    (mixed * threads as u64 >> 32) as usize
 }

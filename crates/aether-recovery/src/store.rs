@@ -37,6 +37,9 @@ pub struct StoreConfig {
     pub max_recovery_bytes: u64,
     /// Bytes of memory for everything.
     pub memory_bytes: u64,
+    /// Threads that redo the log when the store is opened, 64 at most; 0: one per processor, four at most; 1: the
+    /// opening thread.
+    pub redo_threads: usize,
     /// Trees whose empty roots are made when the store is created.
     pub initial_trees: u32,
 }
@@ -48,6 +51,7 @@ impl Default for StoreConfig {
             wal: WalConfig::default(),
             max_recovery_bytes: 256 << 20,
             memory_bytes: u64::MAX,
+            redo_threads: 0,
             initial_trees: 1,
         }
     }
@@ -74,6 +78,8 @@ pub struct Store {
     pub(crate) active: ActiveTable,
     pub(crate) space: OnceLock<Space>,
     pub(crate) next_txn: AtomicU64,
+    /// Streams that new transactions are spread over; those above are appended to by what an earlier open left.
+    pub(crate) streams_for_new: usize,
     pub(crate) checkpointer: Mutex<Checkpointer>,
     pub(crate) redo_start: Mutex<Lv>,
 }
@@ -137,9 +143,18 @@ impl Store {
         &self.config
     }
 
-    /// Log streams in use.
+    /// Log streams that are appended to: as many as the configuration says, or more if an earlier open had more and
+    /// left transactions in them that are not over.
     pub fn streams(&self) -> usize {
         self.config.wal.streams
+    }
+
+    /// The stream for what an earlier open kept in `stream`, which may not be appended to any more.
+    pub fn stream_in_use(&self, stream: StreamId) -> StreamId {
+        if usize::from(stream.get()) < self.streams() {
+            return stream;
+        }
+        StreamId::new((usize::from(stream.get()) % self.streams_for_new) as u8)
     }
 
     pub(crate) fn space(&self) -> &Space {
@@ -158,7 +173,7 @@ impl Store {
 
     /// The stream that the next transaction should use.
     pub fn pick_stream(&self) -> StreamId {
-        let streams = self.streams() as u64;
+        let streams = self.streams_for_new as u64;
         StreamId::new((self.next_txn.load(Relaxed) % streams) as u8)
     }
 

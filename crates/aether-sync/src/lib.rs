@@ -11,6 +11,8 @@
 
 mod backoff;
 mod counter;
+mod crew;
+mod feed;
 mod latch;
 mod lock;
 mod park;
@@ -22,6 +24,7 @@ pub mod atomic;
 
 pub use backoff::Backoff;
 pub use counter::Counter;
+pub use crew::{Crew, Work};
 pub use latch::{HybridLatch, Version};
 pub use lock::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use rank::Rank;

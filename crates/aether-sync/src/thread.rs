@@ -46,6 +46,16 @@ where
     Builder::new().name(name.into()).spawn(body).map_err(refused)
 }
 
+/// Processors that this process may use; 1 if the system does not say, and under the schedule checkers.
+pub fn parallelism() -> usize {
+    #[cfg(any(loom, shuttle))]
+    {
+        1
+    }
+    #[cfg(not(any(loom, shuttle)))]
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Blocks for `time`; under the schedule checkers, time stands still and this yields.
 pub fn sleep(time: Duration) {
     #[cfg(any(loom, shuttle))]

@@ -3,7 +3,8 @@
 //! A script prepares transactions, decides them, forgets decisions, and commits others in between. After a restart the
 //! store must be in the state before or after the step that was cut, never earlier: its rows, which transactions are
 //! prepared, how the others ended. Each prepared one has its locks: a change of a row that it has changed is refused,
-//! and so is one of what it has read, if it is serializable. Then all are decided, and that outlives a restart too (T5).
+//! and so is one of what it has read, if it is serializable. Then all are decided, and that outlives a restart too (T5). The
+//! number of log streams changes from restart to restart.
 
 mod script;
 
@@ -24,6 +25,9 @@ const DEPTH_MAX: usize = 2;
 
 /// Cuts inside one recovery.
 const RECOVERY_CUTS: u64 = 12;
+
+/// Log streams at the most.
+const STREAMS: usize = 4;
 
 /// Rows of a prepared transaction whose locks are tried.
 const LOCKS_TRIED: usize = 3;
@@ -86,6 +90,15 @@ fn new_world(settings: &Settings) -> World {
 
 fn open(world: &World) -> Verdict<DbEnv> {
     world.open_with(|options| options.lock_timeout = Duration::ZERO)
+}
+
+/// Opens after a restart, with another number of log streams as it happens.
+fn reopen(world: &World) -> Verdict<DbEnv> {
+    let streams = 1 + world.sim.op_count() as usize % STREAMS;
+    world.open_with(|options| {
+        options.lock_timeout = Duration::ZERO;
+        options.wal.streams = streams;
+    })
 }
 
 /// How far a script came.
@@ -161,7 +174,7 @@ impl Trial<'_> {
         for op in (cut.op % stride..operations).step_by(stride as usize) {
             let again = image.fork();
             again.sim.cut_power_at(again.sim.op_count() + op);
-            drop(guarded(|| open(&again)));
+            drop(guarded(|| reopen(&again)));
             let next =
                 [trail, &[Cut { op, fate: Fate::Power((cut.op + op) as usize % policies()) }]].concat();
             self.restart(&again, &next, tally)?;
@@ -177,14 +190,14 @@ impl Trial<'_> {
     /// Opens, judges, decides everything, and judges again after another restart. Returns the operations of opening.
     fn examine(&self, image: &World) -> Verdict<u64> {
         let before = image.sim.op_count();
-        let env = open(image)?;
+        let env = reopen(image)?;
         let operations = image.sim.op_count() - before;
         let state = self.judge(&env)?;
         try_locks(&env, state)?;
         let decided = decide_all(&env, state)?;
         drop(env);
         let again = image.after(Cut { op: 0, fate: Fate::Power(0) });
-        let env = open(&again)?;
+        let env = reopen(&again)?;
         Trial { settings: self.settings, states: std::slice::from_ref(&decided) }
             .judge(&env)
             .map_err(|what| format!("after all were decided: {what}"))?;

@@ -76,7 +76,7 @@ impl Shape {
     }
 
     /// The same store, opened in another way: what is not fixed at its creation follows from the number; 0 changes
-    /// nothing.
+    /// nothing. A store with one log stream keeps it: scripts rely on what that promises of weak commits.
     #[must_use]
     pub fn tuned(self, tuning: u64) -> Self {
         if tuning == 0 {
@@ -84,7 +84,8 @@ impl Shape {
         }
         let other = self.vary(tuning, &mut Rng::new(tuning));
         let ring_bytes = other.ring_bytes.max(ring_bytes_min(self.page_size));
-        Self { number: self.number, page_size: self.page_size, streams: self.streams, ring_bytes, ..other }
+        let streams = if self.is_parallel() { other.streams } else { 1 };
+        Self { number: self.number, page_size: self.page_size, streams, ring_bytes, ..other }
     }
 
     /// True if the log has several streams.

@@ -8,8 +8,11 @@
 //! the last one acknowledged: its commits without a hole. Every account must hold what the threads, as far as the
 //! restart shows them, have moved to it: transfers are whole, none is counted twice, and nobody's commit rests on one
 //! that is gone.
+//!
+//! What the process left is also recovered by one redo thread and by several: see [`twins`].
 
 mod teller;
+mod twins;
 
 use crate::campaign::{self, Limits};
 use crate::model::{Rows, show};
@@ -35,6 +38,9 @@ const ACCOUNT_COUNT: usize = 12;
 
 /// What each account holds at first.
 const FIRST_BALANCE: i64 = 1_000;
+
+/// Log streams at the most.
+const STREAMS: usize = 4;
 
 /// Restarts of each run, beside that after the death of the process.
 const POWER_CUTS: u64 = 4;
@@ -80,7 +86,10 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
         })?;
         tally.count(&[Cut { op: number, fate }], false);
     }
-    Ok(())
+    beat();
+    let killed = image(Fate::Kill);
+    let compared = twins::compare(&killed, &diaries, &mut rng);
+    compared.map_err(|what| format!("{threads} threads, {shape:?}: {what}"))
 }
 
 /// With its own threads for pages and log, or without.
@@ -88,6 +97,14 @@ fn open(world: &World, background: bool) -> Verdict<DbEnv> {
     world.open_with(|options| {
         options.background = background;
         options.lock_timeout = Options::default().lock_timeout;
+    })
+}
+
+fn reopen(world: &World, background: bool, chance: u64) -> Verdict<DbEnv> {
+    world.open_with(|options| {
+        options.background = background;
+        options.lock_timeout = Options::default().lock_timeout;
+        options.wal.streams = 1 + chance as usize % STREAMS;
     })
 }
 
@@ -124,15 +141,15 @@ fn work(world: &World, tellers: Vec<Teller>) -> Verdict<Vec<Diary>> {
     }
 }
 
-/// Judges, cuts the power during a checkpoint after it, and judges again.
+/// Judges, cuts the power during a checkpoint after it, and judges again; each time with another number of log streams.
 fn judge_twice(image: &World, background: bool, diaries: &[Diary], chance: u64) -> Verdict<()> {
-    let env = open(image, background)?;
+    let env = reopen(image, background, chance >> 8)?;
     let shown = judge(&env, diaries, None)?;
     image.sim.cut_power_at(image.sim.op_count() + chance % 20);
     let _ = env.checkpoint();
     drop(env);
     let again = image.after(Cut { op: chance, fate: Fate::Power((chance >> 32) as usize % policies()) });
-    let env = open(&again, false)?;
+    let env = reopen(&again, false, chance >> 16)?;
     judge(&env, diaries, Some(&shown)).map(drop).map_err(|what| format!("after a second cut: {what}"))
 }
 

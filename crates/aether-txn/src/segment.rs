@@ -82,6 +82,7 @@ impl Segments {
                 continue;
             }
             let stream = StreamId::new(reader.u32()? as u8 % limits::STREAMS_MAX as u8);
+            let stream = store.stream_in_use(stream);
             let stale = page_or_none(reader.u64()?);
             segments.push(Segment {
                 number: index as u32,

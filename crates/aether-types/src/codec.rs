@@ -77,6 +77,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `Corruption` if fewer are left; so do all the others here.
+    #[inline]
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
         if count > self.remaining() {
             return Err(self.bad(format!("{count} bytes wanted, {} left", self.remaining())));
@@ -93,8 +94,15 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8> {
-        Ok(self.array::<1>()?[0])
+        match self.bytes.get(self.at) {
+            Some(byte) => {
+                self.at += 1;
+                Ok(*byte)
+            }
+            None => Err(self.bad("1 bytes wanted, 0 left")),
+        }
     }
 
     /// A 16-bit number.
@@ -113,6 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A variable-length number.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {

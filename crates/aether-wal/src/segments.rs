@@ -78,7 +78,7 @@ struct Segment {
 
 struct State {
     list: VecDeque<Segment>,
-    /// Overridden by the rewrite.
+    /// Overridden by the rewrite, or free files of a stream that is not appended to.
     dead: Vec<Name>,
     free: Vec<Free>,
     reserve: Option<Free>,
@@ -138,16 +138,20 @@ impl Segments {
         Ok(())
     }
 
-    /// Removes what the rewrite overrode whole. The next open finds again what could not be removed.
+    /// Removes what nobody needs any more. The next open finds again what could not be removed.
     pub(crate) fn remove_dead(&self) {
         let dead = std::mem::take(&mut self.state.lock().dead);
         dead.into_iter().for_each(|name| drop(self.home.remove(name)));
     }
 
-    /// Makes the first segment of the incarnation, and the reserve if the stream is appended to.
+    /// Makes the first segment of the incarnation, and the reserve if the stream is appended to; otherwise it is as
+    /// small as it may be, and files kept free are not needed any more.
     pub(crate) fn begin(&self, active: bool) -> Result<()> {
         if !active {
-            self.state.lock().plan = BLOCK_BYTES;
+            let mut state = self.state.lock();
+            state.plan = BLOCK_BYTES;
+            let free = std::mem::take(&mut state.free);
+            state.dead.extend(free.into_iter().map(|free| free.name));
         }
         let wanted = self.prepared().urgent + 1;
         if active {

@@ -97,15 +97,17 @@ impl Wal {
             let what = "the log stands so near the end of its positions that it cannot go on";
             return Err(Error::corruption(what).at_path(&scan.home().path));
         }
-        let files = |id: StreamId| {
+        let files = |id: StreamId, config: &WalConfig| {
             let start = incarnation.start.get(id).get();
-            Segments::new(scan.home().clone(), id, incarnation.epoch, start, scan.found(id), &config)
+            Segments::new(scan.home().clone(), id, incarnation.epoch, start, scan.found(id), config)
         };
         let all = incarnation.start.iter(STREAMS_MAX).filter(|(_, start)| start.get() > 0);
         let (active, retired): (Vec<_>, Vec<_>) =
             all.map(|(id, _)| id).partition(|id| usize::from(id.get()) < config.streams);
-        let streams = active.into_iter().map(|id| Stream::new(begin.part(id, &config), files(id))).collect();
-        let retired = retired.into_iter().map(files).collect();
+        let stream = |id| Stream::new(begin.part(id, &config), files(id, &config));
+        let streams = active.into_iter().map(stream).collect();
+        let no_reuse = WalConfig { recycle: 0, ..config.clone() };
+        let retired = retired.into_iter().map(|id| files(id, &no_reuse)).collect();
         let wal = Arc::new_cyclic(|me| Self {
             home: scan.home().clone(),
             incarnation,

@@ -8,13 +8,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub struct Make {
     page_size: usize,
-    streams: usize,
 }
 
 /// How one process works.
 #[derive(Clone, Debug)]
 pub struct Work {
     make: Make,
+    streams: usize,
     seed: u64,
     clients: usize,
     keys: u64,
@@ -29,10 +29,7 @@ pub struct Work {
 impl Make {
     /// A store of chance.
     pub fn draw(rng: &mut Rng) -> Self {
-        Self {
-            page_size: one_of(rng, &[4096, 4096, 8192, 16384, 65536]),
-            streams: one_of(rng, &[1, 1, 2, 4]),
-        }
+        Self { page_size: one_of(rng, &[4096, 4096, 8192, 16384, 65536]) }
     }
 }
 
@@ -41,6 +38,7 @@ impl Work {
     pub fn draw(rng: &mut Rng, make: Make, age: u64) -> Self {
         Self {
             make,
+            streams: one_of(rng, &[1, 1, 2, 4]),
             seed: rng.word() >> 1,
             clients: rng.between(1, 6),
             keys: 20 + age * 10,
@@ -66,7 +64,7 @@ impl Work {
             ("max-recovery-bytes", self.max_recovery_bytes.to_string()),
             ("wait-us", self.wait_us.to_string()),
             ("page-bytes", self.make.page_size.to_string()),
-            ("streams", self.make.streams.to_string()),
+            ("streams", self.streams.to_string()),
         ];
         let mut arguments = vec!["torture".into(), "work".into(), home.display().to_string()];
         arguments.extend(["--durability".into(), self.durability.into()]);

@@ -1,11 +1,15 @@
 //! Several log streams: a crash may keep one and lose another, and no transaction may show in part.
 
-use aether_kv::{DbEnv, Durability};
+use aether_kv::{DbEnv, Durability, ErrorKind, Resolution, Txn};
 use aether_sim::{CrashPolicy, Sim};
 use aether_torture::shape::{self, Shape};
 
 fn open(sim: &Sim) -> aether_kv::Result<DbEnv> {
-    DbEnv::open_in(sim.env(), shape::home(), Shape::of(4096, 2, 128 << 10).options())
+    open_with(sim, 2)
+}
+
+fn open_with(sim: &Sim, streams: usize) -> aether_kv::Result<DbEnv> {
+    DbEnv::open_in(sim.env(), shape::home(), Shape::of(4096, streams, 128 << 10).options())
 }
 
 /// Each transaction replaces a row of the one before and adds one of its own; what it has written is durable before it
@@ -67,4 +71,164 @@ fn no_row_has_two_losers() {
             );
         }
     }
+}
+
+/// From how many log streams to how many, and again.
+const CHANGES: [[usize; 3]; 6] = [[1, 3, 2], [3, 1, 3], [2, 4, 1], [4, 2, 4], [4, 1, 1], [1, 4, 1]];
+
+/// A transaction that has changed a row of its own and one that is there; writers take the streams in turn.
+fn change(env: &DbEnv, own: &str) -> aether_kv::Result<Txn> {
+    let space = env.keyspace("default")?;
+    let mut txn = env.begin()?;
+    txn.put(&space, own.as_bytes(), b"changed")?;
+    let was = txn.get(&space, format!("old {own}").as_bytes())?;
+    txn.put(&space, format!("old {own}").as_bytes(), &[&was.unwrap_or_default()[..], b"+"].concat())?;
+    Ok(txn)
+}
+
+/// Writers that are not over when the process dies.
+const WRITERS: [&str; 8] = ["p0", "l1", "p2", "l3", "p4", "l5", "p6", "l7"];
+
+/// In each stream there is a writer that is prepared and one that is neither committed nor rolled back.
+fn leave_writers(env: &DbEnv) -> aether_kv::Result<()> {
+    let space = env.keyspace("default")?;
+    let mut first = env.begin()?;
+    for own in WRITERS {
+        first.put(&space, format!("old {own}").as_bytes(), b"old")?;
+    }
+    first.commit()?;
+    let mut running = Vec::new();
+    for own in WRITERS {
+        let txn = change(env, own)?;
+        // The next in the same stream, so that both kinds are in each.
+        if own.starts_with('p') { txn.prepare(own.as_bytes())? } else { running.push(txn) }
+    }
+    env.checkpoint()?;
+    running.into_iter().for_each(core::mem::forget);
+    Ok(())
+}
+
+/// What a writer that is prepared, or over, shows.
+fn row(env: &DbEnv, own: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let space = env.keyspace("default").unwrap();
+    let snapshot = env.snapshot().unwrap();
+    let get = |key: &str| snapshot.get(&space, key.as_bytes()).unwrap().map(|value| value.to_vec());
+    (get(own), get(&format!("old {own}")))
+}
+
+const BEFORE: (Option<&[u8]>, Option<&[u8]>) = (None, Some(b"old"));
+const AFTER: (Option<&[u8]>, Option<&[u8]>) = (Some(b"changed"), Some(b"old+"));
+
+fn is(env: &DbEnv, own: &str, wanted: (Option<&[u8]>, Option<&[u8]>)) -> bool {
+    let (left, right) = row(env, own);
+    (left.as_deref(), right.as_deref()) == wanted
+}
+
+/// All are as before; the prepared ones are listed and have their locks.
+fn check_in_doubt(env: &DbEnv) {
+    let prepared: Vec<_> = WRITERS.into_iter().filter(|own| own.starts_with('p')).collect();
+    assert_eq!(env.list_prepared(), prepared.iter().map(|own| own.as_bytes().to_vec()).collect::<Vec<_>>());
+    for own in WRITERS {
+        assert!(is(env, own, BEFORE), "{own}: {:?}", row(env, own));
+        let refused = change(env, own).map(drop).err().map(|error| error.kind());
+        assert_eq!(refused, own.starts_with('p').then_some(ErrorKind::Conflict), "{own}");
+    }
+}
+
+/// Losers and prepared transactions live in streams that the next open does not have any more, or has besides others: the
+/// losers are rolled back, also if that is cut short and a third open goes on with yet another number of streams; the prepared
+/// ones keep their locks over two changes and are then decided.
+#[test]
+fn transactions_outlive_a_change_of_the_number_of_streams() {
+    for [first, second, third] in CHANGES {
+        let sim = Sim::new(1);
+        let env = open_with(&sim, first).unwrap();
+        leave_writers(&env).unwrap();
+        let killed = sim.kill_image();
+        let operations = {
+            let sim = killed.fork();
+            let before = sim.op_count();
+            check_in_doubt(&open_with(&sim, second).unwrap());
+            sim.op_count() - before
+        };
+        for cut in (0..operations).step_by(3) {
+            let sim = killed.fork();
+            sim.cut_power_at(sim.op_count() + cut);
+            drop(open_with(&sim, second));
+            let sim = sim.crash_image(CrashPolicy::all(cut).swap_remove(cut as usize % 3));
+            let env = open_with(&sim, third).unwrap();
+            check_in_doubt(&env);
+            decide(&env);
+            let env = open_with(&sim.kill_image(), first).unwrap();
+            check_decided(&env, &format!("{first}, {second} cut at {cut}, {third}"));
+            env.close().unwrap();
+        }
+    }
+}
+
+fn decide(env: &DbEnv) {
+    assert_eq!(env.commit_prepared(b"p0").unwrap(), Resolution::Committed);
+    assert_eq!(env.rollback_prepared(b"p2").unwrap(), Resolution::RolledBack);
+    assert_eq!(env.commit_prepared(b"p4").unwrap(), Resolution::Committed);
+    assert_eq!(env.rollback_prepared(b"p6").unwrap(), Resolution::RolledBack);
+}
+
+fn check_decided(env: &DbEnv, how: &str) {
+    assert_eq!(env.list_prepared(), Vec::<Vec<u8>>::new(), "{how}");
+    for own in WRITERS {
+        let wanted = if ["p0", "p4"].contains(&own) { AFTER } else { BEFORE };
+        assert!(is(env, own, wanted), "{how}, {own}: {:?}", row(env, own));
+    }
+    assert!(WRITERS.into_iter().all(|own| change(env, own).is_ok()), "{how}: locks are left");
+}
+
+/// Each open has another number of streams, and each ends in another way.
+#[test]
+fn every_open_may_have_another_number_of_streams() {
+    let mut sim = Sim::new(1);
+    let mut written = 0u32;
+    for (round, streams) in [2, 4, 1, 1, 3, 16, 2, 1, 5].into_iter().enumerate() {
+        let env = open_with(&sim, streams).unwrap();
+        let space = env.keyspace("default").unwrap();
+        let rows = env.snapshot().unwrap().iter(&space).unwrap().count();
+        assert_eq!(rows, written as usize, "round {round}");
+        for _ in 0..40 {
+            let mut txn = env.begin().unwrap();
+            txn.put(&space, &written.to_be_bytes(), &[7; 600]).unwrap();
+            txn.commit().unwrap();
+            written += 1;
+        }
+        match round % 3 {
+            0 => env.close().unwrap(),
+            1 => sim = sim.kill_image(),
+            _ => sim = sim.crash_image(CrashPolicy::all(round as u64).swap_remove(0)),
+        }
+    }
+}
+
+/// What stood only in the log of a stream that is not used any more, must not be read by every restart for good.
+#[test]
+fn the_log_of_a_stream_that_is_gone_is_let_go() {
+    let sim = Sim::new(1);
+    let env = open_with(&sim, 4).unwrap();
+    let fill = |env: &DbEnv, rounds: u32| {
+        let space = env.keyspace("default").unwrap();
+        for number in 0..rounds {
+            let mut txn = env.begin().unwrap();
+            txn.put(&space, &(number % 50).to_be_bytes(), &[number as u8; 700]).unwrap();
+            txn.commit().unwrap();
+        }
+    };
+    fill(&env, 100);
+    let sim = sim.kill_image();
+    let env = open_with(&sim, 1).unwrap();
+    fill(&env, 1_000);
+    let sim = sim.kill_image();
+    let again = open_with(&sim, 1).unwrap();
+    let report = again.recovery_report();
+    assert!(report.log_bytes <= 128 << 10, "{report:?}");
+    let names = sim.env().vfs.list(shape::home()).unwrap();
+    let of_gone = |name: &str| name.starts_with("log-") && !name.starts_with("log-00");
+    let bytes: u64 = names.iter().filter(|entry| of_gone(&entry.name)).map(|entry| entry.size).sum();
+    assert!(bytes < 200 << 10, "{bytes} bytes of log are kept in streams that nobody uses");
 }
