@@ -5,9 +5,7 @@ use crate::engine::{
     Transactions, Write,
 };
 use aether::buffer::BufferConfig;
-use aether::{
-    Db, Error, ErrorKind, Isolation, Keyspace, LockMode, LockTarget, Options, Transact, Txn, TxnOptions,
-};
+use aether::{Db, Error, ErrorKind, Isolation, Keyspace, Options, Transact, Txn, TxnOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,21 +119,14 @@ impl Engine for Aether {
 struct Open<'a> {
     txn: &'a mut Txn,
     rows: &'a Keyspace,
-    /// Nothing was read or written yet.
-    is_fresh: bool,
 }
 
 impl Access for Open<'_> {
-    fn get(&mut self, key: &[u8], intent: Intent, out: &mut Vec<u8>) -> Result<bool> {
-        // Before anything was read, a lock moves the snapshot: what it waited for is no conflict.
-        if core::mem::take(&mut self.is_fresh) && intent == Intent::Update {
-            self.txn.lock(LockTarget::Key(self.rows, key), LockMode::X)?;
-        }
+    fn get(&mut self, key: &[u8], _: Intent, out: &mut Vec<u8>) -> Result<bool> {
         Ok(self.txn.get_into(self.rows, key, out)?)
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.is_fresh = false;
         Ok(self.txn.put(self.rows, key, value)?)
     }
 }
@@ -145,7 +136,7 @@ impl Transactions for Aether {
         let how = Transact { txn: TxnOptions::at(self.level), attempts_max: u32::MAX, ..Transact::default() };
         let mut failed = None;
         let done = self.db.transact_with(how, |txn| {
-            let failure = body(&mut Open { txn, rows: self.db.keyspace(), is_fresh: true });
+            let failure = body(&mut Open { txn, rows: self.db.keyspace() });
             failure.map_err(|failure| unwrap(failure, &mut failed))
         });
         match failed {
