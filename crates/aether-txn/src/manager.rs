@@ -121,6 +121,7 @@ impl TxnManager {
         config: TxnConfig,
         handler: Box<dyn UndoHandler>,
     ) -> Result<Arc<Self>> {
+        let first = losers.iter().map(|loser| loser.id).fold(store.next_txn_id(), TxnId::min);
         let segments = Segments::read(&store)?;
         let locks = LockTable::new(store.budget().account("locks"));
         let reads_account = store.budget().account("validation");
@@ -129,7 +130,7 @@ impl TxnManager {
             config,
             publication: Publication::new(timestamp_floor, reads_account.clone()),
             reads_account,
-            table: TxnTable::new(),
+            table: TxnTable::new(first),
             locks,
             snapshots: Registry::new(),
             remembered: Mutex::new(rank::COLLECT, VecDeque::new()),

@@ -94,6 +94,8 @@ const SHARDS: usize = 16;
 
 /// Who has changed rows and is not yet forgotten.
 pub(crate) struct TxnTable {
+    /// Whoever has a lower id ended in an earlier open.
+    first: TxnId,
     shards: [RwLock<Shard>; SHARDS],
 }
 
@@ -118,8 +120,9 @@ impl Hasher for IdHasher {
 }
 
 impl TxnTable {
-    pub(crate) fn new() -> Self {
-        Self { shards: core::array::from_fn(|_| RwLock::new(rank::TABLE, Shard::default())) }
+    /// An empty table for ids from `first` on.
+    pub(crate) fn new(first: TxnId) -> Self {
+        Self { first, shards: core::array::from_fn(|_| RwLock::new(rank::TABLE, Shard::default())) }
     }
 
     fn shard(&self, id: TxnId) -> &RwLock<Shard> {
@@ -134,7 +137,12 @@ impl TxnTable {
         self.shard(id).write().remove(&id);
     }
 
+    /// Those of an earlier open are told without a look at what is shared.
+    #[inline]
     pub(crate) fn get(&self, id: TxnId) -> Option<Arc<TxnState>> {
+        if id < self.first {
+            return None;
+        }
         self.shard(id).read().get(&id).cloned()
     }
 
