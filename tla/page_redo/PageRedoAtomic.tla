@@ -2,7 +2,7 @@
 (* A page through its lives, torn writes and crashes is an atomic store of    *)
 (* one row: each record is a commit, acknowledged when the log is durable.    *)
 EXTENDS PageRedo
-Changes(from, to) == SelectSeq(SubSeq(log, from, to), IsOfPage)
+Changes(from, to) == SelectSeq(SubSeq(log, from, to), LAMBDA e : IsOfPage(e))
 Now == Changes(1, Len(log))
 Store == INSTANCE AtomicStore WITH
   Rows <- {1},
