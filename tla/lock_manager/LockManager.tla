@@ -57,33 +57,32 @@ Blockers(holders, waiters, i) ==
   \cup {waiters[j].txn : j \in Ahead(waiters, i)}
 (* Grants what is blocked by nobody: once through is enough.                  *)
 Free(g, q, r) == {i \in DOMAIN q[r] : Blockers(g[r], q[r], i) = {}}
-Served(g, q) ==
+Served(held, asked) ==
   [granted |-> [r \in Resources |-> [t \in Txns |->
-     IF \E i \in Free(g, q, r) : q[r][i].txn = t THEN q[r][CHOOSE i \in Free(g, q, r) : q[r][i].txn = t].mode ELSE g[r][t]]],
-   queue |-> [r \in Resources |-> SelectSeq(q[r], LAMBDA w : \A i \in Free(g, q, r) : q[r][i].txn # w.txn)]]
+     IF \E i \in Free(held, asked, r) : asked[r][i].txn = t THEN asked[r][CHOOSE i \in Free(held, asked, r) : asked[r][i].txn = t].mode ELSE held[r][t]]],
+   queue |-> [r \in Resources |-> SelectSeq(asked[r], LAMBDA w : \A i \in Free(held, asked, r) : asked[r][i].txn # w.txn)]]
 WithoutWait(g, q, t) == Served(g, [r \in Resources |-> Without(q[r], t)])
 WaitsFor(g, q, t) ==
   UNION {UNION {Blockers(g[r], q[r], i) : i \in {k \in DOMAIN q[r] : q[r][k].txn = t}} : r \in Resources}
-(* Simple cycles through t, as sets: from u over others that are not in path. *)
-RECURSIVE CyclesFrom(_, _, _, _, _)
-CyclesFrom(g, q, t, u, path) ==
-  LET next == WaitsFor(g, q, u)
-  IN (IF t \in next THEN {path} ELSE {}) \cup UNION {CyclesFrom(g, q, t, v, path \cup {v}) : v \in next \ path}
-Cycles(g, q, t) == CyclesFrom(g, q, t, t, {t})
+(* Cycles through t, as sets: each waits for the next.  A permutation of up   *)
+(* to three that leaves nobody in place is one cycle; models have no more.    *)
+IsCycle(g, q, C) == \E next \in [C -> C] : \A u \in C :
+  next[u] # u /\ next[u] \in WaitsFor(g, q, u) /\ \A v \in C \ {u} : next[u] # next[v]
+Cycles(g, q, t) == IF WaitsFor(g, q, t) = {} THEN {} ELSE {C \in SUBSET Txns : t \in C /\ IsCycle(g, q, C)}
 Youngest(S) == CHOOSE t \in S : \A u \in S : u <= t
 (* Ends waits until no cycle goes through t: the outcomes, whichever cycle is *)
-(* found first.                                                               *)
-RECURSIVE Broken(_, _, _, _)
-Broken(g, q, t, found) ==
-  IF Cycles(g, q, t) = {} THEN {[granted |-> g, queue |-> q, found |-> found]}
-  ELSE UNION {LET victim == Youngest(cycle)
-                  after == WithoutWait(g, q, victim)
-              IN Broken(after.granted, after.queue, t, found \cup {[victim |-> victim, cycle |-> cycle]})
-              : cycle \in Cycles(g, q, t)}
-Settle(after, ends) ==
-  /\ granted' = after.granted /\ queue' = after.queue
+(* found first.  Two ends are enough for three transactions.                  *)
+Victim(cycle) == Youngest(cycle)
+Ended(x, c) ==
+  LET after == WithoutWait(x.granted, x.queue, Victim(c))
+  IN [granted |-> after.granted, queue |-> after.queue, found |-> x.found \cup {[victim |-> Victim(c), cycle |-> c]}]
+Once(S, t) == UNION {IF Cycles(x.granted, x.queue, t) = {} THEN {x}
+                     ELSE {Ended(x, c) : c \in Cycles(x.granted, x.queue, t)} : x \in S}
+Broken(start, t) == Once(Once({start}, t), t)
+Settle(to, ends) ==
+  /\ granted' = to.granted /\ queue' = to.queue
   /\ status' = [t \in Txns |-> IF t \in ends \/ status[t] = "over" THEN "over"
-                               ELSE IF Waits(after.queue, t) THEN "waiting" ELSE "running"]
+                               ELSE IF Waits(to.queue, t) THEN "waiting" ELSE "running"]
 -----------------------------------------------------------------------------
 Request(t, r, m) ==
   /\ status[t] = "running" /\ requests[t] < RequestsMax /\ m \notin Weaker(granted[r][t])
@@ -94,7 +93,7 @@ Request(t, r, m) ==
          place == CHOOSE i \in DOMAIN waiting[r] : waiting[r][i].txn = t
      IN IF Blockers(granted[r], waiting[r], place) = {}
         THEN Settle([granted |-> [granted EXCEPT ![r][t] = mode], queue |-> queue], {}) /\ UNCHANGED <<refused, verdicts>>
-        ELSE \E after \in Broken(granted, waiting, t, {}) :
+        ELSE \E after \in Broken([granted |-> granted, queue |-> waiting, found |-> {}], t) :
                /\ Settle(after, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
                /\ verdicts' = verdicts \cup after.found
 (* The end of a transaction: everything it has goes at once.                  *)
