@@ -79,10 +79,10 @@ Ended(x, c) ==
 Once(S, t) == UNION {IF Cycles(x.granted, x.queue, t) = {} THEN {x}
                      ELSE {Ended(x, c) : c \in Cycles(x.granted, x.queue, t)} : x \in S}
 Broken(start, t) == Once(Once({start}, t), t)
-Settle(to, ends) ==
-  /\ granted' = to.granted /\ queue' = to.queue
+Settle(held, asked, ends) ==
+  /\ granted' = held /\ queue' = asked
   /\ status' = [t \in Txns |-> IF t \in ends \/ status[t] = "over" THEN "over"
-                               ELSE IF Waits(to.queue, t) THEN "waiting" ELSE "running"]
+                               ELSE IF Waits(asked, t) THEN "waiting" ELSE "running"]
 -----------------------------------------------------------------------------
 Request(t, r, m) ==
   /\ status[t] = "running" /\ requests[t] < RequestsMax /\ m \notin Weaker(granted[r][t])
@@ -92,18 +92,19 @@ Request(t, r, m) ==
          waiting == [queue EXCEPT ![r] = Joined(@, [txn |-> t, mode |-> mode, converts |-> converts])]
          place == CHOOSE i \in DOMAIN waiting[r] : waiting[r][i].txn = t
      IN IF Blockers(granted[r], waiting[r], place) = {}
-        THEN Settle([granted |-> [granted EXCEPT ![r][t] = mode], queue |-> queue], {}) /\ UNCHANGED <<refused, verdicts>>
+        THEN Settle([granted EXCEPT ![r][t] = mode], queue, {}) /\ UNCHANGED <<refused, verdicts>>
         ELSE \E after \in Broken([granted |-> granted, queue |-> waiting, found |-> {}], t) :
-               /\ Settle(after, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
+               /\ Settle(after.granted, after.queue, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
                /\ verdicts' = verdicts \cup after.found
 (* The end of a transaction: everything it has goes at once.                  *)
 End(t) ==
   /\ status[t] = "running"
-  /\ Settle(Served([r \in Resources |-> [granted[r] EXCEPT ![t] = "none"]], queue), {t})
+  /\ LET served == Served([r \in Resources |-> [granted[r] EXCEPT ![t] = "none"]], queue)
+     IN Settle(served.granted, served.queue, {t})
   /\ UNCHANGED <<requests, refused, verdicts>>
 Timeout(t) ==
   /\ WithTimeouts /\ status[t] = "waiting"
-  /\ Settle(WithoutWait(granted, queue, t), {})
+  /\ LET served == WithoutWait(granted, queue, t) IN Settle(served.granted, served.queue, {})
   /\ refused' = refused \cup {t}
   /\ UNCHANGED <<requests, verdicts>>
 Next == \E t \in Txns : End(t) \/ Timeout(t) \/ \E r \in Resources, m \in Modes : Request(t, r, m)
