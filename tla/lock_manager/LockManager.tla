@@ -64,11 +64,12 @@ Served(held, asked) ==
 WithoutWait(g, q, t) == Served(g, [r \in Resources |-> Without(q[r], t)])
 WaitsFor(g, q, t) ==
   UNION {UNION {Blockers(g[r], q[r], i) : i \in {k \in DOMAIN q[r] : q[r][k].txn = t}} : r \in Resources}
-(* Cycles through t, as sets: each waits for the next.  A permutation of up   *)
-(* to three that leaves nobody in place is one cycle; models have no more.    *)
-IsCycle(g, q, C) == \E next \in [C -> C] : \A u \in C :
-  next[u] # u /\ next[u] \in WaitsFor(g, q, u) /\ \A v \in C \ {u} : next[u] # next[v]
-Cycles(g, q, t) == IF WaitsFor(g, q, t) = {} THEN {} ELSE {C \in SUBSET Txns : t \in C /\ IsCycle(g, q, C)}
+(* Cycles through t, as sets: of two, and of three, who wait for each other.  *)
+Cycles(g, q, t) ==
+  IF ~Waits(q, t) THEN {}
+  ELSE LET ahead == [u \in Txns |-> WaitsFor(g, q, u)]
+       IN {{t, u} : u \in {x \in ahead[t] : t \in ahead[x]}}
+          \cup UNION {{{t, u, v} : v \in {x \in ahead[u] \ {t} : t \in ahead[x]}} : u \in ahead[t]}
 Youngest(S) == CHOOSE t \in S : \A u \in S : u <= t
 (* Ends waits until no cycle goes through t: the outcomes, whichever cycle is *)
 (* found first.  Two ends are enough for three transactions.                  *)
