@@ -58,9 +58,10 @@ Blockers(holders, waiters, i) ==
 (* Grants what is blocked by nobody: once through is enough.                  *)
 Free(g, q, r) == {i \in DOMAIN q[r] : Blockers(g[r], q[r], i) = {}}
 Served(held, asked) ==
-  [granted |-> [r \in Resources |-> [t \in Txns |->
-     IF \E i \in Free(held, asked, r) : asked[r][i].txn = t THEN asked[r][CHOOSE i \in Free(held, asked, r) : asked[r][i].txn = t].mode ELSE held[r][t]]],
-   queue |-> [r \in Resources |-> SelectSeq(asked[r], LAMBDA w : \A i \in Free(held, asked, r) : asked[r][i].txn # w.txn)]]
+  [granted |-> [r \in Resources |-> [o \in Txns |->
+     LET free == {n \in Free(held, asked, r) : asked[r][n].txn = o}
+     IN IF free = {} THEN held[r][o] ELSE asked[r][CHOOSE n \in free : TRUE].mode]],
+   queue |-> [r \in Resources |-> SelectSeq(asked[r], LAMBDA w : \A n \in Free(held, asked, r) : asked[r][n].txn # w.txn)]]
 WithoutWait(g, q, t) == Served(g, [r \in Resources |-> Without(q[r], t)])
 WaitsFor(g, q, t) ==
   UNION {UNION {Blockers(g[r], q[r], i) : i \in {k \in DOMAIN q[r] : q[r][k].txn = t}} : r \in Resources}
