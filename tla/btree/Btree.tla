@@ -156,11 +156,11 @@ Split(t) ==
          p == Lowest(Free)
          pages == IF th[t].parent = 0 THEN 2 ELSE 1
      IN IF Cardinality(Free) < pages THEN Changes(t, {}, "done") /\ UNCHANGED tree          \* the file is full
-        ELSE /\ IF pages = 2 THEN SplitRoot(t, n, p, Lowest(Free \ {p})) ELSE SplitChild(t, n, p)
+        ELSE /\ (IF pages = 2 THEN SplitRoot(t, n, p, Lowest(Free \ {p})) ELSE SplitChild(t, n, p))
              /\ changed' = [changed EXCEPT ![t] = held[t]] /\ th' = [th EXCEPT ![t].pc = "release", ![t].goal = "row"]
   /\ UNCHANGED <<map, could>>
 (* With the left sibling or the right one, if there is one.                   *)
-Pairs(t) == {th[t].index - 1, th[t].index} \cap 1..(Len(page[th[t].parent].kids) - 1)
+Pairs(t) == {th[t].index - 1, th[t].index} \cap (1..(Len(page[th[t].parent].kids) - 1))
 LatchForMerge(t) ==
   /\ At(t, "leaf") /\ th[t].goal = "merge"
   /\ IF ~IsValid(th[t].node, th[t].version) \/ (th[t].parent # 0 /\ ~IsValid(th[t].parent, th[t].above))

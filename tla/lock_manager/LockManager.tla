@@ -57,33 +57,34 @@ Blockers(holders, waiters, i) ==
   \cup {waiters[j].txn : j \in Ahead(waiters, i)}
 (* Grants what is blocked by nobody: once through is enough.                  *)
 Free(g, q, r) == {i \in DOMAIN q[r] : Blockers(g[r], q[r], i) = {}}
-Served(g, q) ==
-  [granted |-> [r \in Resources |-> [t \in Txns |->
-     IF \E i \in Free(g, q, r) : q[r][i].txn = t THEN q[r][CHOOSE i \in Free(g, q, r) : q[r][i].txn = t].mode ELSE g[r][t]]],
-   queue |-> [r \in Resources |-> SelectSeq(q[r], LAMBDA w : \A i \in Free(g, q, r) : q[r][i].txn # w.txn)]]
+Served(held, asked) ==
+  [granted |-> [r \in Resources |-> [o \in Txns |->
+     LET free == {n \in Free(held, asked, r) : asked[r][n].txn = o}
+     IN IF free = {} THEN held[r][o] ELSE asked[r][CHOOSE n \in free : TRUE].mode]],
+   queue |-> [r \in Resources |-> SelectSeq(asked[r], LAMBDA w : \A n \in Free(held, asked, r) : asked[r][n].txn # w.txn)]]
 WithoutWait(g, q, t) == Served(g, [r \in Resources |-> Without(q[r], t)])
 WaitsFor(g, q, t) ==
   UNION {UNION {Blockers(g[r], q[r], i) : i \in {k \in DOMAIN q[r] : q[r][k].txn = t}} : r \in Resources}
-(* Simple cycles through t, as sets: from u over others that are not in path. *)
-RECURSIVE CyclesFrom(_, _, _, _, _)
-CyclesFrom(g, q, t, u, path) ==
-  LET next == WaitsFor(g, q, u)
-  IN (IF t \in next THEN {path} ELSE {}) \cup UNION {CyclesFrom(g, q, t, v, path \cup {v}) : v \in next \ path}
-Cycles(g, q, t) == CyclesFrom(g, q, t, t, {t})
+(* Cycles through t, as sets: of two, and of three, who wait for each other.  *)
+Cycles(g, q, t) ==
+  IF ~Waits(q, t) THEN {}
+  ELSE LET ahead == [u \in Txns |-> WaitsFor(g, q, u)]
+       IN {{t, u} : u \in {x \in ahead[t] : t \in ahead[x]}}
+          \cup UNION {{{t, u, v} : v \in {x \in ahead[u] \ {t} : t \in ahead[x]}} : u \in ahead[t]}
 Youngest(S) == CHOOSE t \in S : \A u \in S : u <= t
 (* Ends waits until no cycle goes through t: the outcomes, whichever cycle is *)
-(* found first.                                                               *)
-RECURSIVE Broken(_, _, _, _)
-Broken(g, q, t, found) ==
-  IF Cycles(g, q, t) = {} THEN {[granted |-> g, queue |-> q, found |-> found]}
-  ELSE UNION {LET victim == Youngest(cycle)
-                  after == WithoutWait(g, q, victim)
-              IN Broken(after.granted, after.queue, t, found \cup {[victim |-> victim, cycle |-> cycle]})
-              : cycle \in Cycles(g, q, t)}
-Settle(after, ends) ==
-  /\ granted' = after.granted /\ queue' = after.queue
+(* found first.  Two ends are enough for three transactions.                  *)
+Victim(cycle) == Youngest(cycle)
+Ended(x, c) ==
+  LET after == WithoutWait(x.granted, x.queue, Victim(c))
+  IN [granted |-> after.granted, queue |-> after.queue, found |-> x.found \cup {[victim |-> Victim(c), cycle |-> c]}]
+Once(S, t) == UNION {IF Cycles(x.granted, x.queue, t) = {} THEN {x}
+                     ELSE {Ended(x, c) : c \in Cycles(x.granted, x.queue, t)} : x \in S}
+Broken(start, t) == Once(Once({start}, t), t)
+Settle(held, asked, ends) ==
+  /\ granted' = held /\ queue' = asked
   /\ status' = [t \in Txns |-> IF t \in ends \/ status[t] = "over" THEN "over"
-                               ELSE IF Waits(after.queue, t) THEN "waiting" ELSE "running"]
+                               ELSE IF Waits(asked, t) THEN "waiting" ELSE "running"]
 -----------------------------------------------------------------------------
 Request(t, r, m) ==
   /\ status[t] = "running" /\ requests[t] < RequestsMax /\ m \notin Weaker(granted[r][t])
@@ -93,18 +94,19 @@ Request(t, r, m) ==
          waiting == [queue EXCEPT ![r] = Joined(@, [txn |-> t, mode |-> mode, converts |-> converts])]
          place == CHOOSE i \in DOMAIN waiting[r] : waiting[r][i].txn = t
      IN IF Blockers(granted[r], waiting[r], place) = {}
-        THEN Settle([granted |-> [granted EXCEPT ![r][t] = mode], queue |-> queue], {}) /\ UNCHANGED <<refused, verdicts>>
-        ELSE \E after \in Broken(granted, waiting, t, {}) :
-               /\ Settle(after, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
+        THEN Settle([granted EXCEPT ![r][t] = mode], queue, {}) /\ UNCHANGED <<refused, verdicts>>
+        ELSE \E after \in Broken([granted |-> granted, queue |-> waiting, found |-> {}], t) :
+               /\ Settle(after.granted, after.queue, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
                /\ verdicts' = verdicts \cup after.found
 (* The end of a transaction: everything it has goes at once.                  *)
 End(t) ==
   /\ status[t] = "running"
-  /\ Settle(Served([r \in Resources |-> [granted[r] EXCEPT ![t] = "none"]], queue), {t})
+  /\ LET served == Served([r \in Resources |-> [granted[r] EXCEPT ![t] = "none"]], queue)
+     IN Settle(served.granted, served.queue, {t})
   /\ UNCHANGED <<requests, refused, verdicts>>
 Timeout(t) ==
   /\ WithTimeouts /\ status[t] = "waiting"
-  /\ Settle(WithoutWait(granted, queue, t), {})
+  /\ LET served == WithoutWait(granted, queue, t) IN Settle(served.granted, served.queue, {})
   /\ refused' = refused \cup {t}
   /\ UNCHANGED <<requests, verdicts>>
 Next == \E t \in Txns : End(t) \/ Timeout(t) \/ \E r \in Resources, m \in Modes : Request(t, r, m)

@@ -141,9 +141,10 @@ AllOrNothing == \A t \in Txns :
   /\ Has(log, t, "commit") => state[t] = "committed"
   /\ Has(log, t, "end") => Left(t) = {}
 RECURSIVE Seen(_)
-Seen(v) == IF v.by = 0 \/ Has(log, v.by, "commit") THEN v ELSE Seen(log[v.at].before)
+Seen(v) == IF v.by = 0 \/ IsOver(v.by) THEN v ELSE Seen(log[v.at].before)
 WrittenBy(r) == {i \in DOMAIN log : log[i].kind = "change" /\ log[i].row = r /\ Has(log, log[i].txn, "commit") /\ i \in Left(log[i].txn)}
-(* A reader sees the last commit, whatever is at work or half undone.         *)
+(* A reader sees the last commit, whatever is at work or half undone: whoever *)
+(* is over counts as committed, also if it was rolled back.                   *)
 RowsAreRight == \A r \in Rows :
   Seen(row[r]) = (IF WrittenBy(r) = {} THEN Bare ELSE [by |-> log[Newest(WrittenBy(r))].txn, at |-> Newest(WrittenBy(r))])
 AckedIsKept == \A t \in acked : Has(log, t, "commit")

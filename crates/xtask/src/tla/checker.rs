@@ -15,6 +15,8 @@ use super::tools::Tools;
 const RUN_TIME_MAX: Duration = Duration::from_secs(20 * 60);
 const POLL: Duration = Duration::from_millis(20);
 const MODEL_FILE: &str = "model.cfg";
+/// The model without properties.
+const BARE_FILE: &str = "bare.cfg";
 
 /// What a checker found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,13 +147,24 @@ pub(crate) fn tlc_said(tools: &Tools, run: &Run) -> Result<Result<String, String
 /// It does not start.
 pub(crate) fn second(tools: &Tools, run: &Run) -> Result<Verdict, String> {
     let mut tla = Command::new(&tools.second);
-    tla.arg(run.root_module()).args(["--config", MODEL_FILE, "--json"]);
+    tla.arg(run.root_module()).arg("--json");
     tla.args(["--max-states", "100000000", "--max-depth", "100000"]);
     if !run.model.checks_deadlock() {
         tla.arg("--allow-deadlock");
     }
-    if run.model.has_properties() {
-        tla.arg("--check-liveness");
+    match run.model.refines() {
+        Some(instance) => {
+            let path = run.directory.join(BARE_FILE);
+            let wrong = |error| format!("{}: {error}", path.display());
+            fs::write(&path, run.model.text_without_properties()).map_err(wrong)?;
+            tla.args(["--config", BARE_FILE, "--check-refinement", instance]);
+        }
+        None => {
+            tla.args(["--config", MODEL_FILE]);
+            if run.model.has_properties() {
+                tla.arg("--check-liveness");
+            }
+        }
     }
     Ok(output(tla, &run.directory)?.map_or_else(Verdict::Failed, |text| read_second(&text)))
 }

@@ -12,6 +12,9 @@ const MODULE: &str = "\\* module: ";
 const DEADLOCK: &str = "\\* deadlock: checked";
 /// The model that holds traces against the spec.
 const TRACE: &str = "trace";
+/// A comment of a model that names the instance of an abstract module which its only property says it refines. TLC checks that like
+/// any property, the second checker by that name.
+const REFINES: &str = "\\* refines: ";
 /// The folder of modules that several protocols use.
 const SHARED: &str = "abstract";
 
@@ -67,6 +70,17 @@ impl Model {
     /// Whether it has properties of whole behaviours.
     pub(crate) fn has_properties(&self) -> bool {
         self.text.lines().any(|line| line.starts_with("PROPERT"))
+    }
+
+    /// The instance that it refines.
+    pub(crate) fn refines(&self) -> Option<&str> {
+        self.text.lines().find_map(|line| line.strip_prefix(REFINES))
+    }
+
+    /// Its text without properties.
+    pub(crate) fn text_without_properties(&self) -> String {
+        let kept = self.text.lines().filter(|line| !line.starts_with("PROPERT"));
+        kept.map(|line| format!("{line}\n")).collect()
     }
 
     /// The same with other values of some constants.
@@ -216,6 +230,15 @@ mod tests {
         assert_eq!(camel("two_phase_commit"), "TwoPhaseCommit");
         assert_eq!(model("x", "Wal", "\\* module: Other\n".into()).module, "Other");
         assert_eq!(a_model().module, "Wal");
+    }
+
+    #[test]
+    fn a_refinement_names_an_instance_and_is_not_a_property_of_the_second_checker() {
+        let text = "\\* refines: Log\nCONSTANTS\n  A = 1\nPROPERTIES IsLog\n";
+        let model = model("refines", "Wal", text.into());
+        assert_eq!(model.refines(), Some("Log"));
+        assert_eq!(model.text_without_properties(), "\\* refines: Log\nCONSTANTS\n  A = 1\n");
+        assert_eq!(a_model().refines(), None);
     }
 
     #[test]
