@@ -49,6 +49,8 @@ pub struct RecoveryReport {
     pub pages_redone: u64,
     /// Page changes that the file already had.
     pub pages_skipped: u64,
+    /// Page changes that were met before an earlier one of their page, and waited for it.
+    pub pages_waited: u64,
     /// Torn pages restored from the double-write area.
     pub torn_pages_restored: usize,
     /// Transactions to undo.

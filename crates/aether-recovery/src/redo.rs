@@ -139,6 +139,7 @@ impl Redo {
         let mut all = Redone::default();
         ended.into_iter().for_each(|redone| all.add(redone));
         (report.pages_redone, report.pages_skipped) = (all.redone, all.skipped);
+        report.pages_waited = all.waited;
         report.fenced = all.give_up(&self.store)?;
         Ok(())
     }
