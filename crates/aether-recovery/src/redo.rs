@@ -164,7 +164,7 @@ fn batch_bytes_max(store: &Store, batches: usize) -> usize {
 
 /// Whose page it is, of so many threads.
 fn owner(file: FileId, page: PageNo, threads: usize) -> usize {
-    let place = u64::from(file.get()) << PageNo::BITS | page.get() / NEIGHBOURS;
+    let place = (u64::from(file.get()) << PageNo::BITS) | (page.get() / NEIGHBOURS);
     let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    (mixed * threads as u64 >> 32) as usize
+    ((mixed * threads as u64) >> 32) as usize
 }
