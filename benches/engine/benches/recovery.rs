@@ -1,6 +1,6 @@
 //! Restart after a kill: time per MiB of log by redo threads and log streams, and the whole open against `max_recovery_bytes`.
 //!
-//! `cargo bench -p engine-benches --bench recovery [-- threads|streams|bound]`. A copy of the files of an open home is what a
+//! `cargo bench -p engine-benches --bench recovery [-- threads|streams|bound|256]`. A copy of the files of an open home is what a
 //! killed process leaves; it lies in the page cache. Each open is a process of its own; those compared take turns.
 //! `AETHER_BENCH_ROWS` says how many updates there are.
 
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     for (what, streams) in [("2 streams", 2), ("4 streams", 4)].into_iter().filter(|_| is_wanted("streams")) {
         measure(dir.path(), Setting { what, streams, ..resident })?;
     }
-    for mib in [16, 64, 256, 1024].into_iter().filter(|_| is_wanted("bound")) {
+    for mib in [16, 64, 256, 1024].into_iter().filter(|mib| is_wanted(&format!("bound {mib}"))) {
         println!("max_recovery_bytes {mib} MiB:");
         measure(dir.path(), Setting { what: "bound", max_recovery_bytes: mib << 20, ..resident })?;
     }

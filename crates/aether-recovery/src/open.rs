@@ -6,10 +6,9 @@ use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, reserve_ids};
 use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
-use crate::redo::Redo;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
-use crate::{group, rank};
+use crate::{group, rank, redo};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
@@ -50,6 +49,8 @@ pub struct RecoveryReport {
     pub pages_redone: u64,
     /// Page changes that the file already had.
     pub pages_skipped: u64,
+    /// Page changes that were met before an earlier one of their page, and waited for it.
+    pub pages_waited: u64,
     /// Torn pages restored from the double-write area.
     pub torn_pages_restored: usize,
     /// Transactions to undo.
@@ -195,7 +196,7 @@ impl Scanned {
             config,
         });
         if !clean {
-            redo_all(&scan, &current, &store, &mut report)?;
+            redo::run(&scan, &current.redo_start, &store, &mut report)?;
         }
         store.pool.end_redo();
         report.log_bytes = found.bytes;
@@ -356,17 +357,6 @@ fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> 
         })?;
     }
     Ok(())
-}
-
-fn redo_all(scan: &Scan, control: &Control, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<()> {
-    let mut redo = Redo::start(store)?;
-    for stream in scan.streams() {
-        scan.for_each(stream, control.redo_start.get(stream), &mut |record| match record.kind {
-            group::GROUP => redo.group(&record),
-            _ => Ok(()),
-        })?;
-    }
-    redo.finish(report)
 }
 
 impl Store {

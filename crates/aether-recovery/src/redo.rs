@@ -17,19 +17,20 @@
 
 mod batch;
 mod pages;
+mod streams;
 
 use crate::open::RecoveryReport;
-use crate::rank;
 use crate::store::Store;
+use crate::{group, rank};
 use aether_sync::{Arc, Crew, Mutex, Work, thread};
-use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
-use aether_wal::Record;
+use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, Result};
 use aether_wal::buffer::Charge;
+use aether_wal::{Record, Scan};
 use batch::{Batch, parts_of};
 use pages::{Pages, Redone, Spares};
 
 /// Threads that [`crate::StoreConfig::redo_threads`] may ask for.
-pub(crate) const THREADS_MAX: usize = 64;
+const THREADS_MAX: usize = 64;
 /// Threads when nobody says how many: more would wait for the one that reads the log.
 const THREADS_DEFAULT_MAX: usize = 4;
 /// Bytes of a batch at the most.
@@ -38,6 +39,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 const QUEUED_MAX: usize = 1;
 /// Batches of each thread: one is filled, some wait, one is applied.
 const BATCHES_EACH: usize = QUEUED_MAX + 2;
+/// Batches take at most this part of the memory that the budget has left.
+const BUDGET_SHARE: usize = 4;
 /// Frames of the pool for each thread at the least: it latches 16 while it loads pages, and others need some.
 const FRAMES_EACH: usize = 24;
 /// Pages that lie so near to each other belong to one thread, which loads them in one read.
@@ -50,8 +53,22 @@ enum Hands {
     Crew(Crew<Pages>),
 }
 
+/// Brings the pages of `store` from the redo start `from` to the cut. Blocks.
+///
+/// # Errors
+/// `Corruption` naming the page if a change is missing or is none of its page, or the log is damaged; of the files;
+/// `Poisoned` if a thread panicked.
+pub(crate) fn run(scan: &Scan, from: &Lv, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<()> {
+    let mut redo = Redo::start(store)?;
+    streams::for_each(scan, from, &mut |record| match record.kind {
+        group::GROUP => redo.group(record),
+        _ => Ok(()),
+    })?;
+    redo.finish(report)
+}
+
 /// Redo under way.
-pub(crate) struct Redo {
+struct Redo {
     store: Arc<Store>,
     hands: Hands,
     /// The batch being filled for each thread.
@@ -64,10 +81,7 @@ pub(crate) struct Redo {
 
 impl Redo {
     /// Starts the redo threads, unless one is enough.
-    ///
-    /// # Errors
-    /// `OverLimit` if the system refuses a thread.
-    pub(crate) fn start(store: &Arc<Store>) -> Result<Self> {
+    fn start(store: &Arc<Store>) -> Result<Self> {
         let threads = threads(store);
         let batches = if threads == 1 { 1 } else { threads * BATCHES_EACH };
         let batch_bytes_max = batch_bytes_max(store, batches);
@@ -88,10 +102,7 @@ impl Redo {
     }
 
     /// Takes a group; now and then hands over what was gathered for a thread. Blocks while that has enough to do.
-    ///
-    /// # Errors
-    /// `Corruption` if the group cannot be read, or its changes are none of their page; of the files.
-    pub(crate) fn group(&mut self, record: &Record<'_>) -> Result<()> {
+    fn group(&mut self, record: &Record<'_>) -> Result<()> {
         self.groups += 1;
         let (count, filling) = (self.filling.len(), &mut self.filling);
         parts_of(record, self.store.page_size(), &mut |part| {
@@ -117,7 +128,7 @@ impl Redo {
     }
 
     /// Applies what is left. Fails if a change still waits for one that is missing; a page that is damaged is fenced.
-    pub(crate) fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
+    fn finish(mut self, report: &mut RecoveryReport) -> Result<()> {
         (0..self.filling.len()).try_for_each(|thread| self.hand_over(thread))?;
         report.groups = self.groups;
         report.redo_threads = self.filling.len();
@@ -128,6 +139,7 @@ impl Redo {
         let mut all = Redone::default();
         ended.into_iter().for_each(|redone| all.add(redone));
         (report.pages_redone, report.pages_skipped) = (all.redone, all.skipped);
+        report.pages_waited = all.waited;
         report.fenced = all.give_up(&self.store)?;
         Ok(())
     }
@@ -142,16 +154,17 @@ fn threads(store: &Store) -> usize {
     wanted.min(store.pool().config().num_frames / FRAMES_EACH).max(1)
 }
 
-/// Bytes of each of so many batches: a pool or a budget smaller than they are gathers what it could hold.
+/// Bytes of each of so many batches: a small pool gathers what it could hold, a small budget a part of what is left, for
+/// the pages that redo meets need tables.
 fn batch_bytes_max(store: &Store, batches: usize) -> usize {
     let pool_bytes = store.pool().config().num_frames * store.page_size().bytes();
     let left_bytes = usize::try_from(store.budget().left_bytes()).unwrap_or(usize::MAX);
-    BATCH_BYTES_MAX.min(pool_bytes.min(left_bytes) / batches)
+    BATCH_BYTES_MAX.min(pool_bytes.min(left_bytes / BUDGET_SHARE) / batches)
 }
 
 /// Whose page it is, of so many threads.
 fn owner(file: FileId, page: PageNo, threads: usize) -> usize {
-    let place = u64::from(file.get()) << PageNo::BITS | page.get() / NEIGHBOURS;
+    let place = (u64::from(file.get()) << PageNo::BITS) | (page.get() / NEIGHBOURS);
     let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    (mixed * threads as u64 >> 32) as usize
+    ((mixed * threads as u64) >> 32) as usize
 }

@@ -119,6 +119,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::unwrap_used, reason = "the helpers of tests may")]
     fn crew() -> Crew<Sum> {
         Crew::start("sum", Rank::new(1, "sum"), 2, vec![Sum::default(), Sum::default()]).unwrap()
     }

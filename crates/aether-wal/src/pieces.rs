@@ -8,6 +8,7 @@ use crate::segments::{Found, Free};
 use aether_sync::Arc;
 use aether_types::{Error, Result, StreamId};
 use aether_vfs::File;
+use core::ops::Range;
 
 /// What is read at once.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -237,6 +238,11 @@ impl Window<'_> {
         self.load(at, BLOCK_BYTES, chunk)?;
         let bytes = self.loaded(at);
         Ok(record::is_flush_start(self.seed, at, bytes))
+    }
+
+    /// The bytes in `range` behind `at`, as far as they were loaded last.
+    pub(crate) fn bytes(&self, at: u64, range: Range<usize>) -> &[u8] {
+        self.loaded(at).get(range).unwrap_or_default()
     }
 
     fn loaded(&self, at: u64) -> &[u8] {

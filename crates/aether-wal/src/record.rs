@@ -154,6 +154,11 @@ impl<'a> Frame<'a> {
         framed_bytes(self.body.len() as u64)
     }
 
+    /// Where the body ends, counted from where the record begins.
+    pub(crate) fn body_end(&self) -> usize {
+        HEADER_BYTES as usize + self.body.len()
+    }
+
     /// The vector at the start of the body and what follows it.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use crate::config::{Incarnation, WalConfig};
 use crate::cut;
 use crate::home::Home;
 use crate::pieces::{Pieces, Tail};
-use crate::record::FIRST_KIND;
+use crate::records::{Record, Records, Span};
 use crate::segment::{NUMBER_END, Name};
 use crate::segments::Found;
 use crate::walk::{Walked, walk};
@@ -13,24 +13,6 @@ use aether_types::limits::STREAMS_MAX;
 use aether_types::{Error, Lsn, Lv, Result, StoreId, StreamId};
 use aether_vfs::Env;
 use std::path::Path;
-
-/// A record of the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// Its stream.
-    pub stream: StreamId,
-    /// Where it starts.
-    pub lsn: Lsn,
-    /// Where it ends.
-    pub end: Lsn,
-    /// The kind that it was appended with.
-    pub kind: u8,
-    /// The stream's accumulated vector at its end, as far as it grew since the position that reading began at;
-    /// what is missing was durable when that position was chosen.
-    pub lv: Lv,
-    /// The body that it was appended with.
-    pub body: &'a [u8],
-}
 
 /// A look at the log of an earlier open. Writes nothing.
 pub struct Scan {
@@ -199,8 +181,28 @@ impl Scan {
         (0..STREAMS_MAX as u8).map(StreamId::new).filter(move |id| known.get(*id).get() > 0)
     }
 
-    /// Calls `visit` for every record of `stream` from `from`, a record boundary, up to the cut, in order; skips
-    /// void ranges. Blocks; holds one record and a few hundred KiB at a time.
+    /// The records of `stream` from `from`, a record boundary, up to the cut, in order; skips void ranges.
+    ///
+    /// # Errors
+    /// `Corruption` if the log does not go back so far.
+    pub fn records(&self, stream: StreamId, from: Lsn) -> Result<Records<'_>> {
+        let ends = self.incarnations.iter().skip(1).map(|next| next.cut).chain([self.cut]);
+        if let Some(oldest) = self.incarnations.first().filter(|oldest| from < oldest.cut.get(stream)) {
+            let what =
+                format!("position {} is below the oldest incarnation known, {}", from.get(), oldest.epoch);
+            return Err(Error::corruption(what).at_path(&self.home.path));
+        }
+        let pieces = &self.streams[usize::from(stream.get())];
+        let spans = self.incarnations.iter().zip(ends).filter_map(|(incarnation, end)| {
+            let start = incarnation.start.get(stream);
+            let (first, end) = (from.max(start).get(), end.get(stream).get());
+            let (epoch, slv) = (incarnation.epoch, incarnation.start);
+            (start.get() > 0 && first < end).then_some(Span { epoch, slv, first, end })
+        });
+        Ok(Records::new(pieces, stream, spans.collect()))
+    }
+
+    /// Calls `visit` for every one of [`Scan::records`]. Blocks; holds one record and a few hundred KiB at a time.
     ///
     /// # Errors
     /// `Corruption` if a record is bad; of the files; of `visit`.
@@ -210,53 +212,9 @@ impl Scan {
         from: Lsn,
         visit: &mut dyn FnMut(Record<'_>) -> Result<()>,
     ) -> Result<()> {
-        let ends = self.incarnations.iter().skip(1).map(|next| next.cut).chain([self.cut]);
-        if let Some(oldest) = self.incarnations.first().filter(|oldest| from < oldest.cut.get(stream)) {
-            let what =
-                format!("position {} is below the oldest incarnation known, {}", from.get(), oldest.epoch);
-            return Err(Error::corruption(what).at_path(&self.home.path));
-        }
-        for (incarnation, end) in self.incarnations.iter().zip(ends) {
-            let start = incarnation.start.get(stream);
-            let (first, end) = (from.max(start).get(), end.get(stream).get());
-            if start.get() > 0 && first < end {
-                self.replay(stream, incarnation, first, end, visit)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn replay(
-        &self,
-        stream: StreamId,
-        incarnation: &Incarnation,
-        first: u64,
-        end: u64,
-        visit: &mut dyn FnMut(Record<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let pieces = &self.streams[usize::from(stream.get())];
-        let mut window = pieces.window(incarnation.epoch, end);
-        let mut slv = incarnation.start;
-        let mut at = first;
-        while at < end {
-            let Some((frame, _)) = window.record(at)? else {
-                return Err(pieces.damage(at, "a bad log record where a durable one must be"));
-            };
-            let next = at + frame.bytes();
-            let (lv, body) = frame.split().map_err(|error| pieces.damage(at, error.what()))?;
-            slv.join(&lv);
-            slv.set(stream, Lsn::new(next));
-            if frame.kind >= FIRST_KIND {
-                visit(Record {
-                    stream,
-                    lsn: Lsn::new(at),
-                    end: Lsn::new(next),
-                    kind: frame.kind,
-                    lv: slv,
-                    body,
-                })?;
-            }
-            at = next;
+        let mut records = self.records(stream, from)?;
+        while let Some(record) = records.next()? {
+            visit(record)?;
         }
         Ok(())
     }

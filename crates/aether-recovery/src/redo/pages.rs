@@ -43,6 +43,7 @@ impl Change<'_> {
 pub(super) struct Redone {
     pub(super) redone: u64,
     pub(super) skipped: u64,
+    pub(super) waited: u64,
     waiting: BTreeMap<(FileId, PageNo), Waiting>,
 }
 
@@ -99,6 +100,7 @@ impl Redone {
     pub(super) fn add(&mut self, mut other: Self) {
         self.redone += other.redone;
         self.skipped += other.skipped;
+        self.waited += other.waited;
         self.waiting.append(&mut other.waiting);
     }
 
@@ -133,6 +135,7 @@ impl Redone {
             *fixed = fix(store, page.place(), entry.begins_life)?;
         }
         let Some(guard) = fixed else {
+            self.waited += 1;
             waiting.insert(entry.psn, decode()?.into_owned());
             return Ok(());
         };
@@ -148,7 +151,10 @@ impl Redone {
                 *room = change.ops;
                 self.redone += 1;
             }
-            psn => drop(waiting.insert(psn, decode()?.into_owned())),
+            psn => {
+                self.waited += 1;
+                waiting.insert(psn, decode()?.into_owned());
+            }
         }
         self.apply_waiting(guard, waiting)
     }

@@ -15,6 +15,7 @@ mod limits;
 mod mutants;
 mod poison;
 mod prepared;
+mod redo;
 mod repair;
 mod scripts;
 mod shrink;
