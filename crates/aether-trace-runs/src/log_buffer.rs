@@ -48,7 +48,9 @@ impl Life<'_> {
         let wal = self.home.open(1, self.seed % 2 == 0)?.1;
         wal.start()?;
         if is_first && !dice.once_in(3) {
-            self.home.sim.cut_power_at(self.home.sim.op_count() + dice.below(self.commits * self.writers + 1));
+            self.home
+                .sim
+                .cut_power_at(self.home.sim.op_count() + dice.below(self.commits * self.writers + 1));
         }
         self.work(&wal);
         if dice.once_in(4) {

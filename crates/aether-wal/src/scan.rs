@@ -91,7 +91,15 @@ impl Scan {
             ids.map(|id| Pieces::read(&home, id, &names, incarnations)).collect::<Result<_>>()?;
         let clean_end = clean_end.copied();
         let incarnations = incarnations.to_vec();
-        let mut scan = Self { home, incarnations, streams, walked: Vec::new(), clean_end, ends: Lv::ZERO, cut: Lv::ZERO };
+        let mut scan = Self {
+            home,
+            incarnations,
+            streams,
+            walked: Vec::new(),
+            clean_end,
+            ends: Lv::ZERO,
+            cut: Lv::ZERO,
+        };
         scan.walk_newest(from)?;
         scan.check_proofs()?;
         scan.find_cut();

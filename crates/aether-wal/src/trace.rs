@@ -6,11 +6,7 @@ use aether_types::{Lsn, Lv, StreamId};
 
 /// Reserving `bytes` of the ring, if there is room.
 #[inline(always)]
-pub(crate) fn credit<E>(
-    stream: StreamId,
-    bytes: u64,
-    body: impl FnOnce() -> Result<(), E>,
-) -> Result<(), E> {
+pub(crate) fn credit<E>(stream: StreamId, bytes: u64, body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     act_if("Credit", body, |reserved| reserved.is_ok().then(|| [of(stream), bytes]))
 }
 

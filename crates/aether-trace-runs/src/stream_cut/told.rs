@@ -77,7 +77,8 @@ impl Restart {
 impl Life {
     fn all(events: &[&Event]) -> Vec<Self> {
         let of = |names: &[&str]| {
-            let mut found: Vec<_> = events.iter().copied().filter(|event| names.contains(&event.action)).collect();
+            let mut found: Vec<_> =
+                events.iter().copied().filter(|event| names.contains(&event.action)).collect();
             found.sort_by_key(|event| event.begin);
             found
         };
@@ -88,13 +89,15 @@ impl Life {
         for (index, open) in opens.iter().enumerate() {
             let mut life = lives.last().map(Self::next).unwrap_or_default();
             life.opened = open.begin;
-            life.ended = crashes.iter().find(|crash| crash.begin > open.begin).map_or(NEVER, |crash| crash.begin);
+            life.ended =
+                crashes.iter().find(|crash| crash.begin > open.begin).map_or(NEVER, |crash| crash.begin);
             life.restart = opens.get(index + 1).map(|next| {
                 let between = |cut: &&&Event| life.ended < cut.begin && cut.begin < next.end;
                 Restart::new(next, &cuts.iter().filter(between).copied().collect::<Vec<_>>())
             });
             let within = |event: &&&Event| life.opened < event.begin && event.begin < life.ended;
-            let own: Vec<_> = claims.iter().filter(within).map(|claim| (claim.values[5], claim.values[6])).collect();
+            let own: Vec<_> =
+                claims.iter().filter(within).map(|claim| (claim.values[5], claim.values[6])).collect();
             let published: Vec<_> = publications.iter().filter(within).copied().collect();
             life.add(own, &published);
             lives.push(life);
@@ -105,7 +108,8 @@ impl Life {
     /// Begins with what the crash has left.
     fn next(&self) -> Self {
         let left = self.restart.as_ref().map_or([0; STREAMS], |restart| restart.left);
-        let kept = |stream: usize| self.records[stream].iter().copied().filter(|end| *end <= left[stream]).collect();
+        let kept =
+            |stream: usize| self.records[stream].iter().copied().filter(|end| *end <= left[stream]).collect();
         Self { records: core::array::from_fn(kept), ..Self::default() }
     }
 
@@ -149,7 +153,9 @@ impl<'a> Teller<'a> {
         let lv = || life.counts(&values[7..]);
         match event.action {
             "Change" => self.step(event, values[0], [values[1..5].to_vec(), lv()].concat()),
-            "Compensate" => self.step(event, values[0], [vec![values[1], values[3], values[4]], lv()].concat()),
+            "Compensate" => {
+                self.step(event, values[0], [vec![values[1], values[3], values[4]], lv()].concat())
+            }
             "Commit" => {
                 self.waits = Some((values[0], values[7..].to_vec()));
                 self.step(event, values[0], lv());

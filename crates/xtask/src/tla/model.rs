@@ -144,7 +144,9 @@ fn protocol(folder: &Path, name: String, shared: &BTreeMap<String, String>) -> R
     let mutants = mutants.map_err(|error| format!("{name}/mutants.txt: {error}"))?;
     let trace = models.iter().position(|model| model.name == TRACE).map(|at| models.remove(at));
     let planted = match &trace {
-        Some(_) => planted(&text(&folder.join("planted.txt"))?).map_err(|error| format!("{name}: {error}"))?,
+        Some(_) => {
+            planted(&text(&folder.join("planted.txt"))?).map_err(|error| format!("{name}: {error}"))?
+        }
         None => Vec::new(),
     };
     let modules = own.into_iter().chain(shared.clone()).collect();

@@ -153,11 +153,21 @@ fn refuses(
         found.push(format!("{} of {} traces of {}", refused.len(), traces.count(), runner.source().name()));
         if let Some(first) = refused.first() {
             found.push(first.in_short());
-            row(&format!("{} - {name}", protocol.name), &format!("refused: {}", found.join(", ")), start, true);
+            row(
+                &format!("{} - {name}", protocol.name),
+                &format!("refused: {}", found.join(", ")),
+                start,
+                true,
+            );
             return Ok(true);
         }
     }
-    row(&format!("{} - {name}", protocol.name), &format!("LIVES ({what}): {}", found.join(", ")), start, false);
+    row(
+        &format!("{} - {name}", protocol.name),
+        &format!("LIVES ({what}): {}", found.join(", ")),
+        start,
+        false,
+    );
     Ok(false)
 }
 

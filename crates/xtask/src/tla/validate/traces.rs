@@ -141,13 +141,17 @@ mod tests {
         traces.count_actions(&mut seen);
         assert_eq!(seen["Ack"], 2);
         let module = traces.module(&[4]);
-        assert!(module.contains("T1_1_0 == <<<<\"Fill\",3,<<1,2>>,5,6>>,\n<<\"Ack\",3,<<1,2>>,5,6>>>>"), "{module}");
+        assert!(
+            module.contains("T1_1_0 == <<<<\"Fill\",3,<<1,2>>,5,6>>,\n<<\"Ack\",3,<<1,2>>,5,6>>>>"),
+            "{module}"
+        );
         assert!(module.contains("T1 == <<T1_1_0, T1_2_0>>\nData == <<T1>>"), "{module}");
     }
 
     #[test]
     fn batches_hold_as_many_events_as_one_run_takes() {
-        let lines: Vec<_> = (0..BATCH_EVENTS as u64 + 1).map(|index| step(index / 10_000, 1, "Ack")).collect();
+        let lines: Vec<_> =
+            (0..BATCH_EVENTS as u64 + 1).map(|index| step(index / 10_000, 1, "Ack")).collect();
         let traces = Traces::parse(&lines.join("\n")).unwrap();
         assert_eq!(traces.batches(), [vec![0], vec![1]]);
     }

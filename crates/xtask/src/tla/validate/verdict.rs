@@ -68,8 +68,12 @@ fn judge_batch(
 ) -> Result<Vec<Refusal>, String> {
     let text = run(tools, protocol, model, traces, batch)?;
     let accepted = accepted(&text);
-    let rest: Vec<_> =
-        batch.iter().zip(1..).filter(|(_, index)| !accepted.contains(index)).map(|(number, _)| *number).collect();
+    let rest: Vec<_> = batch
+        .iter()
+        .zip(1..)
+        .filter(|(_, index)| !accepted.contains(index))
+        .map(|(number, _)| *number)
+        .collect();
     // An invariant that does not hold ends the run: of what was not judged each trace is judged alone.
     let stopped = !matches!(checker::read_tlc(&text), Verdict::Passed { .. });
     let mut refused = Vec::new();
