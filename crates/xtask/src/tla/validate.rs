@@ -18,7 +18,7 @@ use super::model::{self, Protocol};
 use super::tools::Tools;
 use super::{HOME, chosen};
 use crate::terminal::{Mood, paint, say, warn};
-use runner::{Runner, Source};
+use runner::{Order, Runner, Source};
 use traces::Traces;
 use verdict::{Refusal, judge};
 
@@ -76,7 +76,13 @@ fn accept_code(
     for protocol in protocols {
         let mut seen = BTreeMap::new();
         for runner in &runners {
-            let traces = Traces::parse(&runner.run(&protocol.name, share.max(1), plan.seed, None)?)?;
+            let (name, count) = (protocol.name.as_str(), share.max(1));
+            let order = Order { protocol: name, events: count, seed: plan.seed, mutant: None };
+            let told = runner.run(tools, &order)?;
+            if let Some(failure) = told.failure {
+                return Err(failure);
+            }
+            let traces = Traces::parse(&told.traces)?;
             traces.count_actions(&mut seen);
             events += traces.events();
             right &= accepts(tools, protocol, runner.source(), &traces)?;
@@ -148,7 +154,14 @@ fn refuses(
     let start = Instant::now();
     let mut found = Vec::new();
     for runner in runners {
-        let traces = Traces::parse(&runner.run(&protocol.name, MUTANT_EVENTS, seed, Some(name))?)?;
+        let order =
+            Order { protocol: &protocol.name, events: MUTANT_EVENTS, seed, mutant: Some(name) };
+        let told = runner.run(tools, &order)?;
+        let mut traces = Traces::parse(&told.traces)?;
+        if let Some(failure) = told.failure {
+            traces.drop_last();
+            found.push(failure);
+        }
         let refused = judge(tools, protocol, &traces)?;
         found.push(format!("{} of {} traces of {}", refused.len(), traces.count(), runner.source().name()));
         if let Some(first) = refused.first() {
