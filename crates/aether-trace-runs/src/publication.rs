@@ -65,7 +65,8 @@ impl World {
         let (ring_bytes, flusher) = (128 << 10, seed % 2 == 0);
         let wal = WalConfig { streams: STREAMS, segment_bytes: 256 << 10, ring_bytes, flusher, recycle: 1 };
         let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
-        let redone = Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
+        let redone =
+            Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
         let config = TxnConfig { lock_timeout: Duration::from_secs(1), ..TxnConfig::new(Durability::Sync) };

@@ -16,7 +16,8 @@ pub(crate) fn translate(logs: Vec<Log>, clock: u64) -> Trace {
     let names = Names::new(&logs);
     let commits = Commits::new(&logs);
     let tell = |(index, log): (usize, &Log)| {
-        let mut teller = Teller { log: index, views: 0, clock, names: &names, commits: &commits, steps: Vec::new() };
+        let mut teller =
+            Teller { log: index, views: 0, clock, names: &names, commits: &commits, steps: Vec::new() };
         log.events.iter().for_each(|event| teller.tell(event));
         teller.steps
     };

@@ -154,8 +154,7 @@ fn refuses(
     let start = Instant::now();
     let mut found = Vec::new();
     for runner in runners {
-        let order =
-            Order { protocol: &protocol.name, events: MUTANT_EVENTS, seed, mutant: Some(name) };
+        let order = Order { protocol: &protocol.name, events: MUTANT_EVENTS, seed, mutant: Some(name) };
         let told = runner.run(tools, &order)?;
         let mut traces = Traces::parse(&told.traces)?;
         if let Some(failure) = told.failure {

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::checks::extended;
+use crate::terminal::warn;
 use crate::tla::checker::ends_in_time;
 use crate::tla::tools::Tools;
-use crate::terminal::warn;
 
 /// With a bug planted a run may hang.
 const RUN_TIME_MAX: Duration = Duration::from_secs(600);
@@ -80,7 +80,8 @@ impl Runner {
     pub(crate) fn run(&self, tools: &Tools, order: &Order<'_>) -> Result<Told, String> {
         let wrong = |error: std::io::Error| format!("{}: {error}", self.program.display());
         let name = format!("{}-{}-{}", order.protocol, self.source.name(), order.mutant.unwrap_or("code"));
-        let (lines, errors) = (tools.runs.join(format!("{name}.jsonl")), tools.runs.join(format!("{name}.txt")));
+        let (lines, errors) =
+            (tools.runs.join(format!("{name}.jsonl")), tools.runs.join(format!("{name}.txt")));
         let mut command = Command::new(&self.program);
         command.args([order.protocol, "--events", &order.events.to_string()]);
         command.args(["--seed", &order.seed.to_string()]);
