@@ -45,7 +45,7 @@ impl Life<'_> {
         if !is_first {
             self.home.sim.cut_power_at(cut);
         }
-        let wal = self.home.open(1, self.seed % 2 == 0)?.1;
+        let wal = self.home.open(1, self.seed.is_multiple_of(2))?.1;
         wal.start()?;
         if is_first && !dice.once_in(3) {
             self.home

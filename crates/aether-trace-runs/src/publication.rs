@@ -62,7 +62,7 @@ impl World {
             streams: STREAMS,
             ..BufferConfig::default()
         };
-        let (ring_bytes, flusher) = (128 << 10, seed % 2 == 0);
+        let (ring_bytes, flusher) = (128 << 10, seed.is_multiple_of(2));
         let wal = WalConfig { streams: STREAMS, segment_bytes: 256 << 10, ring_bytes, flusher, recycle: 1 };
         let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
         let redone =

@@ -62,7 +62,7 @@ impl Life<'_> {
         if !is_first && !dice.once_in(3) {
             sim.cut_power_at(sim.op_count() + dice.below(OPENING + operations));
         }
-        let (scan, wal) = self.home.open(STREAMS, self.seed % 2 == 0)?;
+        let (scan, wal) = self.home.open(STREAMS, self.seed.is_multiple_of(2))?;
         let book = Book::read(&scan, wal.clone(), files)?;
         open(&scan, &wal)?;
         if is_first && !dice.once_in(3) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use super::model::{self, Protocol};
+use super::model::{self, Model, Protocol};
 use super::tools::Tools;
 use super::{HOME, chosen};
 use crate::terminal::{Mood, paint, say, warn};
@@ -69,14 +69,15 @@ fn accept_code(
     plan: &Validation<'_>,
 ) -> Result<bool, String> {
     let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, false));
-    let share = plan.events / (protocols.len().max(1) as u64 * runners.len() as u64);
+    let shares = |protocol: &Protocol| protocol.trace.as_ref().map_or(0, Model::shares);
+    let share = plan.events / (protocols.iter().map(shares).sum::<u64>().max(1) * runners.len() as u64);
     let start = Instant::now();
     let (mut right, mut events) = (true, 0);
     let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
     for protocol in protocols {
         let mut seen = BTreeMap::new();
         for runner in &runners {
-            let (name, count) = (protocol.name.as_str(), share.max(1));
+            let (name, count) = (protocol.name.as_str(), (share * shares(protocol)).max(1));
             let order = Order { protocol: name, events: count, seed: plan.seed, mutant: None };
             let told = runner.run(tools, &order)?;
             if let Some(failure) = told.failure {
