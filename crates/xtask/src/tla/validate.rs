@@ -45,8 +45,7 @@ pub(crate) fn validate(root: &Path, plan: &Validation<'_>) -> Result<bool, Strin
     let all = model::read(&root.join(HOME))?;
     let unpaired = names::unpaired(root, &all)?;
     unpaired.iter().for_each(|name| warn(&format!("error: {name}")));
-    let traced = |protocol: &Protocol| protocol.trace.is_some();
-    let protocols: Vec<_> = chosen(all, plan.specs)?.into_iter().filter(traced).collect();
+    let protocols = traced(chosen(all, plan.specs)?, plan.specs)?;
     let tools = Tools::find(root, false)?;
     let right = if plan.all_mutants || !plan.mutants.is_empty() {
         refuse_mutants(root, &tools, &protocols, plan)?
@@ -59,6 +58,16 @@ pub(crate) fn validate(root: &Path, plan: &Validation<'_>) -> Result<bool, Strin
         warn(&format!("traces and what TLC said are in {}", tools.runs.display()));
     }
     Ok(right && unpaired.is_empty())
+}
+
+/// Those that have traces; all that are named must.
+fn traced(protocols: Vec<Protocol>, names: &[String]) -> Result<Vec<Protocol>, String> {
+    let (traced, rest): (Vec<_>, Vec<_>) =
+        protocols.into_iter().partition(|protocol| protocol.trace.is_some());
+    match rest.first().filter(|_| !names.is_empty()) {
+        Some(without) => Err(format!("nothing binds {} to the code: it has no trace.cfg", without.name)),
+        None => Ok(traced),
+    }
 }
 
 /// Of the code as it is every trace is accepted, and every action occurs.
@@ -187,4 +196,25 @@ fn refuses(
 fn row(name: &str, words: &str, start: Instant, right: bool) {
     let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
     say(&format!("{mood} {name:40} {:>6.1} s  {words}", start.elapsed().as_secs_f64()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_without_traces_is_refused_if_it_is_named() {
+        let one = || vec![Protocol::named("a")];
+        assert_eq!(traced(one(), &[]).unwrap().len(), 0);
+        assert!(traced(one(), &["a".into()]).unwrap_err().contains("a to the code"));
+    }
+
+    #[test]
+    fn an_action_that_no_trace_has_is_told() {
+        let mut protocol = Protocol::named("a");
+        protocol.modules.insert("ATrace".into(), "CASE Action(e) = \"Fill\" -> Fill\n".into());
+        protocol.trace = Some(Model { name: "trace".into(), module: "ATrace".into(), text: String::new() });
+        assert!(!occurs_everything(&protocol, &BTreeMap::new()));
+        assert!(occurs_everything(&protocol, &BTreeMap::from([("Fill".into(), 1)])));
+    }
 }
