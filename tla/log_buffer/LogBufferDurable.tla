@@ -6,7 +6,7 @@ End == IF mode = "down" THEN device ELSE position
 Log == INSTANCE DurableLog WITH
   Groups <- {[i \in 1..n |-> p + i - 1] : p \in Start..PositionsMax, n \in 1..Block},
   Ordered <- TRUE,
-  log <- [i \in 1..(End - Start) |-> IF mode = "down" THEN file[Start + i - 1] ELSE Start + i - 1],
-  acked <- {p \in Positions : p <= answered}
+  log <- [i \in 1..(End - Start) |-> IF mode = "down" /\ Start + i - 1 >= file.good THEN 0 ELSE Start + i - 1],
+  acked <- {p \in Start..PositionsMax : p < answered}
 IsDurableLog == Log!Spec
 =============================================================================

@@ -115,9 +115,12 @@ Abort(t) ==
   /\ state[t] = "active" /\ lock # t /\ state' = [state EXCEPT ![t] = "aborted"]
   /\ chain' = [r \in Rows |-> SelectSeq(chain[r], LAMBDA w : w # t)] /\ floor' = [floor EXCEPT ![t] = None]
   /\ UNCHANGED <<durableTs, commit, snap, deps, seen, base, stream, before, answered>>
-Flush(s) ==
-  /\ durable[s] < position[s] /\ durable' = [durable EXCEPT ![s] = position[s]]
+(* What is claimed while a flush is under way is not in it; for the model it  *)
+(* is claimed later.                                                          *)
+FlushTo(s, end) ==
+  /\ durable[s] < end /\ end <= position[s] /\ durable' = [durable EXCEPT ![s] = end]
   /\ UNCHANGED <<commit, state, position, slv, rest>>
+Flush(s) == FlushTo(s, position[s])
 (* Under the lock: durable commits leave the front; what is left bounds.      *)
 Pop ==
   /\ lock = 0 /\ queue # <<>> /\ state[Head(queue)] = "committed" /\ IsDurable(Head(queue))
@@ -136,6 +139,10 @@ Ack(t) ==
      \/ /\ state[t] = "active" /\ ~Wrote(t) /\ lock # t /\ Covers(durable, deps[t])
         /\ state' = [state EXCEPT ![t] = "over"] /\ floor' = [floor EXCEPT ![t] = None]
   /\ UNCHANGED <<durableTs, commit, snap, deps, seen, base, stream, chain, before>>
+Leave(v) ==                                                               \* a read-only view ends
+  /\ v \in Readers /\ state[v] = "active" /\ state' = [state EXCEPT ![v] = "over"]
+  /\ floor' = [floor EXCEPT ![v] = None]
+  /\ UNCHANGED <<durableTs, commit, snap, deps, seen, base, stream, chain, before, answered>>
 (* The newest version of a row becomes bare, older ones are dropped.          *)
 Strip(r) ==
   /\ LET w == chain[r][Len(chain[r])] IN
@@ -144,7 +151,7 @@ Strip(r) ==
        /\ chain' = [chain EXCEPT ![r] = <<w>>]
   /\ UNCHANGED <<durableTs, commit, state, floor, snap, deps, seen, base, stream, before, answered>>
 Next ==
-  \/ \E v \in Views : Register(v) \/ DrawSnapshot(v) \/ \E r \in Rows : Read(v, r)
+  \/ \E v \in Views : Register(v) \/ DrawSnapshot(v) \/ Leave(v) \/ \E r \in Rows : Read(v, r)
   \/ \E t \in Writers : Bound(t) \/ Committing(t) \/ Enqueue(t) \/ Draw(t) \/ AppendCommit(t) \/ Committed(t)
   \/ \E t \in Writers : Abort(t) \/ Ack(t) \/ \E r \in Rows : Update(t, r)
   \/ \E s \in Streams : Flush(s)

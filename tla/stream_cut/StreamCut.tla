@@ -115,10 +115,13 @@ Ack(t) ==                                                                 \* L4
   /\ phase = "open" /\ state[t] = "committed" /\ t \notin acked
   /\ Covers(durable, commitLv[t]) /\ acked' = acked \cup {t}
   /\ UNCHANGED <<log, position, slv, memory, txns, rests, changed, order, winners, log_only>>
-Flush(s) ==
-  /\ Healthy /\ durable[s] < position[s] /\ durable' = [durable EXCEPT ![s] = position[s]]
-  /\ device' = IF s \in poisoned THEN device ELSE [device EXCEPT ![s] = position[s]]
+(* What is claimed while a flush is under way is not in it; for the model it  *)
+(* is claimed later.                                                          *)
+FlushTo(s, end) ==
+  /\ Healthy /\ durable[s] < end /\ end <= position[s] /\ durable' = [durable EXCEPT ![s] = end]
+  /\ device' = IF s \in poisoned THEN device ELSE [device EXCEPT ![s] = end]
   /\ UNCHANGED <<log, position, slv, poisoned, incarnations, memory, file, txns, history, phase, crashes>>
+Flush(s) == FlushTo(s, position[s])
 FailSync(s) ==                                                            \* R2
   /\ WithFailedSync /\ Healthy /\ durable[s] < position[s] /\ poisoned' = {s}
   /\ UNCHANGED <<log, position, device, durable, slv, incarnations, memory, file, txns, history, phase, crashes>>
@@ -136,14 +139,14 @@ Forget ==
   /\ undo' = [t \in Txns |-> <<>>] /\ readLv' = [t \in Txns |-> Zero] /\ commitLv' = [t \in Txns |-> Zero]
   /\ UNCHANGED <<incarnations, file, state, history>>
 Longest == CHOOSE m \in {Len(log[s]) : s \in Streams} : \A s \in Streams : Len(log[s]) <= m
-Lost(power) ==
+LostTo(power, kept) ==
   /\ crashes < CrashesMax /\ crashes' = crashes + 1 /\ phase' = "down"
-  /\ \E kept \in [Streams -> 0..Longest] :
-       /\ \A s \in Streams : device[s] <= kept[s] /\ kept[s] <= Len(log[s])
-       /\ log' = [s \in Streams |-> SubSeq(log[s], 1, kept[s])]
-       /\ position' = kept /\ device' = IF power THEN kept ELSE device
+  /\ \A s \in Streams : device[s] <= kept[s] /\ kept[s] <= Len(log[s])
+  /\ log' = [s \in Streams |-> SubSeq(log[s], 1, kept[s])]
+  /\ position' = kept /\ device' = IF power THEN kept ELSE device
   /\ poisoned' = IF power THEN {} ELSE poisoned
   /\ Forget
+Lost(power) == \E kept \in [Streams -> 0..Longest] : LostTo(power, kept)
 Die == phase = "open" /\ Lost(FALSE)
 PowerCut == (phase = "open" \/ device # Ends) /\ Lost(TRUE)     \* also in the middle of a restart
 -----------------------------------------------------------------------------
@@ -170,6 +173,13 @@ LeftOf(kept, cut, t) ==
   LET own == SelectSeq([i \in 1..cut[Home(t)] |-> log[Home(t)][i]], LAMBDA e : e \in kept /\ e.txn = t /\ e.kind = "change")
       undone == Cardinality({e \in kept : e.txn = t /\ e.kind = "undo"})
   IN [i \in 1..(Len(own) - undone) |-> [row |-> own[i].row, before |-> own[i].before]]
+(* A restart writes anew what it keeps of a stream, and what lies above is    *)
+(* gone.  One that is cut short may have come so far in some streams.         *)
+CutBack(s) ==
+  /\ phase = "down" /\ Cut[s] < Len(log[s])
+  /\ log' = [log EXCEPT ![s] = SubSeq(@, 1, Cut[s])]
+  /\ position' = [position EXCEPT ![s] = Cut[s]] /\ device' = [device EXCEPT ![s] = Cut[s]]
+  /\ UNCHANGED <<durable, slv, poisoned, incarnations, memory, file, txns, history, phase, crashes>>
 (* Scan, cut, rewrite, control file: only then pages may be written (L1).     *)
 Open ==
   /\ phase = "down" /\ phase' = "open" /\ poisoned' = {}
@@ -187,7 +197,7 @@ Open ==
 Next ==
   \/ \E t \in Txns, r \in Rows : Change(t, r, {}) \/ (WithReads /\ \E q \in Rows \ {r} : Change(t, r, {q}))
   \/ \E t \in Txns : Commit(t) \/ Ack(t) \/ RollBack(t) \/ \E s \in Streams : Compensate(t, s)
-  \/ \E s \in Streams : Flush(s) \/ FailSync(s)
+  \/ \E s \in Streams : Flush(s) \/ FailSync(s) \/ CutBack(s)
   \/ \E p \in Pages : WritePage(p)
   \/ Die \/ PowerCut \/ Open
 Spec == Init /\ [][Next]_vars

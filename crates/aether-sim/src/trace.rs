@@ -10,7 +10,7 @@ pub fn file_number(path: &Path) -> u64 {
     checksum(0, path.as_os_str().as_encoded_bytes())
 }
 
-/// Writing bytes. If that fails in a file that is open for durable writes, nobody knows what is durable.
+/// Writing bytes.
 #[inline(always)]
 pub(crate) fn write(
     path: &Path,
@@ -26,7 +26,7 @@ pub(crate) fn sync(path: &Path, (offset, len): (u64, usize)) {
     act("Sync", || (), |()| [file_number(path), offset, len as u64]);
 }
 
-/// Failing to make bytes durable.
+/// Failing to make bytes durable while the power is on.
 #[inline(always)]
 pub(crate) fn fail_sync(path: &Path) {
     act("FailSync", || (), |()| [file_number(path)]);

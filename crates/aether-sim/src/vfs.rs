@@ -206,7 +206,7 @@ impl File for SimFile {
         let record = (OpKind::Write, &*self.path, offset, from.len() as u64);
         let begun = self.sim.begin(self.sim.state(), record);
         let is_durable = self.options.mode == Mode::DirectDurable;
-        if begun.is_err() && is_durable {
+        if begun.is_err() && is_durable && !self.sim.is_off() {
             trace::fail_sync(&self.path);
         }
         let (mut state, passage) = begun.map_err(|error| error.at_offset(offset))?;

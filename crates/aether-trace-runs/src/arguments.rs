@@ -1,12 +1,12 @@
 //! The command line.
 
-use crate::{PROTOCOLS, Trace};
+use crate::{PROTOCOLS, Run};
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Arguments {
     /// Makes a trace of the protocol from a seed.
-    pub run: fn(u64) -> Trace,
+    pub run: Run,
     /// How many steps, at least.
     pub events: u64,
     /// Of the first trace; the next ones have the next seeds.

@@ -15,6 +15,7 @@ pub mod arguments;
 mod dice;
 mod home;
 pub mod log_buffer;
+pub mod publication;
 pub mod schedule;
 mod step;
 pub mod stream_cut;
@@ -22,6 +23,12 @@ pub mod stream_cut;
 pub use dice::Dice;
 pub use step::{Step, Trace};
 
-/// The protocols, by the names of their folders, and how a trace of each is made from a seed.
-pub const PROTOCOLS: &[(&str, fn(u64) -> Trace)] =
-    &[("log_buffer", log_buffer::trace), ("stream_cut", stream_cut::trace)];
+/// Makes a trace from a seed.
+pub type Run = fn(u64) -> Trace;
+
+/// The protocols, by the names of their folders, and their runs.
+pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("log_buffer", log_buffer::trace),
+    ("publication", publication::trace),
+    ("stream_cut", stream_cut::trace),
+];

@@ -45,10 +45,12 @@ impl Life<'_> {
         if !is_first {
             self.home.sim.cut_power_at(cut);
         }
-        let wal = self.home.open(1, self.seed % 2 == 0)?.1;
+        let wal = self.home.open(1, self.seed.is_multiple_of(2))?.1;
         wal.start()?;
         if is_first && !dice.once_in(3) {
-            self.home.sim.cut_power_at(self.home.sim.op_count() + dice.below(self.commits * self.writers + 1));
+            self.home
+                .sim
+                .cut_power_at(self.home.sim.op_count() + dice.below(self.commits * self.writers + 1));
         }
         self.work(&wal);
         if dice.once_in(4) {

@@ -35,10 +35,11 @@ fn make(arguments: &Arguments) -> Result<(), String> {
         let trace = schedule::once(arguments.seed.wrapping_add(number), arguments.run);
         steps += trace.steps().max(1) as u64;
         let written = trace.lines(number).try_for_each(|line| writeln!(out, "{line}"));
-        written.map_err(|error| format!("standard output: {error}"))?;
+        // What comes after it may never end, if a bug was planted.
+        written.and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))?;
         number += 1;
     }
-    out.flush().map_err(|error| format!("standard output: {error}"))
+    Ok(())
 }
 
 fn failed(code: u8, error: &str) -> ExitCode {

@@ -3,19 +3,19 @@
 //! Two threads on two cores hardly ever meet in the few instructions of a race. Whoever is stopped for a moment at the
 //! border of an event lets the others pass.
 
-use crate::Trace;
+use crate::{Run, Trace};
 use aether_trace::{Hooks, install};
 
 /// Runs `body` once.
 #[cfg(not(shuttle))]
-pub fn once(seed: u64, body: fn(u64) -> Trace) -> Trace {
+pub fn once(seed: u64, body: Run) -> Trace {
     disturb::begin(seed);
     body(seed)
 }
 
 /// Runs `body` once, under the schedule that follows from `seed`.
 #[cfg(shuttle)]
-pub fn once(seed: u64, body: fn(u64) -> Trace) -> Trace {
+pub fn once(seed: u64, body: Run) -> Trace {
     use std::sync::{Arc, Mutex, PoisonError};
     let made = Arc::new(Mutex::new(Trace::default()));
     let result = made.clone();

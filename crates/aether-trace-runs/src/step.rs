@@ -64,8 +64,7 @@ mod tests {
         let step = Step { action: "Fill", actor: 2, values: vec![3, 4], interval: (5, 6) };
         let trace = Trace { logs: vec![Vec::new(), vec![step]] };
         let lines: Vec<_> = trace.lines(7).collect();
-        let expected =
-            r#"{"trace":7,"thread":1,"action":"Fill","actor":2,"begin":5,"end":6,"values":[3,4]}"#;
+        let expected = r#"{"trace":7,"thread":1,"action":"Fill","actor":2,"begin":5,"end":6,"values":[3,4]}"#;
         assert_eq!(lines, [expected]);
     }
 }

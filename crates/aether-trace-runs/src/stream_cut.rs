@@ -20,18 +20,20 @@ pub(crate) const STREAMS: usize = 3;
 const ROWS: u64 = 4;
 const WORKERS_MAX: u64 = 6;
 /// Of one worker, over all lives; with the workers, the spec's `NumTxns`.
-const TXNS_EACH: u64 = 4;
+const TXNS_EACH: u64 = 6;
+/// What an opening does on the disk, more or less.
+const OPENING: u64 = 80;
 
 /// A run and what it told.
 pub fn trace(seed: u64) -> Trace {
     drop(take());
     let mut dice = Dice::new(seed, 0);
     let mut home = Home::create(seed);
-    let (workers, lives) = (2 + dice.below(WORKERS_MAX - 1), 1 + dice.below(3));
+    let (workers, lives) = (2 + dice.below(WORKERS_MAX - 1), 1 + dice.below(5));
     let (mut files, mut segments) = (Files::default(), Segments::new());
     let mut used = 0;
     for number in 0..lives {
-        let txns = 1 + dice.below(2);
+        let txns = 1 + dice.below(3);
         let life = Life { home: &home, seed: dice.next(), workers, first: used, txns };
         if life.live(number == 0, &mut files).is_ok() {
             used = (used + txns).min(TXNS_EACH);
@@ -57,10 +59,10 @@ impl Life<'_> {
         let mut dice = Dice::new(self.seed, 1);
         let sim = &self.home.sim;
         let operations = self.workers * self.txns * 3 + 12;
-        if !is_first {
-            sim.cut_power_at(sim.op_count() + 4 + dice.below(operations));
+        if !is_first && !dice.once_in(3) {
+            sim.cut_power_at(sim.op_count() + dice.below(OPENING + operations));
         }
-        let (scan, wal) = self.home.open(STREAMS, self.seed % 2 == 0)?;
+        let (scan, wal) = self.home.open(STREAMS, self.seed.is_multiple_of(2))?;
         let book = Book::read(&scan, wal.clone(), files)?;
         open(&scan, &wal)?;
         if is_first && !dice.once_in(3) {
@@ -125,7 +127,11 @@ fn run(book: &Book, mut txn: Txn, dice: &mut Dice) -> Result<()> {
         return book.roll_back(&mut txn);
     }
     let lv = book.commit(&txn)?;
-    if dice.once_in(3) { Ok(()) } else { book.wal().wait_durable(&lv) }
+    if !dice.once_in(3) {
+        book.wal().wait_durable(&lv)?;
+        (0..ROWS / 2).for_each(|page| book.write_page(page as usize));
+    }
+    Ok(())
 }
 
 /// The components of the streams in use.

@@ -1,9 +1,11 @@
 //! Commit: publication, acknowledgement, and the handle for whoever waits later.
 
 use crate::manager::TxnManager;
+use crate::trace;
 use crate::txn::{Txn, Writer};
 use aether_recovery::wal::Credit;
 use aether_sync::{Arc, Backoff};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Lv, Result, Timestamp};
 use core::future::Future;
 use core::pin::Pin;
@@ -81,7 +83,7 @@ impl CommitHandle {
     fn wait_within(&self, max_wait: Duration) -> Result<()> {
         let Some(log) = self.manager.store.log() else { return Ok(()) };
         log.wait_durable_within(&self.lv, max_wait)?;
-        let Some(at) = self.at else { return Ok(()) };
+        let Some(at) = self.at.filter(|_| !planted("answer-on-vector")) else { return Ok(()) };
         let mut backoff = Backoff::new();
         loop {
             let holder = self.manager.advance_durable();
@@ -197,8 +199,9 @@ impl TxnManager {
                 self.publication.draw_checked(state, Some((&read, reads.since)), &mut segment.writes)?
             }
         };
-        let lv = self.store.append_commit(active, at, &txn.view.deps(), credit);
-        state.publish_committed(at, lv);
+        let append = || self.store.append_commit(active, at, &txn.view.deps(), credit);
+        let lv = trace::append_commit(active.stream(), append);
+        trace::committed(|| state.publish_committed(at, lv));
         self.remembered.lock().push_back((at, state.id));
         self.commits.add(1);
         Ok((at, lv))

@@ -30,6 +30,7 @@ mod segment;
 pub mod serial;
 mod snapshot;
 mod state;
+mod trace;
 mod txn;
 mod undo;
 

@@ -10,11 +10,13 @@ use crate::rollback::UndoHandler;
 use crate::segment::Segments;
 use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnTable};
+use crate::trace;
 use crate::txn::Txn;
 use aether_recovery::wal::buffer::Account;
 use aether_recovery::{Loser, Store};
 use aether_sync::atomic::AtomicU64;
 use aether_sync::{Arc, Counter, Mutex};
+use aether_trace::planted;
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -218,6 +220,9 @@ impl TxnManager {
     /// versions replaced at or below it are needed by nobody (T4).
     pub fn horizon(&self) -> Timestamp {
         let durable = self.durable_ts();
+        if planted("forget-too-early") {
+            return durable;
+        }
         self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable))
     }
 
@@ -232,7 +237,7 @@ impl TxnManager {
         }
         let horizon = self.horizon();
         while let Some((_, id)) = remembered.front().copied().filter(|(at, _)| *at <= horizon) {
-            self.table.remove(id);
+            trace::strip(id, || self.table.remove(id));
             remembered.pop_front();
         }
         drop(remembered);

@@ -5,9 +5,11 @@ use crate::rank;
 use crate::serial::{Draw, History, Predicates, WriteSet};
 use crate::state::Outcome;
 pub use crate::state::TxnState;
+use crate::trace;
 use aether_recovery::wal::buffer::Account;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Mutex};
+use aether_trace::planted;
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
 
@@ -56,10 +58,27 @@ impl Publication {
     }
 
     fn draw_in(&self, pending: &mut Pending, state: &Arc<TxnState>) -> Timestamp {
-        let bound = self.clock();
-        state.publish_committing(bound);
-        pending.queue.push_back((bound, state.clone()));
+        if planted("draw-before-committing") {
+            return self.draw_first(pending, state);
+        }
+        let bound = trace::bound(state.id, || self.clock());
+        trace::committing(|| state.publish_committing(bound));
+        trace::enqueue(|| pending.queue.push_back((bound, state.clone())));
+        trace::draw(|| self.next_timestamp())
+    }
+
+    fn next_timestamp(&self) -> Timestamp {
         Timestamp::new(self.clock.fetch_add(1, AcqRel) + 1)
+    }
+
+    /// A planted bug: between the two a reader takes the commit for one of the future.
+    #[cold]
+    fn draw_first(&self, pending: &mut Pending, state: &Arc<TxnState>) -> Timestamp {
+        let bound = trace::bound(state.id, || self.clock());
+        let at = trace::draw(|| self.next_timestamp());
+        trace::committing(|| state.publish_committing(bound));
+        trace::enqueue(|| pending.queue.push_back((bound, state.clone())));
+        at
     }
 
     /// As [`Publication::draw`], if nothing speaks against the commit: validation and draw are one step (T2). What the
@@ -160,13 +179,19 @@ impl Publication {
         let (bound, holder) = loop {
             let Some((bound, state)) = pending.queue.front() else { break (self.clock(), None) };
             match state.outcome() {
+                Outcome::Committing(_) if planted("advance-past-committing") => break (self.clock(), None),
                 Outcome::Committing(_) => break (*bound, None),
-                Outcome::Committed(_) if !is_durable(&state.lv()) => break (*bound, Some(state.lv())),
-                _ => drop(pending.queue.pop_front()),
+                Outcome::Committed(_) if !is_durable(&state.lv()) && !planted("pop-before-durable") => {
+                    break (*bound, Some(state.lv()));
+                }
+                _ => {
+                    let id = state.id;
+                    trace::pop(id, || drop(pending.queue.pop_front()));
+                }
             }
         };
         // Under the lock: a later, smaller bound must not be overtaken by an earlier, larger one.
-        self.durable.fetch_max(bound.get(), AcqRel);
+        trace::advance(bound, || self.durable.fetch_max(bound.get(), AcqRel));
         holder
     }
 }

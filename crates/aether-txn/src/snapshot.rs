@@ -3,9 +3,11 @@
 use crate::manager::TxnManager;
 use crate::rank;
 use crate::state::Outcome;
+use crate::trace;
 use aether_recovery::ActiveTxn;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Backoff, Mutex};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Lv, Result, Timestamp, TxnId};
 
 /// One committed state of the store, kept readable while this lives.
@@ -26,7 +28,7 @@ pub struct ReadView {
 impl ReadView {
     /// A view of the newest commits, for a transaction that writes.
     pub(crate) fn newest(manager: &Arc<TxnManager>) -> Self {
-        Self::register(manager, TxnManager::clock)
+        Self::register(manager, false, TxnManager::clock)
     }
 
     /// A view at `durable_ts`: what it shows no crash can undo (T3). On a store that does not promise
@@ -36,12 +38,16 @@ impl ReadView {
             return Self::newest(manager);
         }
         manager.advance_durable();
-        Self::register(manager, TxnManager::known_durable_ts)
+        Self::register(manager, true, TxnManager::known_durable_ts)
     }
 
     /// Nobody strips a version between the draw and the registration: see [`Registry::enter`](crate::registry::Registry::enter).
-    fn register(manager: &Arc<TxnManager>, draw: impl FnOnce(&TxnManager) -> Timestamp) -> Self {
-        let at = manager.snapshots.enter(|| draw(manager));
+    fn register(
+        manager: &Arc<TxnManager>,
+        is_durable: bool,
+        draw: impl FnOnce(&TxnManager) -> Timestamp,
+    ) -> Self {
+        let at = trace::draw_snapshot(is_durable, || manager.snapshots.enter(|| draw(manager)));
         Self {
             manager: manager.clone(),
             at: AtomicU64::new(at.get()),
@@ -55,7 +61,7 @@ impl ReadView {
 
     /// A view for a serializable transaction, see [`crate::serial`].
     pub(crate) fn serializable(manager: &Arc<TxnManager>) -> Self {
-        Self::register(manager, |manager| manager.publication.enter_serializable())
+        Self::register(manager, false, |manager| manager.publication.enter_serializable())
     }
 
     /// Reads nothing any more, until [`ReadView::renew`].
@@ -135,6 +141,7 @@ impl ReadView {
             match state.outcome() {
                 Outcome::Active | Outcome::Aborted => return false,
                 Outcome::Committing(bound) if self.at() <= bound => return false,
+                Outcome::Committing(_) if planted("pass-by-committing") => return false,
                 Outcome::Committing(_) => backoff.wait(),
                 Outcome::Committed(at) => {
                     let visible = at <= self.at();

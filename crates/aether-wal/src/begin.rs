@@ -15,6 +15,7 @@ use crate::scan::{Rewrite, Scan};
 use crate::segment::Name;
 use crate::segments::{Refused, Segments};
 use crate::stream::Part;
+use crate::trace;
 use crate::wal::Wal;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Condvar, Mutex};
@@ -147,7 +148,9 @@ impl Wal {
         let rewrites = std::mem::take(&mut *self.begin.rewrites.lock());
         for rewrite in rewrites {
             let bytes = &rewrite.tail.bytes[..(rewrite.cut - rewrite.tail.first) as usize];
-            self.files(rewrite.stream).rewrite(rewrite.epoch, rewrite.tail.first, bytes)?;
+            let write = || self.files(rewrite.stream).rewrite(rewrite.epoch, rewrite.tail.first, bytes);
+            let end = rewrite.tail.first + rewrite.tail.bytes.len() as u64;
+            trace::cut_back(rewrite.stream, end, rewrite.cut, write)?;
         }
         self.streams.iter().try_for_each(|stream| stream.segments.begin(true))?;
         self.retired.iter().try_for_each(|files| files.begin(false))?;

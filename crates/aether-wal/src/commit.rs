@@ -71,6 +71,15 @@ impl Wal {
         planted("answer-when-closed") && self.vector(|stream| stream.ring.closed()).covers(lv)
             || planted("answer-by-block")
                 && self.vector(|stream| stream.ring.durable() + BLOCK_BYTES - 1).covers(lv)
+            || planted("answer-on-one-stream") && self.covers_one(lv)
+    }
+
+    /// For a planted bug: some stream of several is durable up to its part of `lv`, and had something to flush.
+    #[cold]
+    fn covers_one(&self, lv: &Lv) -> bool {
+        let start = self.incarnation.start;
+        let mut asked = self.streams.iter().filter(|stream| lv.get(stream.id) > start.get(stream.id));
+        asked.any(|stream| stream.ring.durable() >= lv.get(stream.id).get())
     }
 
     /// Blocks until everything up to `lv` is durable (L4). Leads the flush if nobody else does.

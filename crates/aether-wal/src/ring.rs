@@ -263,7 +263,9 @@ impl Ring {
         let mut patience = Patience::default();
         for at in (from..to).step_by(self.block_bytes as usize) {
             let mut backoff = Backoff::new();
-            while u64::from(self.filled[self.block(at)].load(Acquire)) != self.block_bytes && !patience.is_over() {
+            while u64::from(self.filled[self.block(at)].load(Acquire)) != self.block_bytes
+                && !patience.is_over()
+            {
                 backoff.wait();
             }
         }
@@ -301,7 +303,7 @@ impl Ring {
     }
 }
 
-/// Waits for ever, but in a build with bugs to plant: there nothing may hang that is to be judged.
+/// Waits for ever, but with a planted bug that makes counts wrong: nothing may hang that is to be judged.
 #[derive(Default)]
 struct Patience(u32);
 
@@ -309,7 +311,7 @@ impl Patience {
     #[inline(always)]
     fn is_over(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
-        cfg!(aether_mutants) && self.0 > 10_000
+        (planted("reserve-without-room") || planted("claim-by-load-and-store")) && self.0 > 1000
     }
 }
 

@@ -127,11 +127,32 @@ impl Stream {
             return self.claimed(self.base, lsn, bytes, Vector::none());
         }
         // One step: a record claimed later finds these dependencies in the vector, one claimed earlier does not.
+        if planted("merge-after-claim") {
+            return self.claim_first(deps, body);
+        }
         let mut slv = self.slv.lock();
         let vector = Vector::news(deps, &slv, self.id);
         let bytes = framed_bytes((vector.as_bytes().len() + body) as u64);
-        slv.join(deps);
+        if !planted("raw-vectors") {
+            slv.join(deps);
+        }
         let lsn = self.ring.claim(bytes);
+        let mut lv = *slv;
+        if planted("raw-vectors") {
+            lv.join(deps);
+        }
+        self.claimed(lv, lsn, bytes, vector)
+    }
+
+    /// A planted bug: a record claimed in between does not find these dependencies in the vector.
+    #[cold]
+    fn claim_first(&self, deps: &Lv, body: usize) -> Claimed {
+        let slv = *self.slv.lock();
+        let vector = Vector::news(deps, &slv, self.id);
+        let bytes = framed_bytes((vector.as_bytes().len() + body) as u64);
+        let lsn = self.ring.claim(bytes);
+        let mut slv = self.slv.lock();
+        slv.join(deps);
         self.claimed(*slv, lsn, bytes, vector)
     }
 

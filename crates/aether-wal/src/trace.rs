@@ -1,4 +1,4 @@
-//! The one file that knows TLA+: the actions of `tla/log_buffer` that this crate takes. Values start with the stream.
+//! The one file that knows TLA+: the actions of `tla/log_buffer` and `tla/stream_cut` that this crate takes. Values start with the stream.
 
 use crate::ring::Boundary;
 use aether_trace::{act, act_if};
@@ -6,11 +6,7 @@ use aether_types::{Lsn, Lv, StreamId};
 
 /// Reserving `bytes` of the ring, if there is room.
 #[inline(always)]
-pub(crate) fn credit<E>(
-    stream: StreamId,
-    bytes: u64,
-    body: impl FnOnce() -> Result<(), E>,
-) -> Result<(), E> {
+pub(crate) fn credit<E>(stream: StreamId, bytes: u64, body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     act_if("Credit", body, |reserved| reserved.is_ok().then(|| [of(stream), bytes]))
 }
 
@@ -68,6 +64,13 @@ pub(crate) fn ack(lv: &Lv) {
 #[inline(always)]
 pub(crate) fn recover<T>(stream: StreamId, cut: Lsn, start: Lsn, body: impl FnOnce() -> T) -> T {
     act("Recover", body, |_| [of(stream), cut.get(), start.get()])
+}
+
+/// Writing anew what is kept of a stream that was readable up to `end`: whether or not that comes to its end, what lies
+/// above `cut` may be gone.
+#[inline(always)]
+pub(crate) fn cut_back<T>(stream: StreamId, end: u64, cut: u64, body: impl FnOnce() -> T) -> T {
+    act("CutBack", body, |_| [of(stream), end, cut])
 }
 
 fn of(stream: StreamId) -> u64 {

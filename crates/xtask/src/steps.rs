@@ -129,6 +129,13 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "tla-traces",
+        command: "cargo xtask tla validate --quick",
+        shows: "what the running code does, under shuttle's schedules and on disturbed threads, through crashes, is what the specs allow",
+        tool: Some(&JAVA),
+        ..PLAIN
+    },
+    Step {
         name: "torture",
         command: "cargo run --release -p aether-torture -- crash --ci",
         shows: "the power cut at every operation of fixed scripts, and again in recovery, loses nothing",
@@ -207,6 +214,20 @@ pub(crate) const DEEP: &[Step] = &[
         name: "tla-all",
         command: "cargo xtask tla check",
         shows: "no counterexample in any model of the protocols; every mutant is caught",
+        tool: Some(&JAVA),
+        ..PLAIN
+    },
+    Step {
+        name: "tla-traces-all",
+        command: "cargo xtask tla validate --events 2000000",
+        shows: "the same, for two million events",
+        tool: Some(&JAVA),
+        ..PLAIN
+    },
+    Step {
+        name: "tla-mutants",
+        command: "cargo xtask tla validate --all-mutants",
+        shows: "of code with a bug planted for that, a trace is refused",
         tool: Some(&JAVA),
         ..PLAIN
     },

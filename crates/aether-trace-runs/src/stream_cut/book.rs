@@ -68,9 +68,14 @@ impl Book {
     /// What the log and the page file tell after a crash.
     pub(crate) fn read(scan: &Scan, wal: Arc<Wal>, files: &Files) -> Result<Self> {
         let found = found(scan)?;
-        let page = |index: usize| Page { now: redone(files[index], index, &found), lv: nothing(), file: files[index] };
+        let page = |index: usize| Page {
+            now: redone(files[index], index, &found),
+            lv: nothing(),
+            file: files[index],
+        };
         let pages = core::array::from_fn(|index| Mutex::new(LATCHES[index], page(index)));
-        let committed = found.iter().filter(|(kind, _)| *kind == COMMIT).map(|(_, body)| (body[0], nothing()));
+        let committed =
+            found.iter().filter(|(kind, _)| *kind == COMMIT).map(|(_, body)| (body[0], nothing()));
         let commits: BTreeMap<_, _> = committed.chain([(0, nothing())]).collect();
         let losers = losers(&found, &commits);
         let (commits, losers) = (Mutex::new(COMMITS, commits), Mutex::new(COMMITS, losers));
@@ -101,7 +106,8 @@ impl Book {
         let reads = read.map(|read| pages.writer(read));
         let page = pages.page(index);
         let before = page.now.rows[slot];
-        let (Some(replaced), Some(seen)) = (self.commit_of(before), reads.map_or(Some(nothing()), |w| self.commit_of(w)))
+        let (Some(replaced), Some(seen)) =
+            (self.commit_of(before), reads.map_or(Some(nothing()), |w| self.commit_of(w)))
         else {
             return Ok(());
         };

@@ -37,31 +37,67 @@ struct Life {
     opened: u64,
     /// The ticket of the crash.
     ended: u64,
-    /// What the crash has left, as the next opening found it.
-    left: Option<[u64; STREAMS]>,
+    /// What the next openings did, if one came to its end.
+    restart: Option<Restart>,
     /// The ends of the records in each stream.
     records: [Vec<u64>; STREAMS],
     /// The tickets of those publications that made a record durable.
     flushes: BTreeSet<u64>,
 }
 
+/// From a crash to the end of an opening. Openings that are cut short may have cut streams back already.
+#[derive(Default)]
+struct Restart {
+    /// What the crash has left.
+    found: [u64; STREAMS],
+    /// What the log is afterwards.
+    left: [u64; STREAMS],
+    /// The tickets of those cuts that took a record away.
+    cuts: BTreeSet<u64>,
+}
+
+impl Restart {
+    /// `cuts` are those before the end of the opening, oldest first.
+    fn new(open: &Event, cuts: &[&Event]) -> Self {
+        let mut restart = Self::default();
+        for stream in 0..STREAMS {
+            let own: Vec<_> = cuts.iter().filter(|event| event.values[0] == stream as u64).collect();
+            let scanned = open.values[stream];
+            let first = own.first().map_or(scanned, |event| event.values[1]);
+            let is_within = |event: &&&Event| event.begin > open.begin;
+            let left = own.last().copied().filter(is_within).map_or(scanned, |event| event.values[2]);
+            (restart.found[stream], restart.left[stream]) = (first, left);
+            let taken = own.iter().find(|event| event.values[2] == left && left < first);
+            restart.cuts.extend(taken.map(|event| event.begin));
+        }
+        restart
+    }
+}
+
 impl Life {
     fn all(events: &[&Event]) -> Vec<Self> {
         let of = |names: &[&str]| {
-            let mut found: Vec<_> = events.iter().copied().filter(|event| names.contains(&event.action)).collect();
+            let mut found: Vec<_> =
+                events.iter().copied().filter(|event| names.contains(&event.action)).collect();
             found.sort_by_key(|event| event.begin);
             found
         };
         let (opens, crashes) = (of(&["Open"]), of(&["Die", "PowerCut"]));
+        let cuts = of(&["CutBack"]);
         let (claims, publications) = (of(&["Change", "Commit", "Compensate"]), of(&["Publish"]));
         let mut lives: Vec<Self> = Vec::new();
         for (index, open) in opens.iter().enumerate() {
             let mut life = lives.last().map(Self::next).unwrap_or_default();
             life.opened = open.begin;
-            life.ended = crashes.iter().find(|crash| crash.begin > open.begin).map_or(NEVER, |crash| crash.begin);
-            life.left = opens.get(index + 1).and_then(|next| next.values[..STREAMS].try_into().ok());
+            life.ended =
+                crashes.iter().find(|crash| crash.begin > open.begin).map_or(NEVER, |crash| crash.begin);
+            life.restart = opens.get(index + 1).map(|next| {
+                let between = |cut: &&&Event| life.ended < cut.begin && cut.begin < next.end;
+                Restart::new(next, &cuts.iter().filter(between).copied().collect::<Vec<_>>())
+            });
             let within = |event: &&&Event| life.opened < event.begin && event.begin < life.ended;
-            let own: Vec<_> = claims.iter().filter(within).map(|claim| (claim.values[5], claim.values[6])).collect();
+            let own: Vec<_> =
+                claims.iter().filter(within).map(|claim| (claim.values[5], claim.values[6])).collect();
             let published: Vec<_> = publications.iter().filter(within).copied().collect();
             life.add(own, &published);
             lives.push(life);
@@ -71,8 +107,9 @@ impl Life {
 
     /// Begins with what the crash has left.
     fn next(&self) -> Self {
-        let left = self.left.unwrap_or_default();
-        let kept = |stream: usize| self.records[stream].iter().copied().filter(|end| *end <= left[stream]).collect();
+        let left = self.restart.as_ref().map_or([0; STREAMS], |restart| restart.left);
+        let kept =
+            |stream: usize| self.records[stream].iter().copied().filter(|end| *end <= left[stream]).collect();
         Self { records: core::array::from_fn(kept), ..Self::default() }
     }
 
@@ -116,7 +153,9 @@ impl<'a> Teller<'a> {
         let lv = || life.counts(&values[7..]);
         match event.action {
             "Change" => self.step(event, values[0], [values[1..5].to_vec(), lv()].concat()),
-            "Compensate" => self.step(event, values[0], [vec![values[1], values[3], values[4]], lv()].concat()),
+            "Compensate" => {
+                self.step(event, values[0], [vec![values[1], values[3], values[4]], lv()].concat())
+            }
             "Commit" => {
                 self.waits = Some((values[0], values[7..].to_vec()));
                 self.step(event, values[0], lv());
@@ -127,6 +166,7 @@ impl<'a> Teller<'a> {
             "Ack" => self.answer(event, life),
             "FailSync" => self.fail(event, life),
             "Die" | "PowerCut" => self.crash(event, life),
+            "CutBack" => self.cut_back(event),
             "Open" => self.open(event),
             _ => {}
         }
@@ -159,8 +199,20 @@ impl<'a> Teller<'a> {
 
     /// Of the crash that ends a life; those in the middle of an opening take no more away that anybody could know of.
     fn crash(&mut self, event: &Event, life: &Life) {
-        if let Some(left) = life.left.filter(|_| event.begin == life.ended) {
-            self.step(event, 0, life.counts(&left));
+        if let Some(restart) = life.restart.as_ref().filter(|_| event.begin == life.ended) {
+            self.step(event, 0, life.counts(&restart.found));
+        }
+    }
+
+    /// Of a stream that holds more than is kept.
+    fn cut_back(&mut self, event: &Event) {
+        let ended = |life: &&Life| life.ended < event.begin && life.ended != NEVER;
+        let Some(before) = self.lives.iter().rev().find(ended) else { return };
+        let [stream, end, cut] = event.values[..] else { return };
+        let count = |at: u64| before.count(stream as usize, at) as u64;
+        let is_told = before.restart.as_ref().is_some_and(|restart| restart.cuts.contains(&event.begin));
+        if is_told && count(cut) < count(end) {
+            self.step(event, 0, vec![stream + 1, count(cut)]);
         }
     }
 
@@ -168,8 +220,7 @@ impl<'a> Teller<'a> {
     fn open(&mut self, event: &Event) {
         let before = self.lives.iter().rev().find(|life| life.opened < event.begin);
         if let Some(before) = before {
-            let [ends, cut] = [&event.values[..STREAMS], &event.values[STREAMS..]];
-            self.step(event, 0, [before.counts(ends), before.counts(cut)].concat());
+            self.step(event, 0, before.counts(&event.values[STREAMS..]));
         }
     }
 
@@ -188,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_that_was_cut_short_has_cut_back() {
+        let cut = |begin| event("CutBack", &[0, 180, 150], begin);
+        let open = event("Open", &[150, 0, 0, 150, 0, 0], 40);
+        let short = Restart::new(&open, &[&cut(30), &event("CutBack", &[0, 150, 150], 45)]);
+        assert_eq!((short.found[0], short.left[0]), (180, 150));
+        assert_eq!(short.cuts, BTreeSet::from([30]));
+        let lost = event("Open", &[180, 0, 0, 150, 0, 0], 40);
+        let again = Restart::new(&lost, &[&cut(30), &cut(45)]);
+        assert_eq!((again.found[0], again.left[0]), (180, 150));
+        let never = Restart::new(&lost, &[&cut(30)]);
+        assert_eq!((never.left[0], never.cuts.len()), (180, 0));
+    }
+
+    #[test]
     fn positions_become_counts_of_records_through_a_crash() {
         let claim = |end: u64, begin: u64| event("Change", &[1, 1, 0, 0, 1, 0, end, end, 0, 0], begin);
         let main = [
@@ -203,7 +268,7 @@ mod tests {
         assert_eq!(values[0], ("Change", vec![1, 0, 0, 1, 1, 0, 0]));
         assert_eq!(values[1].1[4], 2);
         assert_eq!(values[2], ("PowerCut", vec![1, 0, 0]));
-        assert_eq!(values[3], ("Open", vec![1, 0, 0, 1, 0, 0]));
+        assert_eq!(values[3], ("Open", vec![1, 0, 0]));
         assert_eq!(values[4].1[4], 2, "the record that was lost is not counted");
     }
 }

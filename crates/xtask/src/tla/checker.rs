@@ -178,16 +178,16 @@ fn output(mut command: Command, directory: &Path) -> Result<Result<String, Strin
     command.stdout(file.try_clone().map_err(wrong)?).stderr(file);
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().map_err(|error| format!("`{name}` does not start: {error}"))?;
-    if !ends_in_time(&mut child) {
+    if !ends_in_time(&mut child, RUN_TIME_MAX) {
         return Ok(Err(format!("took more than {} s", RUN_TIME_MAX.as_secs())));
     }
     fs::read_to_string(&path).map(Ok).map_err(wrong)
 }
 
 /// Waits for the end of `child`, or makes one.
-fn ends_in_time(child: &mut Child) -> bool {
+pub(crate) fn ends_in_time(child: &mut Child, most: Duration) -> bool {
     let start = Instant::now();
-    while start.elapsed() < RUN_TIME_MAX {
+    while start.elapsed() < most {
         match child.try_wait() {
             Ok(None) => thread::sleep(POLL),
             _ => return true,

@@ -8,6 +8,8 @@ use super::mutant::{self, Mutant};
 
 /// A comment of a model that names its root module, if that is not the folder's.
 const MODULE: &str = "\\* module: ";
+/// A comment of a model of traces: how many shares of the events it gets, if not one.
+const SHARES: &str = "\\* shares: ";
 /// A comment of a model in which a state without successors is an error.
 const DEADLOCK: &str = "\\* deadlock: checked";
 /// The model that holds traces against the spec.
@@ -60,6 +62,12 @@ impl Model {
     /// Has the smallest bounds.
     pub(crate) fn is_quick(&self) -> bool {
         self.name == "quick"
+    }
+
+    /// How many shares of all events its traces have.
+    pub(crate) fn shares(&self) -> u64 {
+        let named = self.text.lines().find_map(|line| line.strip_prefix(SHARES));
+        named.and_then(|count| count.parse().ok()).unwrap_or(1)
     }
 
     /// Whether a state without successors is an error.
@@ -158,7 +166,9 @@ fn protocol(folder: &Path, name: String, shared: &BTreeMap<String, String>) -> R
     let mutants = mutants.map_err(|error| format!("{name}/mutants.txt: {error}"))?;
     let trace = models.iter().position(|model| model.name == TRACE).map(|at| models.remove(at));
     let planted = match &trace {
-        Some(_) => planted(&text(&folder.join("planted.txt"))?).map_err(|error| format!("{name}: {error}"))?,
+        Some(_) => {
+            planted(&text(&folder.join("planted.txt"))?).map_err(|error| format!("{name}: {error}"))?
+        }
         None => Vec::new(),
     };
     let modules = own.into_iter().chain(shared.clone()).collect();
@@ -230,6 +240,7 @@ mod tests {
         assert_eq!(camel("two_phase_commit"), "TwoPhaseCommit");
         assert_eq!(model("x", "Wal", "\\* module: Other\n".into()).module, "Other");
         assert_eq!(a_model().module, "Wal");
+        assert_eq!((model("x", "Wal", "\\* shares: 4\n".into()).shares(), a_model().shares()), (4, 1));
     }
 
     #[test]

@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use super::model::{self, Protocol};
+use super::model::{self, Model, Protocol};
 use super::tools::Tools;
 use super::{HOME, chosen};
 use crate::terminal::{Mood, paint, say, warn};
-use runner::{Runner, Source};
+use runner::{Order, Runner, Source};
 use traces::Traces;
 use verdict::{Refusal, judge};
 
@@ -45,8 +45,7 @@ pub(crate) fn validate(root: &Path, plan: &Validation<'_>) -> Result<bool, Strin
     let all = model::read(&root.join(HOME))?;
     let unpaired = names::unpaired(root, &all)?;
     unpaired.iter().for_each(|name| warn(&format!("error: {name}")));
-    let traced = |protocol: &Protocol| protocol.trace.is_some();
-    let protocols: Vec<_> = chosen(all, plan.specs)?.into_iter().filter(traced).collect();
+    let protocols = traced(chosen(all, plan.specs)?, plan.specs)?;
     let tools = Tools::find(root, false)?;
     let right = if plan.all_mutants || !plan.mutants.is_empty() {
         refuse_mutants(root, &tools, &protocols, plan)?
@@ -61,6 +60,16 @@ pub(crate) fn validate(root: &Path, plan: &Validation<'_>) -> Result<bool, Strin
     Ok(right && unpaired.is_empty())
 }
 
+/// Those that have traces; all that are named must.
+fn traced(protocols: Vec<Protocol>, names: &[String]) -> Result<Vec<Protocol>, String> {
+    let (traced, rest): (Vec<_>, Vec<_>) =
+        protocols.into_iter().partition(|protocol| protocol.trace.is_some());
+    match rest.first().filter(|_| !names.is_empty()) {
+        Some(without) => Err(format!("nothing binds {} to the code: it has no trace.cfg", without.name)),
+        None => Ok(traced),
+    }
+}
+
 /// Of the code as it is every trace is accepted, and every action occurs.
 fn accept_code(
     root: &Path,
@@ -69,14 +78,21 @@ fn accept_code(
     plan: &Validation<'_>,
 ) -> Result<bool, String> {
     let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, false));
-    let share = plan.events / (protocols.len().max(1) as u64 * runners.len() as u64);
+    let shares = |protocol: &Protocol| protocol.trace.as_ref().map_or(0, Model::shares);
+    let share = plan.events / (protocols.iter().map(shares).sum::<u64>().max(1) * runners.len() as u64);
     let start = Instant::now();
     let (mut right, mut events) = (true, 0);
     let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
     for protocol in protocols {
         let mut seen = BTreeMap::new();
         for runner in &runners {
-            let traces = Traces::parse(&runner.run(&protocol.name, share.max(1), plan.seed, None)?)?;
+            let (name, count) = (protocol.name.as_str(), (share * shares(protocol)).max(1));
+            let order = Order { protocol: name, events: count, seed: plan.seed, mutant: None };
+            let told = runner.run(tools, &order)?;
+            if let Some(failure) = told.failure {
+                return Err(failure);
+            }
+            let traces = Traces::parse(&told.traces)?;
             traces.count_actions(&mut seen);
             events += traces.events();
             right &= accepts(tools, protocol, runner.source(), &traces)?;
@@ -148,20 +164,57 @@ fn refuses(
     let start = Instant::now();
     let mut found = Vec::new();
     for runner in runners {
-        let traces = Traces::parse(&runner.run(&protocol.name, MUTANT_EVENTS, seed, Some(name))?)?;
+        let order = Order { protocol: &protocol.name, events: MUTANT_EVENTS, seed, mutant: Some(name) };
+        let told = runner.run(tools, &order)?;
+        let mut traces = Traces::parse(&told.traces)?;
+        if let Some(failure) = told.failure {
+            traces.drop_last();
+            found.push(failure);
+        }
         let refused = judge(tools, protocol, &traces)?;
         found.push(format!("{} of {} traces of {}", refused.len(), traces.count(), runner.source().name()));
         if let Some(first) = refused.first() {
             found.push(first.in_short());
-            row(&format!("{} - {name}", protocol.name), &format!("refused: {}", found.join(", ")), start, true);
+            row(
+                &format!("{} - {name}", protocol.name),
+                &format!("refused: {}", found.join(", ")),
+                start,
+                true,
+            );
             return Ok(true);
         }
     }
-    row(&format!("{} - {name}", protocol.name), &format!("LIVES ({what}): {}", found.join(", ")), start, false);
+    row(
+        &format!("{} - {name}", protocol.name),
+        &format!("LIVES ({what}): {}", found.join(", ")),
+        start,
+        false,
+    );
     Ok(false)
 }
 
 fn row(name: &str, words: &str, start: Instant, right: bool) {
     let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
     say(&format!("{mood} {name:40} {:>6.1} s  {words}", start.elapsed().as_secs_f64()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_without_traces_is_refused_if_it_is_named() {
+        let one = || vec![Protocol::named("a")];
+        assert_eq!(traced(one(), &[]).unwrap().len(), 0);
+        assert!(traced(one(), &["a".into()]).unwrap_err().contains("a to the code"));
+    }
+
+    #[test]
+    fn an_action_that_no_trace_has_is_told() {
+        let mut protocol = Protocol::named("a");
+        protocol.modules.insert("ATrace".into(), "CASE Action(e) = \"Fill\" -> Fill\n".into());
+        protocol.trace = Some(Model { name: "trace".into(), module: "ATrace".into(), text: String::new() });
+        assert!(!occurs_everything(&protocol, &BTreeMap::new()));
+        assert!(occurs_everything(&protocol, &BTreeMap::from([("Fill".into(), 1)])));
+    }
 }

@@ -1,10 +1,17 @@
 //! Builds `aether-trace-runs` and starts it.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::checks::extended;
 use crate::terminal::warn;
+use crate::tla::checker::ends_in_time;
+use crate::tla::tools::Tools;
+
+/// With a bug planted a run may hang.
+const RUN_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// How threads take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,28 +73,48 @@ impl Runner {
         self.source
     }
 
-    /// Lets it make traces, a step a line; blocks.
+    /// Lets it make traces, a step a line, in a file of `tools`; blocks. A run that fails has told something before.
     ///
     /// # Errors
-    /// It does not start, or fails.
-    pub(crate) fn run(
-        &self,
-        protocol: &str,
-        events: u64,
-        seed: u64,
-        mutant: Option<&str>,
-    ) -> Result<String, String> {
+    /// It does not start, or leaves no text.
+    pub(crate) fn run(&self, tools: &Tools, order: &Order<'_>) -> Result<Told, String> {
+        let wrong = |error: std::io::Error| format!("{}: {error}", self.program.display());
+        let name = format!("{}-{}-{}", order.protocol, self.source.name(), order.mutant.unwrap_or("code"));
+        let (lines, errors) =
+            (tools.runs.join(format!("{name}.jsonl")), tools.runs.join(format!("{name}.txt")));
         let mut command = Command::new(&self.program);
-        command.args([protocol, "--events", &events.to_string(), "--seed", &seed.to_string()]);
-        if let Some(name) = mutant {
+        command.args([order.protocol, "--events", &order.events.to_string()]);
+        command.args(["--seed", &order.seed.to_string()]);
+        if let Some(name) = order.mutant {
             command.args(["--mutant", name]);
         }
         command.env("SHUTTLE_SILENCE_WARNINGS", "1").stdin(Stdio::null());
-        let output = command.output().map_err(|error| format!("{}: {error}", self.program.display()))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("the runs of {protocol} failed, {}: {}", output.status, said.trim()));
-        }
-        String::from_utf8(output.stdout).map_err(|_| format!("the traces of {protocol} are no text"))
+        command.stdout(File::create(&lines).map_err(wrong)?).stderr(File::create(&errors).map_err(wrong)?);
+        let mut child = command.spawn().map_err(wrong)?;
+        let in_time = ends_in_time(&mut child, RUN_TIME_MAX);
+        let status = child.wait().map_err(wrong)?;
+        let traces = fs::read_to_string(&lines).map_err(wrong)?;
+        let failure = (!in_time || !status.success()).then(|| {
+            let said = fs::read_to_string(&errors).unwrap_or_default();
+            let end = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            format!("the runs of {} ended with {status}: {end}", order.protocol)
+        });
+        Ok(Told { traces, failure })
     }
+}
+
+/// What traces to make.
+pub(crate) struct Order<'a> {
+    pub(crate) protocol: &'a str,
+    pub(crate) events: u64,
+    pub(crate) seed: u64,
+    pub(crate) mutant: Option<&'a str>,
+}
+
+/// What a run has told.
+pub(crate) struct Told {
+    /// A step a line.
+    pub(crate) traces: String,
+    /// How it failed, or that it did not end.
+    pub(crate) failure: Option<String>,
 }

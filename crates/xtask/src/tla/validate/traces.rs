@@ -29,7 +29,8 @@ impl Traces {
     /// The line that is none.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut traces: BTreeMap<u64, Trace> = BTreeMap::new();
-        for (index, line) in text.lines().enumerate() {
+        let whole = text.rfind('\n').map_or(text, |end| &text[..end]);
+        for (index, line) in whole.lines().enumerate() {
             let step: Value =
                 serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
             let wrong = || format!("line {}: {line} is no step", index + 1);
@@ -43,6 +44,11 @@ impl Traces {
             trace.threads.entry(number("thread")?).or_default().push((action.to_string(), event));
         }
         Ok(Self { traces })
+    }
+
+    /// Forgets the newest: its run may have been stopped while it was told.
+    pub(crate) fn drop_last(&mut self) {
+        self.traces.pop_last();
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -135,20 +141,24 @@ mod tests {
     #[test]
     fn steps_become_a_module_and_are_counted() {
         let lines = [step(4, 1, "Fill"), step(4, 2, "Ack"), step(4, 1, "Ack"), step(9, 1, "Fill")];
-        let traces = Traces::parse(&lines.join("\n")).unwrap();
+        let traces = Traces::parse(&(lines.join("\n") + "\n")).unwrap();
         assert_eq!((traces.count(), traces.events()), (2, 4));
         let mut seen = BTreeMap::new();
         traces.count_actions(&mut seen);
         assert_eq!(seen["Ack"], 2);
         let module = traces.module(&[4]);
-        assert!(module.contains("T1_1_0 == <<<<\"Fill\",3,<<1,2>>,5,6>>,\n<<\"Ack\",3,<<1,2>>,5,6>>>>"), "{module}");
+        assert!(
+            module.contains("T1_1_0 == <<<<\"Fill\",3,<<1,2>>,5,6>>,\n<<\"Ack\",3,<<1,2>>,5,6>>>>"),
+            "{module}"
+        );
         assert!(module.contains("T1 == <<T1_1_0, T1_2_0>>\nData == <<T1>>"), "{module}");
     }
 
     #[test]
     fn batches_hold_as_many_events_as_one_run_takes() {
-        let lines: Vec<_> = (0..BATCH_EVENTS as u64 + 1).map(|index| step(index / 10_000, 1, "Ack")).collect();
-        let traces = Traces::parse(&lines.join("\n")).unwrap();
+        let lines: Vec<_> =
+            (0..BATCH_EVENTS as u64 + 1).map(|index| step(index / 10_000, 1, "Ack")).collect();
+        let traces = Traces::parse(&(lines.join("\n") + "\n")).unwrap();
         assert_eq!(traces.batches(), [vec![0], vec![1]]);
     }
 
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_no_step_is_refused_with_its_line() {
-        assert!(Traces::parse("{}").unwrap_err().starts_with("line 1: "));
-        assert!(Traces::parse(&format!("{}\nx", step(1, 1, "Ack"))).unwrap_err().starts_with("line 2: "));
+        assert!(Traces::parse("{}\n").unwrap_err().starts_with("line 1: "));
+        assert!(Traces::parse(&format!("{}\nx\n", step(1, 1, "Ack"))).unwrap_err().starts_with("line 2: "));
     }
 }

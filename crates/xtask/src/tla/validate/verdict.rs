@@ -1,7 +1,5 @@
 //! What TLC says of traces.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::traces::Traces;
@@ -40,20 +38,18 @@ impl Refusal {
 pub(crate) fn judge(tools: &Tools, protocol: &Protocol, traces: &Traces) -> Result<Vec<Refusal>, String> {
     let model = protocol.trace.as_ref().ok_or("no model for traces")?;
     let batches = traces.batches();
-    let (turn, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..RUNS {
-            scope.spawn(|| {
-                while let Some(batch) = batches.get(turn.fetch_add(1, Ordering::Relaxed)) {
-                    let judged = judge_batch(tools, protocol, model, traces, batch);
-                    done.lock().expect("whoever judges does not panic").push(judged);
-                }
-            });
-        }
+    let every = |first: usize| batches.iter().skip(first).step_by(RUNS);
+    let work = |first: usize| -> Result<Vec<Refusal>, String> {
+        let judged = every(first).map(|batch| judge_batch(tools, protocol, model, traces, batch));
+        Ok(judged.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    };
+    let done: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..RUNS).map(|first| scope.spawn(move || work(first))).collect();
+        workers.into_iter().map(|worker| worker.join().map_err(|_| "whoever judges panicked")).collect()
     });
     let mut refused = Vec::new();
-    for judged in done.into_inner().expect("whoever judges does not panic") {
-        refused.extend(judged?);
+    for judged in done {
+        refused.extend(judged??);
     }
     refused.sort_by_key(|refusal: &Refusal| refusal.trace);
     Ok(refused)
@@ -68,8 +64,12 @@ fn judge_batch(
 ) -> Result<Vec<Refusal>, String> {
     let text = run(tools, protocol, model, traces, batch)?;
     let accepted = accepted(&text);
-    let rest: Vec<_> =
-        batch.iter().zip(1..).filter(|(_, index)| !accepted.contains(index)).map(|(number, _)| *number).collect();
+    let rest: Vec<_> = batch
+        .iter()
+        .zip(1..)
+        .filter(|(_, index)| !accepted.contains(index))
+        .map(|(number, _)| *number)
+        .collect();
     // An invariant that does not hold ends the run: of what was not judged each trace is judged alone.
     let stopped = !matches!(checker::read_tlc(&text), Verdict::Passed { .. });
     let mut refused = Vec::new();
@@ -132,7 +132,7 @@ fn accepted(text: &str) -> Vec<usize> {
 fn stuck(text: &str) -> Option<String> {
     let lines: Vec<_> = text.lines().collect();
     let begins = |line: &&str| line.replace(' ', "").starts_with("<<\"STUCK\"");
-    let start = lines.iter().rposition(|line| begins(&line))?;
+    let start = lines.iter().rposition(begins)?;
     let mut depth = 0;
     let mut found = String::from("stuck before one of ");
     for line in &lines[start..] {

@@ -1,0 +1,64 @@
+//! The one file that knows TLA+: the actions of `tla/publication` that this crate takes.
+
+use aether_trace::{act, act_if};
+use aether_types::{Lv, StreamId, Timestamp, TxnId};
+
+/// Drawing a snapshot and registering it, of everything or of what is durable.
+#[inline(always)]
+pub(crate) fn draw_snapshot(is_durable: bool, body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("DrawSnapshot", body, |at| [at.get(), u64::from(is_durable)])
+}
+
+/// Reading the clock for the bound of a commit, under the lock of the queue.
+#[inline(always)]
+pub(crate) fn bound(txn: TxnId, body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("Bound", body, |bound| [txn.get(), bound.get()])
+}
+
+/// Being seen as committing.
+#[inline(always)]
+pub(crate) fn committing(body: impl FnOnce()) {
+    act("Committing", body, |()| []);
+}
+
+/// Joining the queue.
+#[inline(always)]
+pub(crate) fn enqueue(body: impl FnOnce()) {
+    act("Enqueue", body, |()| []);
+}
+
+/// Drawing the timestamp of a commit.
+#[inline(always)]
+pub(crate) fn draw(body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("Draw", body, |at| [at.get()])
+}
+
+/// Appending the record of a commit.
+#[inline(always)]
+pub(crate) fn append_commit(stream: StreamId, body: impl FnOnce() -> Lv) -> Lv {
+    act("AppendCommit", body, |lv| [u64::from(stream.get()), lv.get(stream).get()])
+}
+
+/// Being seen as committed.
+#[inline(always)]
+pub(crate) fn committed(body: impl FnOnce()) {
+    act("Committed", body, |()| []);
+}
+
+/// Leaving the queue.
+#[inline(always)]
+pub(crate) fn pop(txn: TxnId, body: impl FnOnce()) {
+    act("Pop", body, |()| [txn.get()]);
+}
+
+/// Raising what is known to be durable; `body` returns what was known before.
+#[inline(always)]
+pub(crate) fn advance(to: Timestamp, body: impl FnOnce() -> u64) {
+    act_if("Advance", body, |before| (*before < to.get()).then(|| [to.get()]));
+}
+
+/// Forgetting a transaction: what it wrote is everybody's.
+#[inline(always)]
+pub(crate) fn strip(txn: TxnId, body: impl FnOnce()) {
+    act("Strip", body, |()| [txn.get()]);
+}
