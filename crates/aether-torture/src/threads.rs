@@ -9,7 +9,7 @@
 //! restart shows them, have moved to it: transfers are whole, none is counted twice, and nobody's commit rests on one
 //! that is gone.
 //!
-//! What the process left is also recovered by one redo thread and by several: see [`twins`].
+//! What the process left is also recovered by one redo thread and by several: see `threads/twins.rs`.
 
 mod teller;
 mod twins;
