@@ -1,7 +1,7 @@
 //! Runs of several log streams, for `tla/stream_cut`: transactions change rows on shared pages, commit, roll back, and wait for
 //! some commits, through crashes.
 //!
-//! The log is the code under test. Its users are played here, as small as the spec has them: [`book`] has pages under
+//! The log is the code under test. Its users are played here, as small as the spec has them: `book.rs` has pages under
 //! latches, with numbers and vectors, a page file, redo, and who has committed.
 
 mod book;

@@ -1,6 +1,5 @@
 //! The largest consistent cut (L5): a prefix of each stream in which every record has its whole vector inside.
 
-use aether_trace::planted;
 use aether_types::{Lsn, Lv, StreamId};
 
 /// From the record at `lsn` on, a stream needs `lv`.
@@ -28,7 +27,6 @@ pub(crate) fn largest(ends: Lv, needs: &[(StreamId, Vec<Need>)]) -> Lv {
         for (stream, needs) in needs {
             // Needs only grow along a stream, so the first that is not met is where the prefix ends.
             let met = needs.partition_point(|need| cut.covers(&need.without(*stream)));
-            let met = if planted("cut-once") && cut != ends { needs.len() } else { met };
             let end = needs.get(met).map_or(u64::MAX, |need| need.lsn);
             next.set(*stream, Lsn::new(end.min(next.get(*stream).get())));
         }
