@@ -5,7 +5,7 @@
 //! caller stamps it (P2).
 
 mod apply;
-mod check;
+pub(crate) mod check;
 mod codec;
 
 use crate::node::{NodeImage, Row};

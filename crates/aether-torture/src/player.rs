@@ -192,6 +192,8 @@ impl<'w> Player<'w> {
         let judged = oracle::judge(env, &self.run.history);
         match judged {
             Ok(k) => self.run.history.settle(k),
+            // The power went while it was looked at: the next restart tells.
+            Err(_) if self.world.sim.is_off() => return false,
             Err(what) => self.run.broken = Some(format!("after a restart in mid-run: {what}")),
         }
         self.run.broken.is_none()

@@ -7,6 +7,7 @@ use crate::node::layout::{
     COUNT_AT, Flags, HINTS, HINTS_AT, LOWER_AT, NO_LOWER, NO_UPPER, SLOTS_AT, Slot, UPPER_AT, head_of,
     hint_position, round8,
 };
+use crate::op::check::key_bytes_max;
 use crate::{PageType, View, header};
 
 pub(super) fn check_node(view: View, report: &mut Report) {
@@ -46,11 +47,16 @@ fn check_fences(node: Node, report: &mut Report) {
     for (at, flag) in [(LOWER_AT, NO_LOWER), (UPPER_AT, NO_UPPER)] {
         let (_, len) = node.fence_place(at);
         report.need(flags & flag == 0 || len == 0, || format!("an infinite fence of {len} bytes"));
+        report.need(len <= key_bytes_max(node.view()), || format!("a fence of {len} bytes"));
     }
     let shared = match (node.lower(), node.upper()) {
         (Some(lower), Some(upper)) => {
             report.need(lower < upper, || "the fences are out of order".into());
             common_prefix(&lower, &upper)
+        }
+        (None, Some(upper)) => {
+            report.need(!upper.is_empty(), || "nothing can lie below the upper fence".into());
+            0
         }
         _ => 0,
     };
@@ -64,6 +70,9 @@ fn check_keys(node: Node, report: &mut Report) {
         node.stored_key_into(index, &mut key);
         report.need(key.len() == slot.key_len(), || format!("the key at slot {index} runs off the page"));
         report.need(slot.head() == head_of(&key), || format!("wrong head at slot {index}"));
+        let whole = node.prefix_len() + key.len();
+        report
+            .need(whole <= key_bytes_max(node.view()), || format!("a key of {whole} bytes at slot {index}"));
         let ascends = before.as_ref().is_none_or(|before| *before < key);
         report.need(ascends, || format!("keys out of order at slot {index}"));
         before = Some(key);

@@ -162,7 +162,7 @@ fn check_position(node: Node, slot: usize, key: &[u8]) -> Result<()> {
 }
 
 /// As `limits::key_bytes_max`, for pages of any size.
-fn key_bytes_max(view: View) -> usize {
+pub(crate) fn key_bytes_max(view: View) -> usize {
     (view.len_bytes() / 4).saturating_sub(64)
 }
 
