@@ -145,6 +145,11 @@ impl Wal {
     }
 
     fn begin_incarnation(&self) -> Result<()> {
+        // A free file that an earlier open left may have its segment's name again after a power cut, until the directory is
+        // synced: before that it gets no other header.
+        if self.streams.iter().any(|stream| stream.segments.has_free()) {
+            self.home.sync_dir()?;
+        }
         let rewrites = std::mem::take(&mut *self.begin.rewrites.lock());
         for rewrite in rewrites {
             let bytes = &rewrite.tail.bytes[..(rewrite.cut - rewrite.tail.first) as usize];

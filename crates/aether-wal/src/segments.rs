@@ -310,6 +310,11 @@ impl Segments {
         self.home.sync_dir()
     }
 
+    /// True if there are files to reuse.
+    pub(crate) fn has_free(&self) -> bool {
+        !self.state.lock().free.is_empty()
+    }
+
     /// Offers files for reuse: a file may get another header only once its segment name is surely gone.
     pub(crate) fn recycle(&self, free: Vec<Free>) {
         self.state.lock().free.extend(free);

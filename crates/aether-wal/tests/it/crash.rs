@@ -1,8 +1,8 @@
 //! Power cuts at every operation of small scripts, under every policy, and again while the restart repairs; then faults.
 
 use crate::history::{History, Rng, Script, cut_short};
-use crate::store::{Store, create, small};
-use aether_sim::{CrashPolicy, Errno, Fault, OpKind, Sim};
+use crate::store::{HOME, Store, create, small};
+use aether_sim::{CrashPolicy, Errno, Fault, OpKind, OpRecord, Sim};
 use aether_types::ErrorKind;
 
 fn script(seed: u64, streams: usize) -> Script {
@@ -77,6 +77,30 @@ fn long_records_over_several_segments_survive_every_power_cut() {
 #[test]
 fn truncation_and_recycling_survive_every_power_cut() {
     cut_everywhere(Script { body_bytes: 16_000, checkpoints: 3, steps: 70, ..script(15, 1) });
+}
+
+/// A checkpoint renames a file, fails to remove another, and does not come to sync the directory; the next open uses the file
+/// again; then the power goes, and its old name comes back. Found by failing calls of a whole store.
+#[test]
+fn a_name_that_was_taken_away_and_not_synced_may_come_back() {
+    let (sim, config) = (machine(), small(1));
+    let store = Store::open(&sim.env(), &config).unwrap();
+    (0..40).for_each(|_| drop(store.commit(&[7; 8000]).unwrap()));
+    sim.inject(Fault::FailOp { nth: 0, kind: OpKind::Remove, error: Errno::Eio, sticky: true });
+    store.checkpoint().unwrap();
+    store.close().unwrap();
+    let log = sim.log();
+    let is_log = |op: &OpRecord| op.path.starts_with(HOME);
+    let since_sync = log.iter().rev().filter(|op| is_log(op)).take_while(|op| op.kind != OpKind::SyncDir);
+    let renamed = since_sync.into_iter().any(|op| op.kind == OpKind::Rename);
+    assert!(renamed, "this test is about names that are not durable");
+    sim.heal();
+    for cut in 0..40 {
+        let dead = sim.fork();
+        dead.cut_power_at(cut);
+        let _ = Store::open(&dead.env(), &config).and_then(|store| store.commit(b"next"));
+        Store::open(&dead.crash_image(CrashPolicy::LoseAll).env(), &config).unwrap();
+    }
 }
 
 /// Crashes during the restart after a crash, again and again: every operation of every repair.

@@ -8,6 +8,8 @@ use std::path::Path;
 
 pub(crate) const STORE: StoreId = StoreId::new([5; 16]);
 pub(crate) const HOME: &str = "/home";
+/// Elsewhere, so that writing it makes no name of a log file durable.
+const STATE: &str = "/state";
 
 /// A record as found: stream, position, kind, body.
 pub(crate) type Found = (u8, u64, u8, Vec<u8>);
@@ -31,6 +33,7 @@ pub(crate) fn stream(id: u8) -> StreamId {
 /// Creates the home durably.
 pub(crate) fn create(env: &Env) {
     env.vfs.create_dir(Path::new(HOME)).unwrap();
+    env.vfs.create_dir(Path::new(STATE)).unwrap();
     env.vfs.sync_dir(Path::new("/")).unwrap();
     write_state(env, &State::default()).unwrap();
 }
@@ -82,7 +85,11 @@ impl Store {
         let outlived = self.wal.outlived(&state.incarnations);
         state.incarnations.drain(..outlived);
         write_state(&self.env, &state)?;
-        self.wal.truncate_below(&from)
+        match self.wal.truncate_below(&from) {
+            // The log stays usable.
+            Err(_) if self.wal.poisoned().is_none() => Ok(()),
+            other => other,
+        }
     }
 
     pub(crate) fn close(self) -> Result<()> {
@@ -140,11 +147,11 @@ pub(crate) fn write_state(env: &Env, state: &State) -> Result<()> {
         put_lv(&mut text, &incarnation.cut);
         put_lv(&mut text, &incarnation.start);
     }
-    write_file_durably(&*env.vfs, &Path::new(HOME).join("control"), text.as_bytes())
+    write_file_durably(&*env.vfs, &Path::new(STATE).join("control"), text.as_bytes())
 }
 
 pub(crate) fn read_state(env: &Env) -> Result<State> {
-    let bytes = read_file(&*env.vfs, &Path::new(HOME).join("control"))?;
+    let bytes = read_file(&*env.vfs, &Path::new(STATE).join("control"))?;
     let mut state = State::default();
     for line in std::str::from_utf8(&bytes).unwrap().lines() {
         let (word, numbers) = line.split_once(' ').unwrap();
