@@ -85,7 +85,9 @@ fn truncation_and_recycling_survive_every_power_cut() {
 fn a_name_that_was_taken_away_and_not_synced_may_come_back() {
     let (sim, config) = (machine(), small(1));
     let store = Store::open(&sim.env(), &config).unwrap();
-    (0..40).for_each(|_| drop(store.commit(&[7; 8000]).unwrap()));
+    for _ in 0..40 {
+        store.commit(&[7; 8000]).unwrap();
+    }
     sim.inject(Fault::FailOp { nth: 0, kind: OpKind::Remove, error: Errno::Eio, sticky: true });
     store.checkpoint().unwrap();
     store.close().unwrap();
