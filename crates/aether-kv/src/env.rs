@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::lsm::index::TreeUndo;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
-use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
+use crate::lsm::index::txn::{Deadlocks, Durability, TxnManager, TxnOptions};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
@@ -187,13 +187,17 @@ impl Inner {
     }
 
     /// The tree is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
-    /// first step or loses one page, and frees none twice.
+    /// first step or loses one page, and frees none twice. With several log streams a later life of the root could be kept without the
+    /// catalog's change before: that is durable first.
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let tree = entry.open(&self.txns);
         tree.clear()?;
         let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
-        txn.commit()?;
+        let forgotten = txn.commit_with(Durability::None)?;
+        if self.store.streams() > 1 {
+            forgotten.wait()?;
+        }
         tree.free_all()
     }
 

@@ -1,9 +1,9 @@
 //! Rolling back what this crate's writers did.
 
 use super::descend::Towards;
-use super::{BTree, Stop, mtr_bytes, reclaim, retry};
+use super::{BTree, FILE, Stop, mtr_bytes, reclaim, retry};
 use aether_page::node::{Flags, Node, Row};
-use aether_page::{PageOp, UndoPtr};
+use aether_page::{PageOp, Swip, UndoPtr};
 use aether_sync::Arc;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
@@ -27,10 +27,7 @@ impl UndoHandler for TreeUndo {
         let tree = BTree::open(manager.clone(), record.root, record.tree);
         match record.kind {
             UndoKind::Insert | UndoKind::Update => tree.undo_row(txn, pointer, record),
-            UndoKind::CreateTree => {
-                tree.free_all()?;
-                tree.move_head(txn, record)
-            }
+            UndoKind::CreateTree => tree.undo_creation(txn, record),
             UndoKind::WriteExtents => reclaim::undo_extents(manager, txn, record),
         }
     }
@@ -72,9 +69,13 @@ impl BTree {
         Ok(true)
     }
 
-    /// Ends the undo of a record that took several groups.
-    fn move_head(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
+    /// The root goes in the group that says so: were that another group, perhaps in another stream, a crash could keep a later
+    /// life of the page and lose that this one was undone.
+    fn undo_creation(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
+        self.clear()?;
         let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
+        let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
+        mtr.free(root)?;
         mtr.in_txn(txn, record.previous);
         mtr.commit();
         Ok(())
