@@ -42,6 +42,17 @@ fn nothing_acknowledged_is_lost_when_a_call_fails() {
     assert!(report.tally.faults > 100, "{report}");
 }
 
+/// A tree's creation is undone; its root is freed and becomes an undo page of another log stream. That a crash kept, and not that the
+/// creation was undone. Made small from seed 9, shape 3.
+#[test]
+fn the_root_of_a_tree_that_was_never_made_may_be_used_again() {
+    let script = include_str!("scripts/undone_creation.txt").parse().expect("a script");
+    let settings = Settings { script: Some(Arc::new(script)), shape: 3, ..Settings::full(9) };
+    let report = sweep(settings, |trouble| matches!(trouble, Trouble::Calls { cut: None, .. }));
+    assert!(report.is_clean(), "{report}");
+    assert!(report.tally.faults > 300, "{report}");
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_when_a_call_of_a_recovery_fails() {
     let settings = Settings { transactions: 20, stride: 23, ..Settings::full(4) };
