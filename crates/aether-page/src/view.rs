@@ -31,6 +31,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A copy of the page that nobody else sees.
+    pub fn to_words(self) -> Vec<Word> {
+        self.words.iter().map(|word| Word::new(load(word))).collect()
+    }
+
     /// `count` words from `index` on, fewer at the end of the page.
     #[inline]
     pub(crate) fn words(self, index: usize, count: usize) -> &'a [Word] {

@@ -155,8 +155,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
     }
 
     fn copy_with_changes(&self, slot: PageSlot) -> Vec<Word> {
-        let page = self.view(slot);
-        let copy: Vec<Word> = (0..page.len_bytes() / 8).map(|at| Word::new(page.word(at))).collect();
+        let copy = self.view(slot).to_words();
         self.named(slot).for_each(|op| self.apply_to(&copy, slot, op));
         copy
     }

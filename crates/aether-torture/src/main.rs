@@ -44,7 +44,8 @@ const CI_FAULT_TRANSACTIONS: usize = 12;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| matches!(argument.as_str(), "--help" | "-h" | "help")) {
+    let asks_for_help = |argument: &String| matches!(argument.as_str(), "--help" | "-h");
+    if arguments.iter().any(asks_for_help) || arguments.first().is_some_and(|first| first == "help") {
         write_out(&usage());
         return ExitCode::SUCCESS;
     }

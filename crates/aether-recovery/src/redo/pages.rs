@@ -8,7 +8,6 @@
 use super::batch::{Batch, Entry, OfPage};
 use crate::store::Store;
 use aether_page::{PageMut, PageOp, Swip, View};
-use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, Work};
 use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId};
 use aether_wal::buffer::Exclusive;
@@ -235,8 +234,7 @@ fn check(guard: &Exclusive<'_>, change: &Change<'_>) -> Result<()> {
 }
 
 fn check_on_copy(guard: &Exclusive<'_>, change: &Change<'_>) -> Result<()> {
-    let words = guard.view().len_bytes() / 8;
-    let copy: Vec<Word> = (0..words).map(|at| Word::new(guard.view().word(at))).collect();
+    let copy = guard.view().to_words();
     change.ops.iter().try_for_each(|op| {
         op.check(View::new(&copy))?;
         op.apply(PageMut::new(&copy), guard.file(), guard.page_no());

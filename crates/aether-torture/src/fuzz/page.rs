@@ -155,15 +155,11 @@ fn sound_node(view: View<'_>) {
     made_anew(&node.whole(), view.len_bytes());
     let Some(plan) = node.split_point(&key, false) else { return };
     made_anew(&node.right_half(&plan), view.len_bytes());
-    let left = Sheet::of(&Sheet(copied(view)).bytes());
+    let left = Sheet::of(&Sheet(view.to_words()).bytes());
     let cut = PageOp::NodeCut { count: plan.count, upper: plan.separator.into() };
     cut.check(left.view()).unwrap_or_else(|error| panic!("{error}: {cut:?}"));
     cut.apply(left.page(), FILE, PAGE);
     assert_eq!(check_page(left.view()), Vec::<String>::new(), "after {cut:?}");
-}
-
-fn copied(view: View<'_>) -> Vec<Word> {
-    (0..view.len_bytes() / 8).map(|index| Word::new(view.word(index))).collect()
 }
 
 /// The image makes a sound node on a page of its own.
