@@ -8,6 +8,7 @@ use crate::rank;
 use crate::registry::Registry;
 use crate::rollback::UndoHandler;
 use crate::segment::Segments;
+use crate::serial::account;
 use crate::snapshot::ReadView;
 use crate::state::{Outcome, TxnTable};
 use crate::trace;
@@ -126,7 +127,7 @@ impl TxnManager {
         let first = losers.iter().map(|loser| loser.id).fold(store.next_txn_id(), TxnId::min);
         let segments = Segments::read(&store)?;
         let locks = LockTable::new(store.budget().account("locks"));
-        let reads_account = store.budget().account("validation");
+        let reads_account = account(&store);
         let manager = Arc::new(Self {
             store,
             config,

@@ -5,7 +5,7 @@
 //! chain serves only the losers' rollback; the first lease of a segment frees what is left of it.
 
 use crate::rank;
-use crate::serial::{Meter, WriteSet};
+use crate::serial::{Meter, WriteSet, account};
 use aether_page::fixed::Fixed;
 use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, Swip, header};
@@ -68,7 +68,7 @@ fn page_or_none(raw: u64) -> Option<PageNo> {
 impl Segments {
     /// Reads the segments of a store.
     pub(crate) fn read(store: &Store) -> Result<Self> {
-        let account = store.budget().account("validation");
+        let account = account(store);
         let roots = store.pool().shared(PAGES_FILE, Swip::new(ROOTS_PAGE))?;
         let mut segments = Vec::new();
         let records = Fixed::new(roots.view());
@@ -135,7 +135,7 @@ impl Segments {
             pages: VecDeque::new(),
             stale: None,
             writes: WriteSet::default(),
-            meter: Meter::new(store.budget().account("validation")),
+            meter: Meter::new(account(store)),
         })
     }
 

@@ -27,7 +27,14 @@ pub use predicates::Predicates;
 pub use read_set::{RangeMark, ReadSet};
 pub use write_set::WriteSet;
 
+use aether_recovery::Store;
+use aether_recovery::wal::buffer::Account;
 use aether_types::checksum;
+
+/// What is noted for validation is charged to it.
+pub(crate) fn account(store: &Store) -> Account {
+    store.budget().account("validation")
+}
 
 /// A key of a tree in eight bytes. Two keys that share one are taken for the same: a commit refused too many, once in
 /// 2^64 pairs.

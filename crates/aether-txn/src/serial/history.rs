@@ -4,7 +4,7 @@
 use super::meter::Meter;
 use super::predicates::Predicates;
 use super::write_set::WriteSet;
-use aether_recovery::wal::buffer::Account;
+use aether_recovery::wal::buffer::{Account, Charge};
 use aether_sync::Arc;
 use aether_types::{Error, ErrorKind, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +51,7 @@ pub(crate) struct History {
     commits: VecDeque<Arc<Changes>>,
     bytes: usize,
     meter: Meter,
+    account: Account,
     /// Commits at or below are not all listed any more.
     cut: Timestamp,
     /// The snapshots of the serializable transactions that run.
@@ -64,6 +65,8 @@ struct Undecided {
     txn: TxnId,
     reads: Arc<Predicates>,
     writes: WriteSet,
+    /// For its memory, which it may take also beyond the budget: its locks must stand after a restart.
+    _memory: Charge,
 }
 
 impl History {
@@ -72,7 +75,8 @@ impl History {
         Self {
             commits: VecDeque::new(),
             bytes: 0,
-            meter: Meter::new(account),
+            meter: Meter::new(account.clone()),
+            account,
             cut: Timestamp::new(0),
             snapshots: BTreeMap::new(),
             prepared: Vec::new(),
@@ -174,7 +178,9 @@ impl History {
     /// What a prepared transaction has read stands as a lock until [`History::decide`]; what it changes, against those who
     /// want to be prepared too.
     pub(crate) fn prepare(&mut self, txn: TxnId, reads: Arc<Predicates>, writes: WriteSet) {
-        self.prepared.push(Undecided { txn, reads, writes });
+        let bytes = (reads.size_bytes() + writes.size_bytes()) as u64;
+        let memory = Charge::counted(self.account.clone(), bytes);
+        self.prepared.push(Undecided { txn, reads, writes, _memory: memory });
     }
 
     /// The prepared transaction is decided.
@@ -277,11 +283,13 @@ mod tests {
     fn what_a_prepared_transaction_has_read_is_locked() {
         let mut history = history(u64::MAX);
         history.prepare(TxnId::new(7), Arc::new(reads(b"a")), WriteSet::default());
+        assert!(history.account.used_bytes() > 0);
         let draw = Draw { writer: TxnId::new(9), reads: None };
         history.check(draw, &writes(b"a")).unwrap_err();
         history.check(draw, &writes(b"b")).unwrap();
         history.check(Draw { writer: TxnId::new(7), reads: None }, &writes(b"a")).unwrap();
         history.decide(TxnId::new(7));
+        assert_eq!(history.account.used_bytes(), 0);
         history.check(draw, &writes(b"a")).unwrap();
     }
 }

@@ -15,6 +15,9 @@ pub(super) struct KeyRange {
     pub(super) upper: Bound<Vec<u8>>,
 }
 
+/// Bytes that a key takes in its table, about.
+pub(super) const KEY_BYTES: usize = 16;
+
 /// As an upper bound: no key lies below it.
 pub(super) const NOTHING: Bound<Vec<u8>> = Bound::Excluded(Vec::new());
 
@@ -121,6 +124,12 @@ impl Predicates {
             }
         }
         Self { keys, ranges, trees, whole }
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn size_bytes(&self) -> usize {
+        let bounds: usize = self.ranges.iter().map(KeyRange::bound_bytes).sum();
+        self.keys.len() * KEY_BYTES + self.ranges.len() * size_of::<KeyRange>() + bounds
     }
 
     /// True if nothing was read.

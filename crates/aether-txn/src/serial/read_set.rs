@@ -1,7 +1,7 @@
 //! What a serializable transaction notes of what it reads.
 
 use super::fingerprint;
-use super::predicates::{KeyRange, NOTHING, Predicates};
+use super::predicates::{KEY_BYTES, KeyRange, NOTHING, Predicates};
 use core::ops::Bound;
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,8 +11,6 @@ const KEYS_MAX: usize = 1 << 16;
 const RANGES_MAX: usize = 1 << 12;
 /// Bytes of the bounds of ranges, per transaction.
 const BOUNDS_MAX: usize = 1 << 20;
-/// Bytes that a key takes in its table, about.
-const KEY_BYTES: usize = 16;
 
 #[derive(Debug)]
 struct Noted {
