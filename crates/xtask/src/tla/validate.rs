@@ -77,12 +77,11 @@ fn accept_code(
     protocols: &[Protocol],
     plan: &Validation<'_>,
 ) -> Result<bool, String> {
-    let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, false));
+    let runners = Runner::all(root, false)?;
     let shares = |protocol: &Protocol| protocol.trace.as_ref().map_or(0, Model::shares);
     let share = plan.events / (protocols.iter().map(shares).sum::<u64>().max(1) * runners.len() as u64);
     let start = Instant::now();
     let (mut right, mut events) = (true, 0);
-    let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
     for protocol in protocols {
         let mut seen = BTreeMap::new();
         for runner in &runners {
@@ -141,8 +140,7 @@ fn refuse_mutants(
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
         return Err(format!("there is no bug {unknown} to plant; there are {}", names.join(", ")));
     }
-    let runners = [Source::Schedules, Source::Threads].map(|source| Runner::build(root, source, true));
-    let runners = runners.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let runners = Runner::all(root, true)?;
     let mut right = true;
     for protocol in protocols {
         for (name, what) in &protocol.planted {

@@ -32,16 +32,14 @@ impl Source {
     }
 
     /// What a build for it sets, and where it goes: builds with other flags stay warm.
-    fn build(self, with_mutants: bool) -> (String, &'static str) {
-        let mutants = if with_mutants { " --cfg aether_mutants" } else { "" };
-        match (self, with_mutants) {
-            (Source::Schedules, true) => {
-                (format!("--cfg aether_trace --cfg shuttle{mutants}"), "target/trace-mutants-shuttle")
-            }
-            (Source::Schedules, false) => ("--cfg aether_trace --cfg shuttle".into(), "target/trace-shuttle"),
-            (Source::Threads, true) => (format!("--cfg aether_trace{mutants}"), "target/trace-mutants"),
-            (Source::Threads, false) => ("--cfg aether_trace".into(), "target/trace"),
-        }
+    fn build(self, with_mutants: bool) -> (String, String) {
+        let (mutants, of_mutants) =
+            if with_mutants { (" --cfg aether_mutants", "-mutants") } else { ("", "") };
+        let (shuttle, of_shuttle) = match self {
+            Source::Schedules => (" --cfg shuttle", "-shuttle"),
+            Source::Threads => ("", ""),
+        };
+        (format!("--cfg aether_trace{shuttle}{mutants}"), format!("target/trace{of_mutants}{of_shuttle}"))
     }
 }
 
@@ -52,15 +50,24 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
+    /// Builds one for each source; blocks.
+    ///
+    /// # Errors
+    /// A build fails.
+    pub(crate) fn all(root: &Path, with_mutants: bool) -> Result<Vec<Self>, String> {
+        let sources = [Source::Schedules, Source::Threads].into_iter();
+        sources.map(|source| Self::build(root, source, with_mutants)).collect()
+    }
+
     /// Builds it; blocks.
     ///
     /// # Errors
     /// The build fails.
-    pub(crate) fn build(root: &Path, source: Source, with_mutants: bool) -> Result<Self, String> {
+    fn build(root: &Path, source: Source, with_mutants: bool) -> Result<Self, String> {
         let (flags, target) = source.build(with_mutants);
         let mut cargo = Command::new("cargo");
         cargo.current_dir(root).env("RUSTFLAGS", extended("RUSTFLAGS", &flags));
-        cargo.args(["build", "--quiet", "-p", "aether-trace-runs", "--target-dir", target]);
+        cargo.args(["build", "--quiet", "-p", "aether-trace-runs", "--target-dir", &target]);
         warn(&format!("building aether-trace-runs with {flags}"));
         let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
         if !status.success() {
