@@ -147,7 +147,7 @@ enum TlaTask {
 
 #[derive(Args)]
 struct ValidateArgs {
-    /// Only a twentieth of the events
+    /// Only a twentieth of the events; then not every action must occur
     #[arg(long)]
     quick: bool,
     /// Only this folder of tla/; may be given more than once
@@ -219,10 +219,10 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
             tla::check(root, &tla::Plan { quick, specs: &args.specs, mutants: &args.mutants, record })
         }
         Task::Tla(TlaTask::Validate(args)) => {
-            let ValidateArgs { quick, seed, all_mutants, .. } = *args;
-            let events = if quick { args.events / 20 } else { args.events };
+            let ValidateArgs { quick: is_quick, seed, all_mutants, .. } = *args;
+            let events = if is_quick { args.events / 20 } else { args.events };
             let (specs, mutants) = (&args.specs[..], &args.mutants[..]);
-            tla::validate(root, &tla::Validation { specs, events, seed, mutants, all_mutants })
+            tla::validate(root, &tla::Validation { specs, events, is_quick, seed, mutants, all_mutants })
         }
         Task::Floors(args) => show_floors(root, args.shape.format),
     }

@@ -130,7 +130,7 @@ pub(crate) const GATE: &[Step] = &[
     },
     Step {
         name: "tla-traces",
-        command: "cargo xtask tla validate --quick",
+        command: "cargo xtask tla validate",
         shows: "what the running code does, under shuttle's schedules and on disturbed threads, through crashes, is what the specs allow",
         tool: Some(&JAVA),
         ..PLAIN

@@ -31,6 +31,8 @@ pub(crate) struct Validation<'a> {
     pub(crate) specs: &'a [String],
     /// Of all protocols together.
     pub(crate) events: u64,
+    /// Too few events for the rare ones: an action that does not occur is told, and is no error.
+    pub(crate) is_quick: bool,
     pub(crate) seed: u64,
     /// Only these bugs, instead of the code as it is.
     pub(crate) mutants: &'a [String],
@@ -96,7 +98,7 @@ fn accept_code(
             events += traces.events();
             right &= accepts(tools, protocol, runner.source(), &traces)?;
         }
-        right &= occurs_everything(protocol, &seen);
+        right &= occurs_everything(protocol, &seen) || plan.is_quick;
     }
     say(&format!("{events} events, {:.1} s", start.elapsed().as_secs_f64()));
     Ok(right)
@@ -123,7 +125,7 @@ fn occurs_everything(protocol: &Protocol, seen: &BTreeMap<String, u64>) -> bool 
     let counts: Vec<_> = seen.iter().map(|(action, count)| format!("{action} {count}")).collect();
     say(&format!("      {}", counts.join(", ")));
     if !never.is_empty() {
-        warn(&format!("error: {}: no trace has {}", protocol.name, never.join(", ")));
+        warn(&format!("{}: no trace has {}", protocol.name, never.join(", ")));
     }
     never.is_empty()
 }
