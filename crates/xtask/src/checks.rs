@@ -11,6 +11,20 @@ use crate::terminal::{say, warn};
 /// The crates whose unit tests Miri can run in reasonable time, and whose bytes and atomics want it.
 const MIRI_CRATES: &[&str] = &["aether-page", "aether-sync"];
 
+/// The crates whose tests have threads.
+const TSAN_CRATES: &[&str] = &[
+    "aether-sync",
+    "aether-wal",
+    "aether-buffer",
+    "aether-recovery",
+    "aether-txn",
+    "aether-index",
+    "aether-kv",
+];
+
+/// A sanitizer wants a target named.
+const HOST: &str = "x86_64-unknown-linux-gnu";
+
 /// Runs `tests/<checker>_*.rs` of `packages` (if none are named: of every crate that has some) with
 /// `--cfg <checker>`, in a target directory of their own so that other builds stay warm.
 pub(crate) fn schedules(root: &Path, checker: &str, packages: &[String]) -> Result<(), String> {
@@ -31,6 +45,32 @@ fn schedule(root: &Path, checker: &str, package: &str) -> Result<(), String> {
     let mut cargo = cargo(root);
     cargo.env("RUSTFLAGS", extended("RUSTFLAGS", &format!("--cfg {checker}")));
     cargo.args(["test", "--release", "-p", package, "--target-dir", &target, "--test", &tests]);
+    finish(cargo)
+}
+
+/// Runs the tests of `packages` (if none are named: of those with threads) with ThreadSanitizer, the standard library included.
+/// It knows nothing of fences; pages are words that are read and written atomically, so no race of theirs is one to it.
+pub(crate) fn tsan(root: &Path, packages: &[String]) -> Result<(), String> {
+    if !is_installed(&MIRI) {
+        return Err(missing(&MIRI));
+    }
+    let mut cargo = cargo(root);
+    cargo.env("RUSTFLAGS", extended("RUSTFLAGS", "-Zsanitizer=thread"));
+    cargo.args([
+        "+nightly",
+        "test",
+        "-Zbuild-std",
+        "--target",
+        HOST,
+        "--target-dir",
+        "target/tsan",
+        "--tests",
+    ]);
+    let named = packages.iter().map(String::as_str);
+    let chosen: Vec<_> = if packages.is_empty() { TSAN_CRATES.to_vec() } else { named.collect() };
+    for package in chosen {
+        cargo.args(["-p", package]);
+    }
     finish(cargo)
 }
 

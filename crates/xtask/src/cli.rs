@@ -12,7 +12,7 @@ use crate::floors::{self, Arrow, Floor, Kind, Workspace};
 use crate::gate::{self, Format, Options};
 use crate::steps::{DEEP, GATE, Step};
 use crate::terminal::{Mood, paint, say, warn};
-use crate::{checks, fuzz, repository, tla};
+use crate::{checks, fuzz, mutants, repository, tla};
 
 const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a step or check failed, 2 wrong usage.\n\
     Results go to standard output, everything else to standard error. Colours obey NO_COLOR.";
@@ -42,6 +42,12 @@ enum Task {
     /// Look for undefined behaviour in unit tests, under several schedules
     #[command(after_help = EXIT_CODES)]
     Miri(MiriArgs),
+    /// Look for data races in the tests of crates, with ThreadSanitizer
+    #[command(after_help = EXIT_CODES)]
+    Tsan(Packages),
+    /// Change the code in small ways and see that tests notice (cargo-mutants), a sample of each of four crates
+    #[command(after_help = EXIT_CODES)]
+    Mutants(MutantsArgs),
     /// Run the whole-engine simulation with crashes
     #[command(after_help = EXIT_CODES)]
     Torture(TortureArgs),
@@ -110,6 +116,18 @@ struct MiriArgs {
     /// How many schedules each test runs under
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     seeds: u32,
+}
+
+#[derive(Args)]
+struct MutantsArgs {
+    #[command(flatten)]
+    packages: Packages,
+    /// How many of each crate
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    count: usize,
+    /// Another seed, another sample
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Args)]
@@ -209,6 +227,11 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Loom(args) => checks::schedules(root, "loom", &args.packages).map(|()| true),
         Task::Shuttle(args) => checks::schedules(root, "shuttle", &args.packages).map(|()| true),
         Task::Miri(args) => checks::miri(root, &args.packages.packages, args.seeds).map(|()| true),
+        Task::Tsan(args) => checks::tsan(root, &args.packages).map(|()| true),
+        Task::Mutants(args) => {
+            let MutantsArgs { count, seed, .. } = *args;
+            mutants::run(root, &mutants::Plan { packages: &args.packages.packages, count, seed })
+        }
         Task::Torture(args) => checks::torture(root, args.minutes, args.seed).map(|()| true),
         Task::Fuzz(args) => {
             let plan = fuzz::Plan { seconds: args.seconds, targets: &args.targets, merge: args.merge };

@@ -1,7 +1,7 @@
 //! The automation of the house: what CI runs after the tests, and the rules that no compiler checks.
 //!
 //! `steps` is the table of the gate and `gate` runs it; `checks` holds the steps that want more than one command
-//! (loom, shuttle, Miri, torture), `fuzz` the fuzz targets, `tla` the specs. [`floors`] judges the arrows between crates, [`rules`] the text of the sources,
+//! (loom, shuttle, Miri, ThreadSanitizer, torture), `fuzz` the fuzz targets, `mutants` small changes of the code, `tla` the specs. [`floors`] judges the arrows between crates, [`rules`] the text of the sources,
 //! [`tree`] the top level of the repository: functions from a small model to a list of breaches, so that each rule
 //! can be shown a planted violation. `tests/it` applies them to the repository itself.
 //!
@@ -12,6 +12,7 @@ mod checks;
 mod cli;
 mod fuzz;
 mod gate;
+mod mutants;
 mod steps;
 mod terminal;
 mod tla;

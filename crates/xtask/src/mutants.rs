@@ -1,0 +1,218 @@
+//! Mutants of the code: `cargo mutants` on a sample of each crate that must not lose data.
+//!
+//! A mutant is one small change that a compiler accepts: another result, another operator. The tests of the crate and of
+//! [`Subject::also`] must notice it. The same sample is drawn every time (`--seed` draws another one). `docs/survivors.txt`
+//! names mutants that no test can notice, or that live for another reason, and why: one that lives and is not there is an error.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::terminal::{Mood, paint, say, warn};
+
+/// Of a hundred that could be built, how many must be caught.
+const CAUGHT_MIN: usize = 85;
+
+/// Those that live, each with a reason: `CRATE | MUTANT | REASON`.
+const SURVIVORS: &str = "docs/survivors.txt";
+
+/// A crate, and whose tests may catch its mutants.
+struct Subject {
+    name: &'static str,
+    /// Its own tests, and these.
+    also: &'static [&'static str],
+}
+
+const SUBJECTS: &[Subject] = &[
+    Subject { name: "aether-page", also: &[] },
+    Subject { name: "aether-wal", also: &["aether-recovery"] },
+    Subject { name: "aether-recovery", also: &["aether-txn", "aether-index", "aether-kv"] },
+    Subject { name: "aether-txn", also: &["aether-index", "aether-kv"] },
+];
+
+/// What to try.
+pub(crate) struct Plan<'a> {
+    /// None: every subject.
+    pub(crate) packages: &'a [String],
+    /// Of each crate.
+    pub(crate) count: usize,
+    pub(crate) seed: u64,
+}
+
+/// Tries a sample of each crate; true if enough are caught and the rest is explained. Blocks until that is done, for an hour or more.
+///
+/// # Errors
+/// `cargo mutants` is missing or does not start, a file cannot be read, a crate is no subject.
+pub(crate) fn run(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
+    let names: Vec<_> = SUBJECTS.iter().map(|subject| subject.name).collect();
+    if let Some(unknown) = plan.packages.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!("{unknown} is no subject; there are {}", names.join(", ")));
+    }
+    let explained = survivors(&fs::read_to_string(root.join(SURVIVORS)).unwrap_or_default())?;
+    let wanted = |subject: &&Subject| {
+        plan.packages.is_empty() || plan.packages.iter().any(|name| name == subject.name)
+    };
+    let mut right = true;
+    for subject in SUBJECTS.iter().filter(wanted) {
+        let all = list(root, subject)?;
+        let chosen = sample(all.clone(), plan.count, plan.seed);
+        let outcome = attempt(root, subject, &chosen)?;
+        right &= tell(subject, all.len(), &outcome, &explained);
+    }
+    Ok(right)
+}
+
+/// All mutants of a crate, by the names that `cargo mutants` gives them.
+fn list(root: &Path, subject: &Subject) -> Result<Vec<String>, String> {
+    let mut cargo = cargo(root, subject);
+    cargo.arg("--list");
+    let output = cargo.output().map_err(|error| format!("cargo does not start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "{} (cargo install --locked cargo-mutants)",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_string).collect())
+}
+
+fn cargo(root: &Path, subject: &Subject) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).args(["mutants", "--package", subject.name, "--colors", "never"]);
+    cargo
+}
+
+/// Those with the smallest hashes: a mutant keeps its place when others come or go.
+fn sample(mut all: Vec<String>, count: usize, seed: u64) -> Vec<String> {
+    all.sort_by_key(|name| hash(without_place(name), seed));
+    all.truncate(count);
+    all.sort();
+    all
+}
+
+/// FNV-1a.
+fn hash(text: &str, seed: u64) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    seed.to_le_bytes().into_iter().chain(text.bytes()).fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// `FILE:LINE:COLUMN: WHAT` as `FILE: WHAT`.
+fn without_place(name: &str) -> &str {
+    name.splitn(4, ':').nth(3).map_or(name, str::trim)
+}
+
+/// What became of the mutants of a crate.
+#[derive(Debug, Default)]
+struct Outcome {
+    caught: Vec<String>,
+    missed: Vec<String>,
+    /// Whose tests did not come to an end: caught as well.
+    timeout: Vec<String>,
+    unviable: Vec<String>,
+}
+
+fn attempt(root: &Path, subject: &Subject, chosen: &[String]) -> Result<Outcome, String> {
+    let home = root.join("target/mutants").join(subject.name);
+    fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+    let names: Vec<_> = chosen.iter().map(|name| escaped(name)).collect();
+    let mut cargo = cargo(root, subject);
+    cargo.args(["--re", &format!("^({})$", names.join("|")), "--output"]).arg(&home);
+    cargo.args(["--test-package", subject.name]);
+    subject.also.iter().for_each(|name| _ = cargo.args(["--test-package", name]));
+    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    let read = |name: &str| -> Result<Vec<String>, String> {
+        let path = home.join("mutants.out").join(name);
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}; {status}", path.display()))?;
+        Ok(text.lines().map(str::to_string).collect())
+    };
+    Ok(Outcome {
+        caught: read("caught.txt")?,
+        missed: read("missed.txt")?,
+        timeout: read("timeout.txt")?,
+        unviable: read("unviable.txt")?,
+    })
+}
+
+/// As a regular expression that is the text.
+fn escaped(text: &str) -> String {
+    let escape = |letter: char| match letter {
+        letter if r"\.+*?()|[]{}^$#&-~".contains(letter) => format!("\\{letter}"),
+        letter => letter.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+fn tell(subject: &Subject, all: usize, outcome: &Outcome, explained: &BTreeMap<String, String>) -> bool {
+    let caught = outcome.caught.len() + outcome.timeout.len();
+    let built = caught + outcome.missed.len();
+    let of_hundred = caught * 100 / built.max(1);
+    let stranger =
+        |name: &&String| !explained.contains_key(&format!("{} | {}", subject.name, without_place(name)));
+    let strangers: Vec<_> = outcome.missed.iter().filter(stranger).collect();
+    let right = of_hundred >= CAUGHT_MIN && strangers.is_empty() && built > 0;
+    let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
+    let (timeout, unviable) = (outcome.timeout.len(), outcome.unviable.len());
+    say(&format!(
+        "{mood} {}: {caught} of {built} caught ({of_hundred} %), {timeout} of them by never ending; {unviable} did not compile; {all} there are",
+        subject.name
+    ));
+    strangers.iter().for_each(|name| warn(&format!("lives, unexplained: {name}")));
+    right
+}
+
+/// Those that are explained, and how.
+fn survivors(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let read = |(index, line): (usize, &str)| {
+        let parts: Vec<_> = line.split(" | ").map(str::trim).collect();
+        match parts[..] {
+            [name, mutant, reason] if !reason.is_empty() => {
+                Ok((format!("{name} | {mutant}"), reason.to_string()))
+            }
+            _ => Err(format!("{SURVIVORS}, line {}: wanted is CRATE | MUTANT | REASON", index + 1)),
+        }
+    };
+    lines.map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_the_same_every_time_and_wherever_the_code_moves() {
+        let all: Vec<_> =
+            (0..50).map(|number| format!("a.rs:{number}:1: replace f{number} with 1")).collect();
+        let moved: Vec<_> =
+            (0..50).map(|number| format!("a.rs:{}:9: replace f{number} with 1", number + 7)).collect();
+        let what = |sample: Vec<String>| {
+            let mut names: Vec<_> = sample.iter().map(|name| without_place(name).to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(what(sample(all.clone(), 5, 1)), what(sample(moved, 5, 1)));
+        assert_ne!(what(sample(all.clone(), 5, 1)), what(sample(all, 5, 2)));
+    }
+
+    #[test]
+    fn one_that_lives_must_be_explained() {
+        let explained = survivors("# why\naether-wal | replace f with 1 | nobody asks\n").unwrap();
+        let lives = |name: &str| Outcome {
+            caught: vec![String::new(); 9],
+            missed: vec![format!("a.rs:1:1: {name}")],
+            ..Outcome::default()
+        };
+        let wal = &SUBJECTS[1];
+        assert!(tell(wal, 20, &lives("replace f with 1"), &explained));
+        assert!(!tell(wal, 20, &lives("replace g with 1"), &explained));
+        assert!(!tell(wal, 20, &Outcome::default(), &explained));
+        assert!(survivors("aether-wal | replace f with 1\n").unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn a_name_is_taken_to_the_letter() {
+        assert_eq!(escaped("a.rs:1: f -> Result<()>"), r"a\.rs:1: f \-> Result<\(\)>");
+    }
+}
