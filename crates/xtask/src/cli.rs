@@ -183,6 +183,9 @@ struct ValidateArgs {
     /// As --mutant, for every bug there is
     #[arg(long, conflicts_with = "mutants")]
     all_mutants: bool,
+    /// Write what was seen into the tables of docs/verification.md
+    #[arg(long)]
+    record: bool,
 }
 
 #[derive(Args)]
@@ -196,7 +199,7 @@ struct TlaArgs {
     /// No models, only this mutant; may be given more than once
     #[arg(long = "mutant", value_name = "NAME")]
     mutants: Vec<String>,
-    /// Write the counts to tla/states.txt instead of comparing them
+    /// Write the counts to tla/states.txt instead of comparing them, and the tables of docs/verification.md
     #[arg(long)]
     record: bool,
 }
@@ -242,10 +245,13 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
             tla::check(root, &tla::Plan { quick, specs: &args.specs, mutants: &args.mutants, record })
         }
         Task::Tla(TlaTask::Validate(args)) => {
-            let ValidateArgs { quick: is_quick, seed, all_mutants, .. } = *args;
+            let ValidateArgs { quick: is_quick, seed, all_mutants, record, .. } = *args;
             let events = if is_quick { args.events / 20 } else { args.events };
             let (specs, mutants) = (&args.specs[..], &args.mutants[..]);
-            tla::validate(root, &tla::Validation { specs, events, is_quick, seed, mutants, all_mutants })
+            tla::validate(
+                root,
+                &tla::Validation { specs, events, is_quick, seed, mutants, all_mutants, record },
+            )
         }
         Task::Floors(args) => show_floors(root, args.shape.format),
     }

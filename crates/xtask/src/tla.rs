@@ -9,6 +9,7 @@
 mod checker;
 mod model;
 mod mutant;
+mod page;
 mod record;
 mod tools;
 mod validate;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use checker::{Run, Verdict};
 use model::{Model, Protocol};
 use mutant::Mutant;
+use page::Rows;
 use record::{Counted, Record};
 use tools::Tools;
 pub(crate) use validate::{Validation, validate};
@@ -36,7 +38,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) specs: &'a [String],
     /// Only models, or only mutants whose names are listed.
     pub(crate) mutants: &'a [String],
-    /// Write the counts down instead of comparing them.
+    /// Write the counts down instead of comparing them, and the tables of `docs/verification.md`.
     pub(crate) record: bool,
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     let protocols = chosen(model::read(&root.join(HOME))?, plan.specs)?;
     let mut record = Record::read(&root.join(HOME).join("states.txt"))?;
     let tools = Tools::find(root, needs_second(&protocols, &record, plan))?;
-    let mut table = Table::default();
+    let mut table = Table::new();
     for protocol in &protocols {
         if plan.mutants.is_empty() {
             for model in protocol.models.iter().filter(|model| !plan.quick || model.is_quick()) {
@@ -58,12 +60,15 @@ pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
         for mutant in mutants_of(protocol, plan) {
             check_mutant(&tools, protocol, mutant, &mut table)?;
         }
+        table.models.add(&in_short(protocol, &record));
     }
     if plan.specs.is_empty() && !plan.quick && plan.mutants.is_empty() {
         table.strangers(&record.without_model(&protocols));
     }
     if plan.record {
         record.write(&root.join(HOME).join("states.txt"))?;
+        let Table { models, mutants, .. } = &mut table;
+        [models, mutants].into_iter().try_for_each(|rows| rows.write(root))?;
     }
     let right = table.end();
     if right {
@@ -148,18 +153,42 @@ fn check_mutant(
         format!("does not break {}: {}", mutant.breaks, verdict.in_words())
     };
     table.row(&format!("{} - {}", protocol.name, mutant.name), "TLC", &words, start.elapsed(), killed);
+    if killed {
+        let Mutant { name, drops, breaks, .. } = mutant;
+        let cells =
+            [format!("`{}`", protocol.name), format!("`{name}`"), drops.clone(), format!("`{breaks}`")];
+        table.mutants.add(&cells);
+    }
     Ok(())
 }
 
+/// Its row: models, states, how many both checkers have counted, mutants.
+fn in_short(protocol: &Protocol, record: &Record) -> [String; 5] {
+    let counted = |model: &Model| record.get(&format!("{}/{}", protocol.name, model.name));
+    let counts: Vec<_> = protocol.models.iter().filter_map(counted).collect();
+    let states: u64 = counts.iter().map(|counted| counted.states).sum();
+    let both = counts.iter().filter(|counted| counted.second.is_ok()).count();
+    let [models, both, mutants] =
+        [counts.len(), both, protocol.mutants.len()].map(|number| number.to_string());
+    [format!("`{}`", protocol.name), models, states.to_string(), both, mutants]
+}
+
 /// What was seen, a line each.
-#[derive(Default)]
 struct Table {
     right: usize,
     wrong: usize,
     time: Duration,
+    /// For the page.
+    models: Rows,
+    mutants: Rows,
 }
 
 impl Table {
+    fn new() -> Self {
+        let (models, mutants) = (Rows::new("models", 1), Rows::new("mutants", 2));
+        Self { right: 0, wrong: 0, time: Duration::ZERO, models, mutants }
+    }
+
     fn row(&mut self, name: &str, checker: &str, words: &str, time: Duration, right: bool) {
         *(if right { &mut self.right } else { &mut self.wrong }) += 1;
         self.time += time;

@@ -19,7 +19,7 @@ use super::model::{Model, Protocol};
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Mutant {
     pub(crate) name: String,
-    drops: String,
+    pub(crate) drops: String,
     on: String,
     constants: Vec<(String, String)>,
     pub(crate) breaks: String,

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::model::{self, Model, Protocol};
+use super::page::Rows;
 use super::tools::Tools;
 use super::{HOME, chosen};
 use crate::terminal::{Mood, paint, say, warn};
@@ -37,6 +38,8 @@ pub(crate) struct Validation<'a> {
     /// Only these bugs, instead of the code as it is.
     pub(crate) mutants: &'a [String],
     pub(crate) all_mutants: bool,
+    /// Write the tables of `docs/verification.md`.
+    pub(crate) record: bool,
 }
 
 /// Makes traces and judges them; true if all is as it should be. Blocks until that is done.
@@ -84,6 +87,7 @@ fn accept_code(
     let share = plan.events / (protocols.iter().map(shares).sum::<u64>().max(1) * runners.len() as u64);
     let start = Instant::now();
     let (mut right, mut events) = (true, 0);
+    let mut rows = Rows::new("traces", 2);
     for protocol in protocols {
         let mut seen = BTreeMap::new();
         for runner in &runners {
@@ -96,21 +100,32 @@ fn accept_code(
             let traces = Traces::parse(&told.traces)?;
             traces.count_actions(&mut seen);
             events += traces.events();
-            right &= accepts(tools, protocol, runner.source(), &traces)?;
+            right &= accepts(tools, protocol, runner.source(), &traces, &mut rows)?;
         }
         right &= occurs_everything(protocol, &seen) || plan.is_quick;
     }
     say(&format!("{events} events, {:.1} s", start.elapsed().as_secs_f64()));
+    if plan.record {
+        rows.write(root)?;
+    }
     Ok(right)
 }
 
-fn accepts(tools: &Tools, protocol: &Protocol, source: Source, traces: &Traces) -> Result<bool, String> {
+fn accepts(
+    tools: &Tools,
+    protocol: &Protocol,
+    source: Source,
+    traces: &Traces,
+    rows: &mut Rows,
+) -> Result<bool, String> {
     let start = Instant::now();
     let refused = judge(tools, protocol, traces)?;
     let (count, accepted) = (traces.count(), traces.count() - refused.len());
     let words = format!("{count} traces, {} events, {accepted} accepted", traces.events());
     row(&format!("{} {}", protocol.name, source.name()), &words, start, refused.is_empty());
     refused.iter().for_each(tell);
+    let [count, events, accepted] = [count, traces.events(), accepted].map(|number| number.to_string());
+    rows.add(&[format!("`{}`", protocol.name), source.name().into(), count, events, accepted]);
     Ok(refused.is_empty())
 }
 
@@ -144,12 +159,16 @@ fn refuse_mutants(
     }
     let runners = Runner::all(root, true)?;
     let mut right = true;
+    let mut rows = Rows::new("planted", 2);
     for protocol in protocols {
         for (name, what) in &protocol.planted {
             if plan.all_mutants || plan.mutants.contains(name) {
-                right &= refuses(tools, protocol, &runners, (name, what), plan.seed)?;
+                right &= refuses(tools, protocol, &runners, (name, what), plan.seed, &mut rows)?;
             }
         }
+    }
+    if plan.record {
+        rows.write(root)?;
     }
     Ok(right)
 }
@@ -160,6 +179,7 @@ fn refuses(
     runners: &[Runner],
     (name, what): (&str, &str),
     seed: u64,
+    rows: &mut Rows,
 ) -> Result<bool, String> {
     let start = Instant::now();
     let mut found = Vec::new();
@@ -172,8 +192,10 @@ fn refuses(
             found.push(failure);
         }
         let refused = judge(tools, protocol, &traces)?;
-        found.push(format!("{} of {} traces of {}", refused.len(), traces.count(), runner.source().name()));
+        let share = format!("{} of {}, {}", refused.len(), traces.count(), runner.source().name());
+        found.push(share.clone());
         if let Some(first) = refused.first() {
+            rows.add(&[format!("`{}`", protocol.name), format!("`{name}`"), what.into(), share]);
             found.push(first.in_short());
             row(
                 &format!("{} - {name}", protocol.name),
