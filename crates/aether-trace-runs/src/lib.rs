@@ -14,6 +14,7 @@
 pub mod arguments;
 mod dice;
 mod home;
+pub mod lock_manager;
 pub mod log_buffer;
 pub mod publication;
 pub mod schedule;
@@ -28,6 +29,7 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),

@@ -1,4 +1,4 @@
-//! The one file that knows TLA+: the actions of `tla/publication` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/publication` and `tla/lock_manager` that this crate takes.
 
 use aether_trace::{act, act_if};
 use aether_types::{Lv, StreamId, Timestamp, TxnId};
@@ -61,4 +61,26 @@ pub(crate) fn advance(to: Timestamp, body: impl FnOnce() -> u64) {
 #[inline(always)]
 pub(crate) fn strip(txn: TxnId, body: impl FnOnce()) {
     act("Strip", body, |()| [txn.get()]);
+}
+
+/// Asking for a lock that one does not have, and what that ends.
+#[inline(always)]
+pub(crate) fn request<B, T>(
+    book: &mut B,
+    body: impl FnOnce(&mut B) -> T,
+    told: impl FnOnce(&B, &T) -> Option<[u64; 5]>,
+) -> T {
+    act_if("Request", || (body(book), book), |(asked, book)| told(book, asked)).0
+}
+
+/// Giving a wait up.
+#[inline(always)]
+pub(crate) fn timeout<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnOnce(&B) -> [u64; 2]) {
+    act("Timeout", || (body(book), book), |(_, book)| told(book));
+}
+
+/// Giving back all that a transaction has.
+#[inline(always)]
+pub(crate) fn release<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnOnce(&B) -> [u64; 2]) {
+    act("Release", || (body(book), book), |(_, book)| told(book));
 }
