@@ -18,6 +18,7 @@ pub mod lock_manager;
 pub mod log_buffer;
 pub mod publication;
 pub mod schedule;
+pub mod snapshots;
 mod step;
 pub mod stream_cut;
 
@@ -32,5 +33,6 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
+    ("snapshots", snapshots::trace),
     ("stream_cut", stream_cut::trace),
 ];

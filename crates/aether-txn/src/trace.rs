@@ -1,7 +1,8 @@
-//! The one file that knows TLA+: the actions of `tla/publication` and `tla/lock_manager` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/publication`, `tla/snapshots` and `tla/lock_manager` that
+//! this crate takes.
 
 use aether_trace::{act, act_if};
-use aether_types::{Lv, StreamId, Timestamp, TxnId};
+use aether_types::{Lv, Result, StreamId, Timestamp, TxnId};
 
 /// Drawing a snapshot and registering it, of everything or of what is durable.
 #[inline(always)]
@@ -31,6 +32,12 @@ pub(crate) fn enqueue(body: impl FnOnce()) {
 #[inline(always)]
 pub(crate) fn draw(body: impl FnOnce() -> Timestamp) -> Timestamp {
     act("Draw", body, |at| [at.get()])
+}
+
+/// Validating a transaction that is being prepared, and locking what it has read.
+#[inline(always)]
+pub(crate) fn prepare(txn: TxnId, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Prepare", body, |done| done.is_ok().then(|| [txn.get()]))
 }
 
 /// Appending the record of a commit.
