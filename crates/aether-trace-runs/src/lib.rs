@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod snapshots;
 mod step;
 pub mod stream_cut;
+pub mod two_phase_commit;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -35,4 +36,5 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("publication", publication::trace),
     ("snapshots", snapshots::trace),
     ("stream_cut", stream_cut::trace),
+    ("two_phase_commit", two_phase_commit::trace),
 ];

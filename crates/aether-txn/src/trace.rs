@@ -1,5 +1,5 @@
-//! The one file that knows TLA+: the actions of `tla/publication`, `tla/snapshots` and `tla/lock_manager` that
-//! this crate takes.
+//! The one file that knows TLA+: the actions that this crate takes, of `tla/publication`, `tla/snapshots`, `tla/lock_manager` and
+//! `tla/two_phase_commit`.
 
 use aether_trace::{act, act_if};
 use aether_types::{Lv, Result, StreamId, Timestamp, TxnId};
@@ -38,6 +38,30 @@ pub(crate) fn draw(body: impl FnOnce() -> Timestamp) -> Timestamp {
 #[inline(always)]
 pub(crate) fn prepare(txn: TxnId, body: impl FnOnce() -> Result<()>) -> Result<()> {
     act_if("Prepare", body, |done| done.is_ok().then(|| [txn.get()]))
+}
+
+/// Beginning to undo a prepared transaction, durably decided.
+#[inline(always)]
+pub(crate) fn roll_back_prepared(txn: TxnId) {
+    act("RollBackPrepared", || (), |()| [txn.get()]);
+}
+
+/// Undoing what a commit has changed that was interrupted; nothing if there was none.
+#[inline(always)]
+pub(crate) fn unmark(txn: TxnId, is_marked: bool, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Unmark", body, |undone| (is_marked && undone.is_ok()).then(|| [txn.get()]))
+}
+
+/// Undoing one change, of a row whose key begins with `first`.
+#[inline(always)]
+pub(crate) fn undo(txn: TxnId, first: Option<&u8>, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Undo", body, |undone| undone.is_ok().then(|| [txn.get(), first.copied().map_or(0, u64::from)]))
+}
+
+/// Appending the record that ends a rollback.
+#[inline(always)]
+pub(crate) fn end<T>(txn: TxnId, body: impl FnOnce() -> T) {
+    act("End", body, |_| [txn.get()]);
 }
 
 /// Appending the record of a commit.
