@@ -11,6 +11,7 @@ use crate::{Dice, Trace};
 use aether_kv::buffer::BufferConfig;
 use aether_kv::{DbEnv, Durability, Keyspace, Options, Resolution, Result, WalConfig};
 use aether_sim::Sim;
+use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_trace::{act, act_if, name_thread, take};
 use std::collections::BTreeSet;
@@ -21,9 +22,11 @@ const ROWS: u64 = 3;
 const WORKERS: u64 = 2;
 /// As in `trace.cfg`.
 const TXNS: u64 = 8;
-const LIVES_MAX: u64 = 4;
+const LIVES_MAX: u64 = 5;
 /// What a life does on the disk, more or less.
 const OPERATIONS: u64 = 60;
+/// Rows that are not in the spec.
+const OUTSIDE: [&[u8]; 3] = [b"x", b"y", b"z"];
 /// Taken under no lock of the engine.
 const LEDGER: Rank = Rank::new(1, "ledger");
 /// What is asked for.
@@ -44,6 +47,8 @@ struct World {
     env: DbEnv,
     rows: Keyspace,
     ledger: Arc<Mutex<Ledger>>,
+    sim: Sim,
+    is_over: AtomicBool,
 }
 
 /// A run and what it told.
@@ -98,11 +103,12 @@ impl World {
         let env = DbEnv::open_in(sim.env(), Path::new("/home"), options())?;
         let rows = env.keyspace("rows")?;
         let mut first = env.begin()?;
-        first.put(&rows, b"z", b"")?;
+        first.put(&rows, OUTSIDE[0], b"")?;
         first.abort()?;
         let listed = env.list_prepared().into_iter().filter_map(|gtid| gtid.try_into().ok());
         ledger.lock().known.extend(listed.map(u64::from_le_bytes));
-        Ok(Arc::new(Self { env, rows, ledger: ledger.clone() }))
+        let (ledger, sim) = (ledger.clone(), sim.clone());
+        Ok(Arc::new(Self { env, rows, ledger, sim, is_over: AtomicBool::new(false) }))
     }
 
     fn live(self: &Arc<Self>, seed: u64) {
@@ -115,10 +121,27 @@ impl World {
                 let _ = (0..count).try_for_each(|_| world.work(&mut dice));
             })
         });
-        for worker in workers.collect::<Vec<_>>() {
-            // A panic was reported by the thread.
+        let workers: Vec<_> = workers.collect();
+        let pushers = OUTSIDE.map(|row| {
+            let world = self.clone();
+            thread::spawn("pusher", move || while !world.is_over.load(Acquire) && world.push(row).is_ok() {})
+        });
+        // A panic was reported by the thread.
+        for worker in workers {
             let _ = worker.join();
         }
+        self.is_over.store(true, Release);
+        for pusher in pushers {
+            let _ = pusher.join();
+        }
+    }
+
+    /// Makes durable what the others have appended so far, wherever they are.
+    fn push(&self, row: &[u8]) -> Result<()> {
+        let mut txn = self.env.begin()?;
+        txn.set_durability(Durability::Sync);
+        txn.put(&self.rows, row, b"")?;
+        txn.commit()
     }
 
     fn work(&self, dice: &mut Dice) -> Result<()> {
@@ -161,8 +184,12 @@ impl World {
 
     /// Asks for an outcome, and perhaps forgets it.
     fn decide(&self, tag: u64, dice: &mut Dice) -> Result<()> {
-        let what = if dice.once_in(2) { COMMIT } else { ROLL_BACK };
+        let what = if dice.once_in(3) { ROLL_BACK } else { COMMIT };
         act("Ask", || (), |()| [tag, what]);
+        if what == COMMIT && !dice.once_in(3) {
+            // The next operation is another's, then: what that leaves of this is not whole.
+            self.sim.cut_power_at(self.sim.op_count() + 1 + dice.below(2));
+        }
         let ask = || match what {
             COMMIT => self.env.commit_prepared(&gtid(tag)),
             _ => self.env.rollback_prepared(&gtid(tag)),
