@@ -99,7 +99,7 @@ Request(t, r, m) ==
                /\ Settle(after.granted, after.queue, {}) /\ refused' = refused \cup {f.victim : f \in after.found}
                /\ verdicts' = verdicts \cup after.found
 (* The end of a transaction: everything it has goes at once.                  *)
-End(t) ==
+Release(t) ==
   /\ status[t] = "running"
   /\ LET served == Served([r \in Resources |-> [granted[r] EXCEPT ![t] = "none"]], queue)
      IN Settle(served.granted, served.queue, {t})
@@ -109,9 +109,9 @@ Timeout(t) ==
   /\ LET served == WithoutWait(granted, queue, t) IN Settle(served.granted, served.queue, {})
   /\ refused' = refused \cup {t}
   /\ UNCHANGED <<requests, verdicts>>
-Next == \E t \in Txns : End(t) \/ Timeout(t) \/ \E r \in Resources, m \in Modes : Request(t, r, m)
+Next == \E t \in Txns : Release(t) \/ Timeout(t) \/ \E r \in Resources, m \in Modes : Request(t, r, m)
 Spec == Init /\ [][Next]_vars
-Fair == Spec /\ \A t \in Txns : WF_vars(End(t))
+Fair == Spec /\ \A t \in Txns : WF_vars(Release(t))
 -----------------------------------------------------------------------------
 Compatible == \A r \in Resources, t, u \in Txns : t # u => granted[r][t] \in Friends(granted[r][u])
 (* A waiter is in one queue, and nobody waits who is blocked by nobody.       *)

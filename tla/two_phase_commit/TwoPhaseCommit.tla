@@ -61,12 +61,13 @@ Prepared(t) ==
   /\ until[t] <= durable[Own]
   /\ told' = told \cup {t}
   /\ UNCHANGED <<log, durable, rows, outcome, until, asked, answers, forgotten, phase, crashes>>
-Flush(s) ==
-  /\ Up /\ durable[s] < Len(log[s]) /\ durable' = [durable EXCEPT ![s] = Len(log[s])]
+FlushTo(s, end) ==
+  /\ Up /\ durable[s] < end /\ end <= Len(log[s]) /\ durable' = [durable EXCEPT ![s] = end]
   /\ UNCHANGED <<log, state, rows, outcome, until, asker, phase, crashes>>
+Flush(s) == FlushTo(s, Len(log[s]))
 (* Somebody asks, also about one that is found listed as prepared.            *)
 Ask(t, what) ==
-  /\ (t \in told \/ state[t] = "prepared") /\ what \notin asked[t] /\ answers[t] = {}
+  /\ (t \in told \/ asked[t] # {} \/ state[t] = "prepared") /\ what \notin asked[t] /\ answers[t] = {}
   /\ asked' = [asked EXCEPT ![t] = @ \cup {what}]
   /\ UNCHANGED <<log, durable, state, rows, outcome, until, told, answers, forgotten, phase, crashes>>
 (* The outcome as a change of the prepared transaction, and its commit.       *)

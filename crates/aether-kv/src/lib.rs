@@ -22,6 +22,7 @@ mod rank;
 mod salvage;
 mod snapshot;
 mod stat;
+mod trace;
 mod transact;
 mod two_phase;
 mod txn;

@@ -10,8 +10,10 @@ use crate::env::{DbEnv, Inner};
 use crate::lsm::index::txn::recovery::Loser;
 use crate::lsm::index::txn::{self as inner, Durability, TxnManager};
 use crate::rank;
+use crate::trace;
 use crate::txn::Txn;
 use aether_sync::{Arc, Condvar, Mutex};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result, Timestamp};
 use std::collections::BTreeMap;
 
@@ -52,6 +54,7 @@ impl Register {
         let rows = match catalog.prepared(&txns.view()) {
             // Nobody is in doubt: the rest of the store can be read.
             Err(error) if error.kind() == ErrorKind::Corruption && losers.is_empty() => Vec::new(),
+            _ if planted("resume-prepared-as-losers") => Vec::new(),
             rows => rows?,
         };
         let (mut gtids, mut prepared, mut undone) = (Vec::new(), Vec::new(), losers);
@@ -152,7 +155,9 @@ impl Inner {
             return Err(taken(gtid, "is decided"));
         }
         let row = txn.prepare(&mut record)?;
-        let written = self.catalog.put_prepared(&mut record, gtid, &row).and_then(|()| commit(record));
+        let written = self.catalog.put_prepared(&mut record, gtid, &row).and_then(|()| {
+            if planted("prepare-without-waiting") { commit_only(record) } else { commit(record) }
+        });
         match written {
             Ok(_) => Ok(txn),
             // The next open tells: the transaction is left as it is.
@@ -168,8 +173,8 @@ impl Inner {
         let txn = &mut waiting.txn;
         txn.wake();
         let before = txn.savepoint();
-        let decided =
-            self.catalog.decide(txn, gtid, true).and_then(|()| txn.commit_prepared(Durability::Sync));
+        let marked = trace::mark(txn.id(), || self.catalog.decide(txn, gtid, true));
+        let decided = marked.and_then(|()| txn.commit_prepared(Durability::Sync));
         let handle = decided.inspect_err(|_| {
             // What fails here as well is undone by the next open.
             txn.sleep();
@@ -182,12 +187,23 @@ impl Inner {
     fn write_rollback(&self, gtid: &[u8]) -> Result<()> {
         let mut record = self.txns.begin().for_bookkeeping();
         self.catalog.decide(&mut record, gtid, false)?;
-        commit(record)
+        if planted("decide-without-waiting") { commit_only(record) } else { commit(record) }
     }
 }
 
 fn commit(txn: inner::Txn) -> Result<()> {
     txn.commit_with(Durability::Sync)?.wait()
+}
+
+/// What is known, whatever was `asked` for; a planted bug agrees with everybody.
+fn answer(known: Resolution, asked: Resolution) -> Resolution {
+    if planted("agree-with-everybody") && known != Resolution::Unknown { asked } else { known }
+}
+
+/// For planted bugs: does not wait until it is durable.
+#[cold]
+fn commit_only(txn: inner::Txn) -> Result<()> {
+    txn.commit_with(Durability::None).map(drop)
 }
 
 impl DbEnv {
@@ -203,7 +219,9 @@ impl DbEnv {
     /// `InDoubt` if the log failed after the decision was handed to it: the next open tells. `Full`, `Poisoned`: still
     /// prepared.
     pub fn commit_prepared(&self, gtid: &[u8]) -> Result<Resolution> {
-        let Some(mut waiting) = self.0.prepared.take(gtid) else { return self.decision(gtid) };
+        let Some(mut waiting) = self.0.prepared.take(gtid) else {
+            return self.decision(gtid).map(|known| answer(known, Resolution::Committed));
+        };
         match self.0.commit_waiting(&mut waiting, gtid) {
             Ok(at) => {
                 self.0.throw_away(at.unwrap_or(Timestamp::new(0)), core::mem::take(&mut waiting.dropped));
@@ -224,7 +242,12 @@ impl DbEnv {
     /// # Errors
     /// As [`DbEnv::commit_prepared`].
     pub fn rollback_prepared(&self, gtid: &[u8]) -> Result<Resolution> {
-        let Some(waiting) = self.0.prepared.take(gtid) else { return self.decision(gtid) };
+        let Some(waiting) = self.0.prepared.take(gtid) else {
+            return self.decision(gtid).map(|known| answer(known, Resolution::RolledBack));
+        };
+        if planted("undo-before-deciding") {
+            return self.undo_first(waiting, gtid);
+        }
         if let Err(error) = self.0.write_rollback(gtid) {
             self.0.prepared.set(gtid, Some(Slot::Waiting(waiting)));
             return Err(error);
@@ -245,6 +268,14 @@ impl DbEnv {
         let mut txn = self.0.txns.begin().for_bookkeeping();
         let known = self.0.catalog.forget_decision(&mut txn, gtid)?;
         commit(txn).map(|()| known)
+    }
+
+    /// A planted bug: the outcome is written when there is nothing left to undo.
+    #[cold]
+    fn undo_first(&self, waiting: Box<Waiting>, gtid: &[u8]) -> Result<Resolution> {
+        let undone = waiting.txn.roll_back_prepared().and_then(|()| self.0.write_rollback(gtid));
+        self.0.prepared.set(gtid, None);
+        undone.map(|()| Resolution::RolledBack)
     }
 
     fn decision(&self, gtid: &[u8]) -> Result<Resolution> {

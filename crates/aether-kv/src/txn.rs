@@ -10,6 +10,7 @@ use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn as inner;
 use crate::lsm::index::txn::{LockMode, Resource};
 use crate::options::{Durability, TxnOptions};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result};
 use std::io::Read;
 use std::ops::RangeBounds;
@@ -80,8 +81,21 @@ impl Txn {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        if planted("forget-missing-keys") {
+            return self.get_if_there(keyspace, key, out);
+        }
         self.inner().note_key(keyspace.id(), key);
         keyspace.tree.get_into(self.inner().read(), key, out)
+    }
+
+    /// A planted bug: what is missing is not noted.
+    #[cold]
+    fn get_if_there(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        let is_there = keyspace.tree.get_into(self.inner().read(), key, out)?;
+        if is_there {
+            self.inner().note_key(keyspace.id(), key);
+        }
+        Ok(is_there)
     }
 
     /// Inserts or replaces.

@@ -265,11 +265,12 @@ fn with_buffer<T>(body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    BUFFER.with(|buffer| {
-        let mut buffer = buffer.borrow_mut();
-        buffer.clear();
-        body(&mut buffer)
-    })
+    // Taken, not borrowed: threads of a schedule checker share one of the system's.
+    let mut buffer = BUFFER.with(RefCell::take);
+    buffer.clear();
+    let result = body(&mut buffer);
+    BUFFER.with(|cell| cell.replace(buffer));
+    result
 }
 
 struct PoisonOnUnwind<'s>(&'s Store);

@@ -311,7 +311,7 @@ impl State {
         self.log.push(OpRecord { index, kind, path: path.to_path_buf(), offset, len });
         if self.cut_at == Some(index) {
             self.calls.add(kind);
-            self.is_off = true;
+            trace::crash(|| self.is_off = true);
             return Ok(Passage { twist: Twist::None, in_flight: true });
         }
         match self.strike(kind, path) {

@@ -32,6 +32,12 @@ pub(crate) fn fail_sync(path: &Path) {
     act("FailSync", || (), |()| [file_number(path)]);
 }
 
+/// Losing the power in the middle of an operation: nothing is written from now on.
+#[inline(always)]
+pub(crate) fn crash(body: impl FnOnce()) {
+    act("Crash", body, |()| []);
+}
+
 /// Losing what is in memory.
 #[inline(always)]
 pub(crate) fn die<T>(body: impl FnOnce() -> T) -> T {

@@ -64,9 +64,7 @@ impl Home {
 
     /// Goes on with the machine after the death of the process or a power cut.
     pub(crate) fn crash(&mut self, dice: &mut Dice) {
-        let policies = CrashPolicy::all(dice.next());
-        let policy = policies[dice.below(policies.len() as u64) as usize];
-        self.sim = if dice.once_in(3) { self.sim.kill_image() } else { self.sim.crash_image(policy) };
+        self.sim = after_crash(&self.sim, dice);
     }
 
     /// Reads the headers of the log files: where a file begins is at offset 56 (docs/formats.md).
@@ -83,4 +81,11 @@ impl Home {
         }
         found
     }
+}
+
+/// The machine after the death of the process or a power cut.
+pub(crate) fn after_crash(sim: &Sim, dice: &mut Dice) -> Sim {
+    let policies = CrashPolicy::all(dice.next());
+    let policy = policies[dice.below(policies.len() as u64) as usize];
+    if dice.once_in(3) { sim.kill_image() } else { sim.crash_image(policy) }
 }

@@ -14,11 +14,14 @@
 pub mod arguments;
 mod dice;
 mod home;
+pub mod lock_manager;
 pub mod log_buffer;
 pub mod publication;
 pub mod schedule;
+pub mod snapshots;
 mod step;
 pub mod stream_cut;
+pub mod two_phase_commit;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -28,7 +31,10 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
+    ("snapshots", snapshots::trace),
     ("stream_cut", stream_cut::trace),
+    ("two_phase_commit", two_phase_commit::trace),
 ];

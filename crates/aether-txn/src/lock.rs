@@ -31,6 +31,7 @@ mod request;
 mod resource;
 mod table;
 mod take;
+mod told;
 mod watch;
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -13,6 +13,7 @@ use crate::lock::{LockMode, Resource, codec};
 use crate::manager::TxnManager;
 use crate::serial::{Predicates, WriteSet};
 use crate::state::TxnState;
+use crate::trace;
 use crate::txn::{Reads, Txn, Writer};
 use crate::undo::{ChainWalk, UndoKind, UndoRecord};
 use aether_page::slotted::Slotted;
@@ -20,6 +21,7 @@ use aether_page::{Swip, UndoPtr};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{Loser, PAGES_FILE};
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::{Error, Reader, Result, TxnId, Writer as Encode};
 use std::collections::BTreeSet;
 
@@ -126,6 +128,7 @@ impl Txn {
     pub fn roll_back_prepared(mut self) -> Result<()> {
         let (manager, id) = (self.manager().clone(), self.id());
         self.prepared = false;
+        trace::roll_back_prepared(id);
         let undone = self.abort();
         manager.end_prepared(id);
         undone
@@ -170,7 +173,10 @@ impl TxnManager {
         if let Some(writer) = &txn.writer {
             self.locks.take_again(&writer.state, &row.locks)?;
             // A commit that was under way may have changed more.
-            self.undo_until(&writer.active, row.undo_head)?;
+            let (active, is_marked) = (&writer.active, writer.active.undo_head() != row.undo_head);
+            if !planted("keep-an-interrupted-commit") {
+                trace::unmark(txn.id(), is_marked, || self.undo_until(active, row.undo_head))?;
+            }
         }
         txn.prepared = true;
         txn.retired = row.retired;

@@ -95,6 +95,10 @@ impl Publication {
         let draw = self.look_ahead(Draw { writer: state.id, reads })?;
         let mut pending = self.pending.lock();
         pending.history.check(draw, writes)?;
+        if planted("validate-before-the-lock") {
+            drop(pending);
+            pending = self.pending.lock();
+        }
         let at = self.draw_in(&mut pending, state);
         pending.history.note(at, state.id, writes);
         Ok(at)
@@ -154,11 +158,13 @@ impl Publication {
         writes: WriteSet,
     ) -> Result<()> {
         let mut pending = self.pending.lock();
-        let draw = Draw { writer, reads: since.map(|since| (&*reads, since)) };
-        pending.history.check(draw, &writes)?;
-        pending.history.check_prepared(writer, &reads)?;
-        pending.history.prepare(writer, reads, writes);
-        Ok(())
+        trace::prepare(writer, || {
+            let draw = Draw { writer, reads: since.map(|since| (&*reads, since)) };
+            pending.history.check(draw, &writes)?;
+            pending.history.check_prepared(writer, &reads)?;
+            pending.history.prepare(writer, reads, writes);
+            Ok(())
+        })
     }
 
     /// A prepared transaction of an earlier open: it has been validated.

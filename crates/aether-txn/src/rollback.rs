@@ -4,6 +4,7 @@
 
 use crate::manager::TxnManager;
 use crate::state::TxnState;
+use crate::trace;
 use crate::txn::{Savepoint, Txn, Writer};
 use crate::undo::{ChainWalk, UndoRecord};
 use aether_page::slotted::Slotted;
@@ -58,7 +59,7 @@ impl TxnManager {
             if record.txn != txn.id() {
                 return Err(missing());
             }
-            self.handler.undo(self, txn, head, &record)?;
+            trace::undo(txn.id(), record.key.first(), || self.handler.undo(self, txn, head, &record))?;
             debug_assert_eq!(txn.undo_head(), record.previous, "a compensation moves the undo head");
         }
         Ok(())
@@ -74,7 +75,7 @@ impl TxnManager {
         let active = self.store.resume_loser(loser);
         self.undo_until(&active, UndoPtr::none())?;
         let credit = self.store.last_credit(&active)?;
-        self.store.append_end(&active, credit);
+        trace::end(active.id(), || self.store.append_end(&active, credit));
         self.table.remove(loser.id);
         Ok(())
     }
@@ -104,7 +105,7 @@ impl Txn {
         writer.state.publish_aborted();
         manager.undo_until(&writer.active, UndoPtr::none())?;
         let credit = manager.store.last_credit(&writer.active)?;
-        manager.store.append_end(&writer.active, credit);
+        trace::end(writer.active.id(), || manager.store.append_end(&writer.active, credit));
         manager.table.remove(writer.active.id());
         let now = manager.clock();
         manager.segments.give_back(writer.segment, now);

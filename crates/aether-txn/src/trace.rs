@@ -1,7 +1,8 @@
-//! The one file that knows TLA+: the actions of `tla/publication` that this crate takes.
+//! The one file that knows TLA+: the actions that this crate takes, of `tla/publication`, `tla/snapshots`, `tla/lock_manager` and
+//! `tla/two_phase_commit`.
 
 use aether_trace::{act, act_if};
-use aether_types::{Lv, StreamId, Timestamp, TxnId};
+use aether_types::{Lv, Result, StreamId, Timestamp, TxnId};
 
 /// Drawing a snapshot and registering it, of everything or of what is durable.
 #[inline(always)]
@@ -33,6 +34,36 @@ pub(crate) fn draw(body: impl FnOnce() -> Timestamp) -> Timestamp {
     act("Draw", body, |at| [at.get()])
 }
 
+/// Validating a transaction that is being prepared, and locking what it has read.
+#[inline(always)]
+pub(crate) fn prepare(txn: TxnId, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Prepare", body, |done| done.is_ok().then(|| [txn.get()]))
+}
+
+/// Beginning to undo a prepared transaction, durably decided.
+#[inline(always)]
+pub(crate) fn roll_back_prepared(txn: TxnId) {
+    act("RollBackPrepared", || (), |()| [txn.get()]);
+}
+
+/// Undoing what a commit has changed that was interrupted; nothing if there was none.
+#[inline(always)]
+pub(crate) fn unmark(txn: TxnId, is_marked: bool, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Unmark", body, |undone| (is_marked && undone.is_ok()).then(|| [txn.get()]))
+}
+
+/// Undoing one change, of a row whose key begins with `first`.
+#[inline(always)]
+pub(crate) fn undo(txn: TxnId, first: Option<&u8>, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    act_if("Undo", body, |undone| undone.is_ok().then(|| [txn.get(), first.copied().map_or(0, u64::from)]))
+}
+
+/// Appending the record that ends a rollback.
+#[inline(always)]
+pub(crate) fn end<T>(txn: TxnId, body: impl FnOnce() -> T) {
+    act("End", body, |_| [txn.get()]);
+}
+
 /// Appending the record of a commit.
 #[inline(always)]
 pub(crate) fn append_commit(stream: StreamId, body: impl FnOnce() -> Lv) -> Lv {
@@ -61,4 +92,26 @@ pub(crate) fn advance(to: Timestamp, body: impl FnOnce() -> u64) {
 #[inline(always)]
 pub(crate) fn strip(txn: TxnId, body: impl FnOnce()) {
     act("Strip", body, |()| [txn.get()]);
+}
+
+/// Asking for a lock that one does not have, and what that ends.
+#[inline(always)]
+pub(crate) fn request<B, T>(
+    book: &mut B,
+    body: impl FnOnce(&mut B) -> T,
+    told: impl FnOnce(&B, &T) -> Option<[u64; 5]>,
+) -> T {
+    act_if("Request", || (body(book), book), |(asked, book)| told(book, asked)).0
+}
+
+/// Giving a wait up.
+#[inline(always)]
+pub(crate) fn timeout<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnOnce(&B) -> [u64; 2]) {
+    act("Timeout", || (body(book), book), |(_, book)| told(book));
+}
+
+/// Giving back all that a transaction has.
+#[inline(always)]
+pub(crate) fn release<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnOnce(&B) -> [u64; 2]) {
+    act("Release", || (body(book), book), |(_, book)| told(book));
 }

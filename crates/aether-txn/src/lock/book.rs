@@ -16,6 +16,7 @@ use super::watch::Watches;
 use crate::state::TxnState;
 use aether_recovery::wal::buffer::Account;
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::{Result, TxnId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -137,16 +138,38 @@ impl Book {
         mode: LockMode,
         part: Part,
     ) -> Result<Asked> {
+        match self.wish(owner, resource, mode, part) {
+            Some(request) => self.enter(resource, request),
+            None => Ok(Asked::Has),
+        }
+    }
+
+    /// The request that `owner` makes who wants `mode` too; none if it has that.
+    pub(super) fn wish(
+        &self,
+        owner: TxnId,
+        resource: &Resource,
+        mode: LockMode,
+        part: Part,
+    ) -> Option<Request> {
         let mut request = self.request(owner, resource);
         let has = if part == Part::Asked { request.asked } else { request.held() };
         if has.is_some_and(|held| held.covers(mode)) {
-            return Ok(Asked::Has);
+            return None;
         }
-        let mode = join(request.get(part), Some(mode)).unwrap_or(mode);
-        let is_conversion = request.held().is_some() || self.queues.has_foothold(owner, resource);
+        let before = request.get(part).filter(|_| !planted("convert-to-what-was-asked"));
+        let mode = join(before, Some(mode)).unwrap_or(mode);
+        let has_something = request.held().is_some() || self.queues.has_foothold(owner, resource);
+        let is_conversion = has_something && !planted("convert-behind-others");
         let want =
             Want { mode, part, phase: Phase::Waiting, is_clean: false, is_conversion, turn: self.turns };
         request.want = Some(want);
+        Some(request)
+    }
+
+    /// A request with a want takes its place.
+    pub(super) fn enter(&mut self, resource: &Resource, request: Request) -> Result<Asked> {
+        let Request { owner, want: Some(want), .. } = request else { return Ok(Asked::Has) };
         self.turns += 1;
         self.put(resource, request)?;
         if self.queues.is_blocked(owner, resource, &want) {
@@ -167,7 +190,10 @@ impl Book {
         let mut request = self.request(owner, resource);
         let Some(want) = &mut request.want else { return };
         want.phase = Phase::Tentative;
-        let needs_search = want.part == Part::Asked && (resource.is_rows() || want.mode.is_strong());
+        // Above rows, who has a strong lock has found all writers, and no other has begun since.
+        let has_searched = !resource.is_rows() && request.asked.is_some_and(LockMode::is_strong);
+        let can_need_one = resource.is_rows() || want.mode.is_strong();
+        let needs_search = want.part == Part::Asked && can_need_one && !has_searched;
         self.update(resource, request);
         if !needs_search {
             self.settle(owner, resource);
@@ -267,7 +293,9 @@ impl Book {
         request.want = None;
         self.update(resource, request);
         self.holder(owner).waits_at = None;
-        self.grant_all();
+        if !planted("leave-a-gap") {
+            self.grant_all();
+        }
     }
 
     /// Grants whatever is blocked by nobody. Granting blocks and frees nobody, so once through is enough.

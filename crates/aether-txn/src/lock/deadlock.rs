@@ -9,6 +9,7 @@ use super::book::Book;
 use super::report::{Cycle, LockWait};
 use super::request::Request;
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::TxnId;
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ impl Book {
     /// Ends waits until no cycle goes through `start`.
     pub(super) fn resolve(&mut self, start: TxnId) {
         while let Some(path) = self.cycle_through(start) {
-            let victim = *path.iter().max().expect("a cycle has members");
+            let victim = victim_of(&path);
             let waits = path.iter().filter_map(|waiter| self.wait_of(*waiter)).collect();
             let cycle = Arc::new(Cycle { waits, victim });
             self.remember(cycle.clone());
@@ -56,4 +57,10 @@ impl Book {
         }
         None
     }
+}
+
+/// The youngest of a cycle.
+fn victim_of(cycle: &[TxnId]) -> TxnId {
+    let found = if planted("oldest-dies") { cycle.iter().min() } else { cycle.iter().max() };
+    *found.expect("a cycle has members")
 }

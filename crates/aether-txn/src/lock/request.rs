@@ -1,6 +1,7 @@
 //! What one owner has and wants on one resource.
 
 use super::mode::LockMode;
+use aether_trace::planted;
 use aether_types::TxnId;
 
 /// Which part of what an owner has.
@@ -95,7 +96,9 @@ impl Request {
     pub(super) fn blocks(&self, want: &Want) -> bool {
         let stands = |mode: LockMode| !mode.is_compatible(want.mode);
         self.standing().is_some_and(stands)
-            || self.waiting().is_some_and(|own| own.precedes(want) && stands(own.mode))
+            || self
+                .waiting()
+                .is_some_and(|own| own.precedes(want) && stands(own.mode) && !planted("pass-waiters"))
     }
 
     /// Does it have, want or try a mode that must find all writers?

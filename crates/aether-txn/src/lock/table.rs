@@ -8,8 +8,10 @@ use super::resource::Resource;
 use super::watch::Watches;
 use crate::rank;
 use crate::state::TxnState;
+use crate::trace;
 use aether_recovery::wal::buffer::Account;
-use aether_sync::{Arc, Mutex, MutexGuard};
+use aether_sync::{Arc, Mutex, MutexGuard, thread};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result, TxnId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -91,7 +93,7 @@ impl LockTable {
             book.resolve(writer.id());
         }
         book.adopt_self(own);
-        let asked = book.ask(own.id(), row, LockMode::X, Part::Written)?;
+        let asked = book.ask_or_wait(own.id(), row, LockMode::X, Part::Written, patience)?;
         self.finish(book, own, asked, row, patience).map(drop)
     }
 
@@ -114,7 +116,7 @@ impl LockTable {
         }
         let mut book = self.book.lock();
         book.adopt_self(own);
-        let mut asked = book.ask(own.id(), resource, mode, Part::Asked)?;
+        let mut asked = book.ask_or_wait(own.id(), resource, mode, Part::Asked, patience)?;
         while asked != Asked::Has {
             book = self.finish(book, own, asked, resource, patience)?;
             book.begin_search(own.id(), resource);
@@ -122,7 +124,7 @@ impl LockTable {
             let found = search();
             book = self.book.lock();
             match found.and_then(|found| book.name_all(&found)) {
-                Ok(()) => asked = book.asked_again(own.id(), resource),
+                Ok(()) => asked = book.asked_again(own.id(), resource, patience),
                 Err(error) => {
                     book.cancel(own.id(), resource);
                     return Err(error);
@@ -143,11 +145,11 @@ impl LockTable {
     ) -> Result<()> {
         let mut book = self.book.lock();
         book.adopt_self(own);
-        let asked = book.ask(own.id(), resource, mode, part)?;
+        let asked = book.ask_or_wait(own.id(), resource, mode, part, patience)?;
         self.finish(book, own, asked, resource, patience).map(drop)
     }
 
-    /// Waits if there is something to wait for.
+    /// Waits if there is something to wait for: whether a cycle closes has been looked at.
     fn finish<'t>(
         &'t self,
         mut book: Guard<'t>,
@@ -162,20 +164,35 @@ impl LockTable {
         if patience.timeout.is_zero() {
             return Err(book.give_up(own.id(), resource, ErrorKind::Conflict));
         }
-        book.resolve(own.id());
         let mut left = patience.timeout;
         while !book.is_over(own.id())? {
             if let Err(error) = (patience.check)() {
-                book.cancel(own.id(), resource);
+                book.leave(own.id(), resource);
                 return Err(error);
             }
             if left.is_zero() {
                 return Err(book.give_up(own.id(), resource, ErrorKind::TimedOut));
             }
-            let (slept, time) = sleep(book, own, left.min(SLICE));
+            let (slept, time) = self.sleep(book, own, left.min(SLICE));
             (book, left) = (slept, left.saturating_sub(time));
         }
         Ok(book)
+    }
+
+    /// Sleeps until woken or for `time`. Returns how much of the patience that took: who is woken before has lost none.
+    fn sleep<'t>(&'t self, book: Guard<'t>, own: &TxnState, time: Duration) -> (Guard<'t>, Duration) {
+        let condvar = &own.lock_owner().granted;
+        if !cfg!(any(loom, shuttle)) {
+            let (book, woken) = condvar.wait_for(book, time);
+            return (book, if woken { Duration::ZERO } else { time });
+        }
+        // The schedule checkers know no time: a short one is over once others have had a turn, a long one never.
+        if time == SLICE {
+            return (condvar.wait(book), Duration::ZERO);
+        }
+        drop(book);
+        thread::yield_now();
+        (self.book.lock(), time)
     }
 
     /// The running transactions that write to what is locked, and have no entry that says so.
@@ -192,7 +209,8 @@ impl LockTable {
     /// has goes.
     pub fn end(&self, own: &TxnState) {
         if own.lock_owner().end() {
-            self.book.lock().remove(own.id());
+            let mut book = self.book.lock();
+            trace::release(&mut *book, |book| book.remove(own.id()), |book| book.told_of(own.id()));
         }
     }
 
@@ -252,17 +270,6 @@ impl LockTable {
     }
 }
 
-/// Sleeps until woken or for `time`. Returns how much of the patience that took: who is woken before has lost none.
-fn sleep<'t>(book: Guard<'t>, own: &TxnState, time: Duration) -> (Guard<'t>, Duration) {
-    let condvar = &own.lock_owner().granted;
-    if cfg!(any(loom, shuttle)) {
-        // The schedule checkers know no time.
-        return (condvar.wait(book), Duration::ZERO);
-    }
-    let (book, woken) = condvar.wait_for(book, time);
-    (book, if woken { Duration::ZERO } else { time })
-}
-
 /// What must be locked with an intention, outermost first.
 fn enclosing(resource: &Resource) -> Vec<Resource> {
     match resource {
@@ -277,6 +284,35 @@ fn enclosing(resource: &Resource) -> Vec<Resource> {
 impl Book {
     fn adopt_self(&mut self, own: &Arc<TxnState>) {
         assert!(self.try_adopt(own), "a transaction that takes a lock has not ended");
+    }
+
+    /// As [`Book::ask`]; if that is a wait, looks whether it closes a cycle, unless there is no patience for it.
+    fn ask_or_wait(
+        &mut self,
+        own: TxnId,
+        resource: &Resource,
+        mode: LockMode,
+        part: Part,
+        patience: &Patience<'_>,
+    ) -> Result<Asked> {
+        let Some(request) = self.wish(own, resource, mode, part) else { return Ok(Asked::Has) };
+        let is_patient = !patience.timeout.is_zero();
+        let enter = |book: &mut Self| {
+            let asked = book.enter(resource, request);
+            if is_patient && matches!(asked, Ok(Asked::Waits)) && !planted("no-search-for-cycles") {
+                book.resolve(own);
+            }
+            asked
+        };
+        trace::request(self, enter, |book, asked| {
+            book.told_of_request(own, resource, mode, asked)
+                .filter(|_| is_patient || !matches!(asked, Ok(Asked::Waits)))
+        })
+    }
+
+    /// Gives a wait up.
+    fn leave(&mut self, own: TxnId, resource: &Resource) {
+        trace::timeout(self, |book| book.cancel(own, resource), |book| book.told_of(own));
     }
 
     pub(super) fn admits(&self, own: TxnId, row: &Resource) -> bool {
@@ -297,11 +333,17 @@ impl Book {
         Ok(())
     }
 
-    fn asked_again(&mut self, own: TxnId, resource: &Resource) -> Asked {
+    fn asked_again(&mut self, own: TxnId, resource: &Resource, patience: &Patience<'_>) -> Asked {
         if self.try_settle(own, resource) {
             return Asked::Has;
         }
-        if self.holder(own).waits_at.is_some() { Asked::Waits } else { Asked::Tentative }
+        if self.holder(own).waits_at.is_none() {
+            return Asked::Tentative;
+        }
+        if !patience.timeout.is_zero() {
+            self.resolve(own);
+        }
+        Asked::Waits
     }
 
     /// Is the wait over? Fails if it was ended because of a deadlock.
@@ -315,7 +357,11 @@ impl Book {
 
     fn give_up(&mut self, own: TxnId, resource: &Resource, kind: ErrorKind) -> Error {
         let wait = self.wait_of(own);
-        self.cancel(own, resource);
+        match kind {
+            // Who does not wait at all changes nothing.
+            ErrorKind::Conflict => self.cancel(own, resource),
+            _ => self.leave(own, resource),
+        }
         let (mode, blockers) = wait.map_or((LockMode::X, Vec::new()), |wait| (wait.mode, wait.blockers));
         let what = match kind {
             ErrorKind::TimedOut => format!(

@@ -6,6 +6,7 @@ use crate::manager::TxnManager;
 use crate::state::{Outcome, TxnState};
 use crate::txn::Txn;
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result, TxnId};
 
 /// Who is between a writer and a row.
@@ -68,7 +69,9 @@ impl Txn {
         match state.outcome() {
             Outcome::Committing(_) => Ok(RowHolder::Publishing),
             Outcome::Committed(at)
-                if at <= self.view.at() || self.isolation() == Isolation::ReadCommitted =>
+                if at <= self.view.at()
+                    || self.isolation() == Isolation::ReadCommitted
+                    || planted("second-updater-wins") =>
             {
                 self.view.depend(&state.lv());
                 Ok(RowHolder::Nobody)

@@ -515,6 +515,23 @@ fn what_a_prepared_transaction_has_is_taken_again() {
     assert_eq!(after.check(), Vec::<String>::new());
 }
 
+/// The intention of a key made the lock above it stronger, and stood only tentatively for ever: a request above that
+/// failed took it back, and a prepared transaction forgot it. Found by traces held against `tla/lock_manager`.
+#[test]
+fn an_intention_that_makes_a_lock_stronger_is_kept() {
+    let (table, above) = (table(), Resource::Keyspace(1));
+    let (own, other) = (state(1), state(2));
+    lock(&table, &own, &above, S).unwrap();
+    lock(&table, &own, &key("a"), X).unwrap();
+    let held = table.held_by(&own);
+    assert!(held.contains(&(above.clone(), SIX)), "{held:?}");
+    lock(&table, &other, &above, IS).unwrap();
+    table.lock(&own, &above, X, &patience(Duration::ZERO), &mut || Ok(vec![])).unwrap_err();
+    let wish = table.lock(&other, &above, S, &patience(Duration::ZERO), &mut || Ok(vec![]));
+    assert_eq!(wish.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(table.check(), Vec::<String>::new());
+}
+
 #[test]
 fn a_search_that_fails_leaves_no_lock() {
     let (table, txn, other) = (table(), state(1), state(2));

@@ -1,0 +1,62 @@
+//! From an opening of the store to the crash after it, and what each crash has left.
+
+use aether_trace::{Event, Log};
+
+/// One life.
+pub(super) struct Life {
+    /// The ticket of its beginning.
+    opened: u64,
+    /// The crash, and what came of it.
+    pub(super) end: Option<End>,
+}
+
+/// A crash, and the opening after it.
+pub(super) struct End {
+    pub(super) crash: (u64, u64),
+    pub(super) restart: (u64, u64),
+    /// Where the log was cut.
+    pub(super) cut: u64,
+}
+
+/// All lives of a run, oldest first.
+pub(super) struct Lives(pub(super) Vec<Life>);
+
+impl Lives {
+    pub(super) fn new(logs: &[Log]) -> Self {
+        let crashes = sorted(logs, &["Crash", "PowerCut", "Die"]);
+        let openings = sorted(logs, &["Recover"]);
+        let mut lives = vec![Life { opened: 0, end: None }];
+        while let Some(life) = lives.last_mut() {
+            let Some(crash) = crashes.iter().find(|crash| crash.begin > life.opened) else { break };
+            let Some(opening) = openings.iter().find(|opening| opening.begin > crash.begin) else {
+                // Nobody has seen what it left.
+                let (crash, never) = ((crash.begin, crash.end), (u64::MAX, u64::MAX));
+                life.end = Some(End { crash, restart: never, cut: 0 });
+                break;
+            };
+            let restart = (opening.begin, opening.end);
+            life.end = Some(End { crash: (crash.begin, crash.end), restart, cut: opening.values[1] });
+            lives.push(Life { opened: opening.begin, end: None });
+        }
+        Self(lives)
+    }
+
+    /// The life in which something began; none if that was in the middle of a crash.
+    pub(super) fn of(&self, ticket: u64) -> Option<usize> {
+        let index = self.0.iter().rposition(|life| life.opened <= ticket)?;
+        self.0[index].end.as_ref().is_none_or(|end| ticket < end.crash.0).then_some(index)
+    }
+
+    /// Was a record that ends at `end`, appended in a life that is over, left by the crash?
+    pub(super) fn is_left(&self, ticket: u64, end: u64) -> bool {
+        let life = self.of(ticket).map(|index| &self.0[index]);
+        life.is_some_and(|life| life.end.as_ref().is_none_or(|crash| end <= crash.cut))
+    }
+}
+
+fn sorted<'a>(logs: &'a [Log], actions: &[&str]) -> Vec<&'a Event> {
+    let events = logs.iter().flat_map(|log| &log.events);
+    let mut found: Vec<_> = events.filter(|event| actions.contains(&event.action)).collect();
+    found.sort_by_key(|event| event.begin);
+    found
+}
