@@ -27,6 +27,7 @@ mod repair;
 mod scan;
 mod stats;
 mod torn;
+mod trace;
 mod translation;
 mod write_back;
 

@@ -9,6 +9,7 @@ use crate::frame::{FrameState, Resident};
 use crate::gate::Durable;
 use crate::pool::Pool;
 use crate::torn::{BATCH_PAGES, Batch, DoubleWrite};
+use crate::trace;
 use aether_page::{View, copy_for_write, header, seal};
 use aether_types::{FileId, Lv, PageNo, PageSize, Result};
 
@@ -87,7 +88,9 @@ impl Pool {
         if let Err(error) = &written {
             self.fail(error);
         } else {
-            this.frames.iter().for_each(|&index| self.finish_writing(index));
+            for (&index, (_, page, bytes)) in this.frames.iter().zip(this.batch.iter()) {
+                trace::clean(page, header::psn_in(bytes), || self.finish_writing(index));
+            }
             self.stats.pages_written.add(this.frames.len() as u64);
             self.stats.batches.add(1);
         }

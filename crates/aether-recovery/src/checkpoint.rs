@@ -7,9 +7,13 @@
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
 use crate::store::Store;
+use crate::trace;
+use aether_page::UndoPtr;
+use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
-use aether_types::{Lsn, Lv, Result, StreamId};
+use aether_types::{Lsn, Lv, Result, StreamId, TxnId};
 use aether_wal::Wal;
+use aether_wal::buffer::page as aether_page;
 
 /// Bytes of log between two checkpoints, as a part of `max_recovery_bytes`.
 const CHECKPOINT_SHARE: u64 = 8;
@@ -116,20 +120,47 @@ impl Store {
     }
 
     fn take_checkpoint(&self, log: &Wal) -> Result<()> {
-        let positions = log.positions();
-        let mut need = log.slv_join();
-        let start = self.pool.redo_start(positions);
+        let (positions, need) = trace::read_positions(|| (log.positions(), log.slv_join()));
+        if planted("list-before-frames") {
+            return self.list_first(log, positions, need);
+        }
+        let read = || if planted("ignore-frames") { positions } else { self.pool.redo_start(positions) };
+        let mut start = trace::read_frames(read);
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
-        let active = self.active.list();
+        let active = trace::read_table(|| self.active.list(&mut start));
+        self.log_checkpoint(log, start, need, &active)
+    }
+
+    /// A planted bug.
+    #[cold]
+    fn list_first(&self, log: &Wal, positions: Lv, need: Lv) -> Result<()> {
+        let mut start = positions;
+        let active = trace::read_table(|| self.active.list(&mut start));
+        let start = trace::read_frames(|| self.pool.redo_start(start));
+        self.pool.settle_psns()?;
+        self.log_checkpoint(log, start, need, &active)
+    }
+
+    fn log_checkpoint(
+        &self,
+        log: &Wal,
+        start: Lv,
+        mut need: Lv,
+        active: &[(TxnId, StreamId, UndoPtr)],
+    ) -> Result<()> {
         // What it lists may be younger than the positions: a head whose group a crash cuts off leads nowhere.
-        need.join(&log.slv_join());
-        let body = group::checkpoint(&active);
+        if !planted("list-may-be-lost") {
+            need.join(&trace::read_vectors(|| log.slv_join()));
+        }
+        let body = group::checkpoint(active);
         let stream = StreamId::new(0);
         let credit = log.reserve_urgent(stream, body.len())?;
         let record = log.append(credit, group::CHECKPOINT, &Lv::ZERO, &body);
         need.join(&record.lv);
-        log.wait_durable(&need)?;
+        if !planted("install-before-durable") {
+            log.wait_durable(&need)?;
+        }
         self.publish(log, start, record.lsn)
     }
 
@@ -137,11 +168,12 @@ impl Store {
         let durable = self.durable.as_ref().expect("only a store with a log takes checkpoints");
         let mut now = *self.redo_start.lock();
         now.join(&start);
-        durable.control.lock().update(|control| {
+        let change = |control: &mut Control| {
             control.redo_start = now;
             control.checkpoint = Some((StreamId::new(0), record));
             drop_old_incarnations(control, log);
-        })?;
+        };
+        trace::install(&now, || durable.control.lock().update(change))?;
         *self.redo_start.lock() = now;
         log.truncate_below(&now)
     }
@@ -165,7 +197,7 @@ impl Store {
         }
         self.check_healthy()?;
         self.pool.flush_all()?;
-        if !self.active.list().is_empty() {
+        if !self.active.is_empty() {
             return Ok(());
         }
         self.pool.settle_psns()?;
@@ -182,4 +214,42 @@ impl Store {
 fn drop_old_incarnations(control: &mut Control, log: &Wal) {
     let known: Vec<_> = control.incarnations.iter().map(IncarnationEntry::to_wal).collect();
     control.incarnations.drain(..log.outlived(&known));
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{Loser, Opening, StoreConfig};
+    use aether_page::PageOp;
+    use aether_sim::Sim;
+    use aether_sync::Arc;
+    use aether_types::Timestamp;
+    use std::path::Path;
+
+    fn open(sim: &Sim) -> (Arc<Store>, Vec<Loser>) {
+        let opening = Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true).unwrap();
+        let (store, losers, _) = opening.scan().unwrap().redo().unwrap().into_parts();
+        (store, losers)
+    }
+
+    /// A transaction stood between its commit record and leaving the table while a whole checkpoint went by: that listed
+    /// it, and had its redo start above the record. It was answered, and after a crash rolled back.
+    #[test]
+    fn a_commit_is_one_though_a_whole_checkpoint_passes_before_the_table_forgets_it() {
+        let sim = Sim::new(1);
+        let store = open(&sim).0;
+        let txn = store.begin_active(StreamId::new(0)).unwrap();
+        let mut mtr = store.mtr(txn.stream(), 256).unwrap();
+        let slot = mtr.allocate().unwrap();
+        mtr.op(slot, PageOp::FixedInit { record_size: 8, owner: 1, link: 0 }).unwrap();
+        mtr.in_txn(&txn, UndoPtr::new(mtr.page_no(slot), 1));
+        mtr.commit();
+        let (credit, body) = (store.last_credit(&txn).unwrap(), group::commit(txn.id(), Timestamp::new(1)));
+        let lv = store.log_last(&txn, group::COMMIT, &Lv::ZERO, &body, credit);
+        store.checkpoint().unwrap();
+        store.active.remove(txn.id());
+        store.log().unwrap().wait_durable(&lv).unwrap();
+        let (_, losers) = open(&sim.kill_image());
+        assert_eq!(losers, Vec::new());
+    }
 }

@@ -11,13 +11,15 @@
 use crate::active::ActiveTxn;
 use crate::group;
 use crate::store::Store;
+use crate::trace;
 use aether_page::{PageMut, PageOp, Swip, UndoPtr, View};
 use aether_sync::word::Word;
+use aether_trace::planted;
 use aether_types::{Error, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId};
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
 use aether_wal::{Appended, Credit};
-use core::cell::RefCell;
+use core::cell::Cell;
 
 /// Which of a mini-transaction's pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,8 +216,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
                 member.guard.stamp(member.psn, &lv);
             }
         }
+        if planted("release-before-the-head") {
+            self.members.clear();
+        }
         if let Some((txn, head)) = self.txn {
-            txn.set_undo_head(head);
+            trace::move_head(txn.id(), head, false, || txn.set_undo_head(head));
         }
         core::mem::forget(unwinding);
         lv
@@ -263,13 +268,13 @@ impl<'s, 'o> Mtr<'s, 'o> {
 
 fn with_buffer<T>(body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
-    // Taken, not borrowed: threads of a schedule checker share one of the system's.
-    let mut buffer = BUFFER.with(RefCell::take);
+    // Taken out meanwhile: a schedule checker lets several of its threads run on one of the system's.
+    let mut buffer = BUFFER.take();
     buffer.clear();
     let result = body(&mut buffer);
-    BUFFER.with(|cell| cell.replace(buffer));
+    BUFFER.set(buffer);
     result
 }
 

@@ -362,9 +362,8 @@ fn for_each(scan: &Scan, control: &Control, each: &mut dyn FnMut(Record<'_>) -> 
 impl Store {
     /// The active transaction of a loser, for its undo.
     pub fn resume_loser(&self, loser: &Loser) -> Arc<crate::ActiveTxn> {
-        self.active.remove(loser.id);
         let active = crate::ActiveTxn::new(loser.id, loser.stream, loser.undo_head);
-        self.active.insert(active.clone());
+        self.active.replace(active.clone());
         active
     }
 

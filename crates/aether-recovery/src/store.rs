@@ -6,9 +6,11 @@ use crate::control::ControlFile;
 use crate::group;
 use crate::rank;
 use crate::space::Space;
+use crate::trace;
 use aether_page::UndoPtr;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
+use aether_trace::planted;
 use aether_types::{Error, FileId, Lv, PageNo, PageSize, Result, StoreId, StreamId, Timestamp, TxnId};
 use aether_vfs::{Env, File};
 use aether_wal::buffer::page as aether_page;
@@ -210,7 +212,7 @@ impl Store {
     }
 
     /// The table forgets the transaction only after its last record is in the log: a checkpoint between the two
-    /// lists it, and the record, which lies above the checkpoint's positions, ends it.
+    /// lists it, and the record, which lies above the checkpoint's redo start, ends it.
     fn append_last(
         &self,
         txn: &ActiveTxn,
@@ -219,12 +221,24 @@ impl Store {
         body: &[u8],
         credit: Option<Credit<'_>>,
     ) -> Lv {
-        let lv = match (self.log(), credit) {
-            (Some(log), Some(credit)) => log.append(credit, kind, deps, body).lv,
-            _ => Lv::ZERO,
-        };
-        self.active.remove(txn.id());
+        let lv = self.log_last(txn, kind, deps, body, credit);
+        trace::move_head(txn.id(), UndoPtr::none(), true, || self.active.remove(txn.id()));
         lv
+    }
+
+    pub(crate) fn log_last(
+        &self,
+        txn: &ActiveTxn,
+        kind: u8,
+        deps: &Lv,
+        body: &[u8],
+        credit: Option<Credit<'_>>,
+    ) -> Lv {
+        let (Some(log), Some(credit)) = (self.log(), credit) else { return Lv::ZERO };
+        if !planted("announce-no-end") {
+            txn.announce_last(log.claim_position(txn.stream()));
+        }
+        log.append(credit, kind, deps, body).lv
     }
 
     /// The first id that no transaction of an earlier open can have.

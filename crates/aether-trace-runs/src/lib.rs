@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod checkpoint;
 mod dice;
 mod home;
 pub mod lock_manager;
@@ -31,6 +32,7 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("checkpoint", checkpoint::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),

@@ -1,7 +1,7 @@
 //! How threads take turns: under shuttle as a seed says, else as the system does, disturbed at every event.
 //!
 //! Two threads on two cores hardly ever meet in the few instructions of a race. Whoever is stopped for a moment at the
-//! border of an event lets the others pass.
+//! border of an event lets the others pass; now and then for so long that they do something large meanwhile.
 
 use crate::{Run, Trace};
 use aether_trace::{Hooks, install};
@@ -68,17 +68,25 @@ mod disturb {
         hesitate(chance);
     }
 
+    /// Turns that a thread lets pass when it stops for long.
+    #[cfg(shuttle)]
+    const LONG: usize = 400;
+
     #[cfg(shuttle)]
     fn hesitate(chance: u64) {
-        if chance < 96 {
-            shuttle::thread::yield_now();
-        }
+        let times = match chance {
+            0 => LONG,
+            1..96 => 1,
+            _ => 0,
+        };
+        (0..times).for_each(|_| shuttle::thread::yield_now());
     }
 
     #[cfg(not(shuttle))]
     fn hesitate(chance: u64) {
         match chance {
-            0..4 => std::thread::sleep(std::time::Duration::from_micros(chance * 20)),
+            0 => std::thread::sleep(std::time::Duration::from_millis(1)),
+            1..4 => std::thread::sleep(std::time::Duration::from_micros(chance * 20)),
             4..48 => std::thread::yield_now(),
             48..64 => (0..chance * 20).for_each(|_| std::hint::spin_loop()),
             _ => {}

@@ -1,0 +1,55 @@
+//! The one file that knows TLA+: the actions of `tla/checkpoint` that this crate takes. Values of positions are those of
+//! the first four streams.
+
+use aether_page::UndoPtr;
+use aether_trace::{act, act_if};
+use aether_types::{Lv, StreamId, TxnId};
+use aether_wal::buffer::page as aether_page;
+
+/// Moving a transaction's undo head, or forgetting it.
+#[inline(always)]
+pub(crate) fn move_head(txn: TxnId, head: UndoPtr, is_over: bool, body: impl FnOnce()) {
+    act("MoveHead", body, |()| [txn.get(), head.word(), u64::from(is_over)]);
+}
+
+/// Reading positions and vectors.
+#[inline(always)]
+pub(crate) fn read_positions<T>(body: impl FnOnce() -> T) -> T {
+    act("ReadPositions", body, |_| [])
+}
+
+/// Reading what all frames lack on disk; `body` returns the redo start.
+#[inline(always)]
+pub(crate) fn read_frames(body: impl FnOnce() -> Lv) -> Lv {
+    act("ReadFrames", body, first_four)
+}
+
+/// Reading the whole table: who was not read in it was not there.
+#[inline(always)]
+pub(crate) fn read_table<T>(body: impl FnOnce() -> T) -> T {
+    act("ReadList", body, |_| [])
+}
+
+/// Reading the undo head of one transaction of the table.
+#[inline(always)]
+pub(crate) fn read_list(
+    body: impl FnOnce() -> (TxnId, StreamId, UndoPtr),
+) -> (TxnId, StreamId, UndoPtr) {
+    act("ReadList", body, |(txn, _, head)| [txn.get(), head.word()])
+}
+
+/// Reading the vectors once more.
+#[inline(always)]
+pub(crate) fn read_vectors(body: impl FnOnce() -> Lv) -> Lv {
+    act("ReadVectors", body, |_| [])
+}
+
+/// Naming a checkpoint in the control file.
+#[inline(always)]
+pub(crate) fn install<E>(redo_start: &Lv, body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    act_if("Install", body, |done| done.is_ok().then(|| first_four(redo_start)))
+}
+
+fn first_four(lv: &Lv) -> [u64; 4] {
+    core::array::from_fn(|stream| lv.get(StreamId::new(stream as u8)).get())
+}
