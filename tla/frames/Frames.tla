@@ -86,9 +86,6 @@ At(w, step) == writer[w].step = step
 Find(w, p) ==
   /\ At(w, "idle") /\ changes < ChangesMax /\ table[p] # 0 /\ writer' = [writer EXCEPT ![w] = Busy("found", p, table[p])]
   /\ UNCHANGED <<latch, words, frame, truth, changes, kept>>
-Miss(w) ==                                       \* who waits for the latch of a frame that has another page by now
-  /\ At(w, "found") /\ resident[writer[w].frame] # writer[w].page /\ writer' = [writer EXCEPT ![w] = Idle]
-  /\ UNCHANGED <<latch, words, frame, truth, changes, kept>>
 Latch(w) ==
   /\ At(w, "found") /\ held[writer[w].frame] = "no"
   /\ held' = [held EXCEPT ![writer[w].frame] = "exclusive"]
@@ -178,7 +175,7 @@ Next ==
                         \/ Peek(r) \/ Stray(r) \/ Compare(r) \/ Translate(r) \/ Repair(r)
                         \/ ReadLeft(r) \/ ReadRight(r) \/ Validate(r) \/ Use(r)
   \/ \E w \in Writers : \/ \E p \in Pages : Find(w, p)
-                        \/ Miss(w) \/ Latch(w) \/ Check(w) \/ WriteLeft(w) \/ WriteRight(w) \/ Unlatch(w)
+                        \/ Latch(w) \/ Check(w) \/ WriteLeft(w) \/ WriteRight(w) \/ Unlatch(w)
   \/ \E l \in Loaders : \/ \E p \in Pages, f \in Frames : Take(l, p, f)
                         \/ Enter(l) \/ GiveUp(l) \/ Load(l) \/ Loaded(l)
   \/ \E f \in Frames : Cool(f) \/ Touch(f) \/ StartWriting(f) \/ EndWriting(f)

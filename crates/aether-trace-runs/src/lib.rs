@@ -13,6 +13,7 @@
 
 pub mod arguments;
 mod dice;
+pub mod frames;
 mod home;
 pub mod log_buffer;
 pub mod publication;
@@ -28,6 +29,7 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("frames", frames::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),
