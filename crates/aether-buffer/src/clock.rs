@@ -7,10 +7,12 @@
 use crate::frame::{FrameState, Resident};
 use crate::pool::{Access, Pool, ScanRing};
 use crate::rank;
+use crate::trace;
 use crate::translation::Entry;
 use aether_page::{PageType, View, header};
 use aether_sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result};
 
 /// Fewer clean victims than this in a step call for write-back.
@@ -142,7 +144,7 @@ impl Pool {
         let mut step = Step::default();
         for index in self.free.advance(STEP.min(self.config.num_frames)) {
             match self.frame(index).state() {
-                FrameState::Hot if self.frame(index).try_cool(self.is_inner(index)) => step.cooled += 1,
+                FrameState::Hot if self.cool(index, self.is_inner(index)) => step.cooled += 1,
                 FrameState::Hot => step.cooled += 1,
                 FrameState::Cool if self.dirty.is_dirty(index) => step.dirty += 1,
                 FrameState::Cool if self.evict(index) => {
@@ -161,23 +163,36 @@ impl Pool {
         header::is_type(View::new(self.words(index)), PageType::Inner)
     }
 
+    fn cool(&self, index: u32, is_inner: bool) -> bool {
+        trace::cool(index, || self.frame(index).try_cool(is_inner))
+    }
+
     /// Evicts a clean COOL frame; true leaves it exclusively latched, without a page.
     fn evict(&self, index: u32) -> bool {
         let frame = self.frame(index);
-        if !frame.latch.try_exclusive() {
+        if !trace::seize(index, || frame.latch.try_exclusive()) {
+            return false;
+        }
+        let is_clean = !self.dirty.is_dirty(index) || planted("evict-as-chosen");
+        if !is_clean || !trace::evict(index, || self.try_leave(index)) {
+            trace::spare(index, || frame.latch.release_exclusive_unchanged());
+            return false;
+        }
+        trace::free(index, || frame.set_resident(Resident::NONE));
+        self.stats.evictions.add(1);
+        true
+    }
+
+    /// Takes the page of a COOL frame out of the translation array; under the exclusive latch.
+    fn try_leave(&self, index: u32) -> bool {
+        let frame = self.frame(index);
+        if !frame.try_leave() {
             return false;
         }
         let resident = frame.resident();
-        if frame.state() != FrameState::Cool || self.dirty.is_dirty(index) || resident == Resident::NONE {
-            frame.latch.release_exclusive_unchanged();
-            return false;
-        }
         let open = self.open_file(resident.file()).expect("a resident page belongs to an open file");
         let psn = header::psn(View::new(self.words(index)));
         open.translation.set(resident.page(), Entry::evicted(psn));
-        frame.set_resident(Resident::NONE);
-        frame.set_state(FrameState::Loading);
-        self.stats.evictions.add(1);
         true
     }
 
@@ -191,7 +206,7 @@ impl Pool {
     pub fn evict_page(&self, file: aether_types::FileId, page: aether_types::PageNo) -> bool {
         let Ok(open) = self.open_file(file) else { return false };
         let Some(index) = open.translation.get(page).frame() else { return false };
-        self.frame(index).try_cool(false);
+        self.cool(index, false);
         let evicted = self.evict(index);
         if evicted {
             self.give_back(index);

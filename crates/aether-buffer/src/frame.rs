@@ -6,15 +6,17 @@
 //! |---|---|---|
 //! | free | loading | the loader, latch exclusive |
 //! | loading | HOT or COOL | the loader, before it releases the latch |
-//! | loading | free | the loader, after a failed read |
+//! | loading | free | the loader, after a failed read; the evictor |
 //! | HOT | COOL | the clock hand, nothing |
 //! | COOL | HOT | whoever fixes the page, nothing |
 //! | HOT, COOL | writing | write-back, latch shared |
 //! | writing | COOL | write-back, after a sync that began after the write returned |
-//! | COOL, clean | free | the evictor, latch exclusive |
+//! | COOL, clean | loading | the evictor, latch exclusive |
 
+use crate::trace;
 use aether_sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::*};
 use aether_sync::{HybridLatch, Version};
+use aether_trace::planted;
 use aether_types::{FileId, Lsn, Lv, PageNo, StreamId};
 
 /// What a frame is at the moment.
@@ -103,8 +105,8 @@ impl Frame {
     /// validates the version after reading, which covers the number too.
     #[inline]
     pub fn resolve(&self, wanted: Resident) -> Option<Version> {
-        let version = self.latch.version()?;
-        (self.resident() == wanted).then_some(version)
+        let version = trace::peek(|| self.latch.version())?;
+        trace::compare(|| self.resident() == wanted || planted("trust-the-hint")).then_some(version)
     }
 
     /// Enters another page; under the exclusive latch.
@@ -127,11 +129,11 @@ impl Frame {
         self.state.compare_exchange(from as u32, to as u32, AcqRel, Relaxed).is_ok()
     }
 
-    /// Marks the page as used; stores only if the clock hand has passed since.
+    /// Marks the page of the frame called `index` as used; stores only if the clock hand has passed since.
     #[inline]
-    pub(crate) fn touch(&self) {
+    pub(crate) fn touch(&self, index: u32) {
         if self.state.load(Relaxed) == FrameState::Cool as u32 {
-            self.transit(FrameState::Cool, FrameState::Hot);
+            trace::touch(index, || self.transit(FrameState::Cool, FrameState::Hot));
         }
     }
 
@@ -146,6 +148,11 @@ impl Frame {
         }
         self.lives.store(0, Relaxed);
         self.transit(FrameState::Hot, FrameState::Cool)
+    }
+
+    /// COOL to loading; the caller holds the latch exclusively.
+    pub(crate) fn try_leave(&self) -> bool {
+        self.transit(FrameState::Cool, FrameState::Loading)
     }
 
     /// HOT or COOL to writing; the caller holds the latch shared.

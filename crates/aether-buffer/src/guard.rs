@@ -2,9 +2,11 @@
 
 use crate::frame::Resident;
 use crate::pool::Pool;
+use crate::trace;
 use aether_page::{PageMut, Swip, View, header};
 use aether_sync::Version;
 use aether_sync::atomic::Ordering::{AcqRel, Relaxed};
+use aether_trace::planted;
 use aether_types::{FileId, Lsn, Lv, PageNo, Psn, StreamId};
 use core::cell::Cell;
 
@@ -30,7 +32,9 @@ impl<'p> Optimistic<'p> {
     /// Fails if anybody has written since the guard was made.
     #[inline]
     pub fn validate(&self) -> Result<(), Restart> {
-        if self.pool.frame(self.frame).latch.validate(self.version) { Ok(()) } else { Err(Restart) }
+        let latch = &self.pool.frame(self.frame).latch;
+        let valid = trace::validate(|| latch.validate(self.version) || planted("use-unvalidated"));
+        if valid { Ok(()) } else { Err(Restart) }
     }
 
     /// Takes the latch exclusively if nobody has written since.
@@ -63,7 +67,8 @@ impl<'p> Optimistic<'p> {
             (header.latch.validate(self.version), self.pool.words(self.frame).get(index))
         {
             let repaired = seen.with_hint(frame).word();
-            let _ = word.compare_exchange(seen.word(), repaired, AcqRel, Relaxed);
+            let repair = || word.compare_exchange(seen.word(), repaired, AcqRel, Relaxed).is_ok();
+            trace::repair(seen.page(), frame, repair);
         }
         header.latch.release_shared();
     }
@@ -176,8 +181,10 @@ impl<'p> Exclusive<'p> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         let latch = &self.pool.frame(self.frame).latch;
-        if self.changed.get() {
-            latch.release_exclusive();
+        if self.changed.get() && !planted("write-without-a-version") {
+            trace::unlatch(self.frame, || latch.release_exclusive());
+        } else if self.changed.get() {
+            trace::unlatch(self.frame, || latch.release_exclusive_unchanged());
         } else {
             latch.release_exclusive_unchanged();
         }

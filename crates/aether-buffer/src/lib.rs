@@ -7,7 +7,7 @@
 //!
 //! Keeps P1 (log before data, through [`FlushGate`]), P3 (checksums and sequence numbers on load), P4 (the
 //! double-write area), P5 (frame states, first-dirty positions) and P6 (optimistic guards), and R1 for frames.
-//! Must not know what is logged, nor what the pages mean. Specs: `Frames`, `Writeback`.
+//! Must not know what is logged, nor what the pages mean. Specs: `Frames` (`trace.rs`), `WriteBack`.
 //!
 //! Papers: "LeanStore: In-Memory Data Management Beyond Main Memory" (ICDE 2018); "Virtual-Memory Assisted Buffer
 //! Management" (SIGMOD 2023) for state words apart from pages and clock batches.

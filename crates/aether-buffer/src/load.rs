@@ -5,8 +5,10 @@
 
 use crate::frame::{FrameState, Resident};
 use crate::pool::{Access, OpenFile, Pool};
+use crate::trace;
 use crate::translation::Entry;
-use aether_page::{header, load_words, verify};
+use aether_page::{View, header, load_words, verify};
+use aether_trace::planted;
 use aether_types::{Error, FileId, Lv, PageNo, Result};
 use aether_vfs::AlignedBuf;
 use core::cell::RefCell;
@@ -35,12 +37,19 @@ impl Pool {
     ) -> Result<Option<Claim>> {
         let frame = self.take_frame(access)?;
         // Before the array says so: who finds the frame there waits for this page, and for no other.
-        self.frame(frame).set_resident(Resident::new(open.pages.id(), page));
-        let entered = open.translation.replace(page, entry, Entry::resident(frame));
+        let resident = Resident::new(open.pages.id(), page);
+        trace::take(resident, frame, || self.frame(frame).set_resident(resident));
+        let entered = trace::enter(frame, || self.enter(open, page, entry, frame));
         if !matches!(entered, Ok(true)) {
-            self.give_back(frame);
+            trace::give_up(frame, || self.give_back(frame));
         }
         Ok(entered?.then_some(Claim { page, frame, entry }))
+    }
+
+    /// Enters a page in the translation array, if what stands there is still `entry`.
+    fn enter(&self, open: &OpenFile, page: PageNo, entry: Entry, frame: u32) -> Result<bool> {
+        let seen = if planted("enter-beside-another") { open.translation.get(page) } else { entry };
+        open.translation.replace(page, seen, Entry::resident(frame))
     }
 
     /// Fills claimed pages, ascending, with one read, and lets go of their latches. Returns the first error; pages with an
@@ -54,7 +63,9 @@ impl Pool {
             let is_read = outcome.is_ok();
             for claim in claims {
                 let part = &mut bytes[place(claim.page)..][..page_bytes];
-                let filled = if is_read { self.fill_or_repair(open, claim, part) } else { Ok(()) };
+                let fill = || if is_read { self.fill_or_repair(open, claim, part) } else { Ok(()) };
+                let filled =
+                    trace::load(claim.frame, fill, || header::psn(View::new(self.words(claim.frame))));
                 if is_read && filled.is_ok() {
                     self.finish_load(claim.frame, access);
                     continue;
@@ -83,8 +94,10 @@ impl Pool {
     fn finish_load(&self, index: u32, access: &Access<'_>) {
         let frame = self.frame(index);
         let state = if matches!(access, Access::Normal) { FrameState::Hot } else { FrameState::Cool };
-        frame.set_state(state);
-        frame.latch.release_exclusive();
+        trace::loaded(index, || {
+            frame.set_state(state);
+            frame.latch.release_exclusive();
+        });
         if let Access::Scan(ring) = access {
             ring.remember(index, frame.latch.held_version());
         }

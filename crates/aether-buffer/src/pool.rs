@@ -19,12 +19,14 @@ use crate::repair::PageSource;
 use crate::scan::Prefetcher;
 use crate::stats::{PoolStats, Statistics};
 use crate::torn::{Batch, DoubleWrite, check_page_no};
+use crate::trace;
 use crate::translation::{Entry, Translation};
 use crate::write_back::WriteBack;
 use aether_page::{PageFile, Swip, header};
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::word::Word;
 use aether_sync::{Arc, Mutex, OnceLock, RwLock, Version};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, FileId, PageNo, PageSize, Result, StoreId, limits};
 use core::cell::Cell;
 
@@ -254,7 +256,7 @@ impl Pool {
         let frame = self.frames.get(hint as usize)?;
         let version = frame.resolve(Resident::new(file, swip.page()))?;
         if matches!(access, Access::Normal) {
-            frame.touch();
+            frame.touch(hint);
         }
         Some(Optimistic { pool: self, frame: hint, version })
     }
@@ -265,12 +267,13 @@ impl Pool {
             let index = self.locate(wanted, access)?;
             let frame = self.frame(index);
             // The frame may have another page by now, whose holder waits for what this thread has.
-            let Some(version) = frame.latch.wait_version_while(|| frame.resident() == wanted) else {
+            let wait = || frame.latch.wait_version_while(|| frame.resident() == wanted);
+            let Some(version) = trace::peek(wait) else {
                 continue;
             };
-            if frame.resident() == wanted {
+            if trace::compare(|| frame.resident() == wanted) {
                 if matches!(access, Access::Normal) {
-                    frame.touch();
+                    frame.touch(index);
                 }
                 return Ok(Optimistic { pool: self, frame: index, version });
             }
@@ -306,12 +309,13 @@ impl Pool {
 
     fn exclusive_frame(&self, index: u32, wanted: Resident) -> Option<Exclusive<'_>> {
         let frame = self.frame(index);
-        if !frame.latch.exclusive_while(|| frame.resident() == wanted) {
+        let is_wanted = || frame.resident() == wanted || planted("latch-the-wrong-page");
+        if !trace::latch(index, || frame.latch.exclusive_while(is_wanted)) {
             return None;
         }
         let guard = Exclusive { pool: self, frame: index, changed: Cell::new(false) };
-        frame.touch();
-        (frame.resident() == wanted).then_some(guard)
+        frame.touch(index);
+        trace::check(is_wanted).then_some(guard)
     }
 
     /// A frame for a page whose old bytes do not matter: a page just allocated. Its words are zero, or those of
@@ -355,7 +359,7 @@ impl Pool {
         check_page_no(wanted.page())?;
         let open = self.open_file(wanted.file())?;
         loop {
-            let entry = self.entry(&open, wanted.page())?;
+            let entry = trace::translate(wanted, || self.entry(&open, wanted.page()), |entry| entry.frame())?;
             if let Some(index) = entry.frame() {
                 return Ok(index);
             }

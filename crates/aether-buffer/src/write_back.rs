@@ -11,6 +11,7 @@ use crate::pool::Pool;
 use crate::torn::{BATCH_PAGES, Batch, DoubleWrite};
 use crate::trace;
 use aether_page::{View, copy_for_write, header, seal};
+use aether_trace::planted;
 use aether_types::{FileId, Lv, PageNo, PageSize, Result};
 
 /// The batch under way and its protection.
@@ -120,21 +121,31 @@ impl Pool {
         let batch = &mut this.batch;
         this.frames.retain(|&index| {
             let frame = self.frame(index);
-            if !frame.latch.try_shared() {
+            let is_latched = !planted("copy-beside-a-writer") && frame.latch.try_shared();
+            if !is_latched && !planted("copy-beside-a-writer") {
                 return false;
             }
-            let takes = self.dirty.is_dirty(index) && frame.try_start_writing();
-            if takes {
-                let (file, page) = place(frame.resident());
-                self.dirty.start_writing(index);
-                lv.join(&self.dirty.page_lv(index));
-                batch.push(file, page, |bytes| copy_for_write(View::new(self.words(index)), bytes));
+            let takes = trace::start_writing(index, || self.copy_page(index, batch, &mut lv));
+            if is_latched {
+                frame.latch.release_shared();
             }
-            frame.latch.release_shared();
             takes
         });
         batch.seal(|bytes| seal(bytes, self.store_seed));
         lv
+    }
+
+    /// Copies one page that is dirty, under its shared latch, and joins its vector to `lv`; false if it is clean.
+    fn copy_page(&self, index: u32, batch: &mut Batch, lv: &mut Lv) -> bool {
+        let frame = self.frame(index);
+        if !self.dirty.is_dirty(index) || !frame.try_start_writing() {
+            return false;
+        }
+        let (file, page) = place(frame.resident());
+        self.dirty.start_writing(index);
+        lv.join(&self.dirty.page_lv(index));
+        batch.push(file, page, |bytes| copy_for_write(View::new(self.words(index)), bytes));
+        true
     }
 
     /// The only place where data pages are written while the store runs; needs the proof that the log is ahead.
@@ -161,8 +172,10 @@ impl Pool {
     }
 
     fn finish_writing(&self, index: u32) {
-        self.dirty.end_writing(index);
-        self.frame(index).set_state(FrameState::Cool);
+        trace::end_writing(index, || {
+            self.dirty.end_writing(index);
+            self.frame(index).set_state(FrameState::Cool);
+        });
     }
 }
 

@@ -216,7 +216,8 @@ fn drop_old_incarnations(control: &mut Control, log: &Wal) {
     control.incarnations.drain(..log.outlived(&known));
 }
 
-#[cfg(all(test, not(loom), not(shuttle)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::{Loser, Opening, StoreConfig};

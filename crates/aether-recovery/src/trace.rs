@@ -32,9 +32,7 @@ pub(crate) fn read_table<T>(body: impl FnOnce() -> T) -> T {
 
 /// Reading the undo head of one transaction of the table.
 #[inline(always)]
-pub(crate) fn read_list(
-    body: impl FnOnce() -> (TxnId, StreamId, UndoPtr),
-) -> (TxnId, StreamId, UndoPtr) {
+pub(crate) fn read_list(body: impl FnOnce() -> (TxnId, StreamId, UndoPtr)) -> (TxnId, StreamId, UndoPtr) {
     act("ReadList", body, |(txn, _, head)| [txn.get(), head.word()])
 }
 

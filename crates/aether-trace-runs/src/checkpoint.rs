@@ -7,9 +7,9 @@
 mod told;
 
 use crate::{Dice, Trace};
+use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::wal::buffer::page::{PageOp, Swip, UndoPtr};
-use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::{ActiveTxn, Opening, PAGES_FILE, Store, StoreConfig};
 use aether_sim::Sim;
 use aether_sync::{Arc, thread};

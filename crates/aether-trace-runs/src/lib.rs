@@ -14,6 +14,7 @@
 pub mod arguments;
 pub mod checkpoint;
 mod dice;
+pub mod frames;
 mod home;
 pub mod lock_manager;
 pub mod log_buffer;
@@ -33,6 +34,7 @@ pub type Run = fn(u64) -> Trace;
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
     ("checkpoint", checkpoint::trace),
+    ("frames", frames::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
