@@ -1,0 +1,112 @@
+//! Linking a node: in the lowest level first, which makes it part of the map, then upward.
+
+use super::link::Link;
+use super::node;
+use super::search::{Path, Place};
+use super::{CLOSED, Entry, Guard, HEIGHT_MAX, KEY_BYTES_MAX, Skiplist, key};
+use aether_sync::atomic::Ordering::*;
+use aether_types::{Error, Result};
+
+/// What [`Guard::insert`] came to.
+#[derive(Debug)]
+pub enum Inserted<'a> {
+    /// The key was absent; its entry has the payload now.
+    New(Entry<'a>),
+    /// The key was there, and its entry stays as it is.
+    Found(Entry<'a>),
+}
+
+impl<'a> Inserted<'a> {
+    /// The key's entry.
+    pub fn entry(self) -> Entry<'a> {
+        match self {
+            Self::New(entry) | Self::Found(entry) => entry,
+        }
+    }
+
+    /// Whether the key was absent.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::New(_))
+    }
+}
+
+impl Guard<'_> {
+    /// Inserts `key` with `payload` unless it is there already. Never blocks.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the key is longer than [`KEY_BYTES_MAX`] or the payload is [`CLOSED`]; `OverLimit` if the map's
+    /// memory is full.
+    pub fn insert(&self, key: &[u8], payload: u64) -> Result<Inserted<'_>> {
+        if key.len() > KEY_BYTES_MAX {
+            let what = format!("a key has {KEY_BYTES_MAX} bytes at the most, not {}", key.len());
+            return Err(Error::invalid(what));
+        }
+        if payload == CLOSED {
+            return Err(Error::invalid("this payload means that an entry is removed"));
+        }
+        let entry = |node| Entry { map: self.map, node };
+        Ok(match self.map.insert(key, payload)? {
+            Ok(node) => Inserted::New(entry(node)),
+            Err(node) => Inserted::Found(entry(node)),
+        })
+    }
+}
+
+impl Skiplist {
+    /// The levels of a key's node: one, and one more with a chance of one half each.
+    pub fn height_of(&self, key: &[u8]) -> usize {
+        1 + (key::hash(key, self.seed).trailing_ones() as usize).min(HEIGHT_MAX - 1)
+    }
+
+    /// The new node of `key`, or the one that was there as an error.
+    fn insert(&self, key: &[u8], payload: u64) -> Result<Result<u32, u32>> {
+        let height = self.height_of(key);
+        let mut path = [Place::START; HEIGHT_MAX];
+        if let Some(node) = self.trace(key, height, &mut path) {
+            return Ok(Err(node));
+        }
+        let node = self.make_node(key, height, payload)?;
+        if let Err(found) = self.link_node(key, node, 0, &mut path) {
+            self.arena.unclaim(node, node::words(height, key.len()));
+            return Ok(Err(found));
+        }
+        // Release: who reads the count (acquire) finds as many keys.
+        self.len.fetch_add(1, Release);
+        if height > self.height.load(Relaxed) as usize {
+            self.height.fetch_max(height as u64, Relaxed);
+        }
+        for level in 1..height {
+            if self.link_node(key, node, level, &mut path).is_err() {
+                break;
+            }
+        }
+        Ok(Ok(node))
+    }
+
+    /// Links `node` in `level`; the node of the same key as an error, if there is one meanwhile.
+    fn link_node(&self, key: &[u8], node: u32, level: usize, path: &mut Path) -> Result<(), u32> {
+        loop {
+            let place = path[level];
+            // Relaxed: nobody comes here before the exchange below.
+            self.link_word(node, level).store(self.link_above(&place).0, Relaxed);
+            let link = Link::new(node, place.spot.common, |from| key::head(key, from));
+            let before = self.link_word(place.spot.node, level);
+            // Release: who follows the link (acquire) sees the node's words, and what this thread saw behind it.
+            if before.compare_exchange(place.link.0, link.0, Release, Relaxed).is_ok() {
+                return Ok(());
+            }
+            path[level] = self.walk(key, level, place.spot, &Place::START);
+            if path[level].is_found {
+                return Err(path[level].above());
+            }
+        }
+    }
+
+    /// The link of a new node in `place` to the one behind it.
+    fn link_above(&self, place: &Place) -> Link {
+        if place.link.to() == 0 || place.common == place.link.common() {
+            return place.link;
+        }
+        Link::new(place.above(), place.common, |from| self.head_of(place.above(), from))
+    }
+}
