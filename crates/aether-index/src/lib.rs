@@ -7,7 +7,8 @@
 //! they have the child's version; writers latch a leaf exclusively, and for a split or merge its parent and
 //! siblings too. Specs: `BTreeOLC`.
 //!
-//! The maps know no transactions and no log: whoever keeps rows in one brings both. [`skiplist`] is concurrent.
+//! The maps know no transactions and no log: whoever keeps rows in one brings both. `skiplist` is concurrent, `rax` has one
+//! owner at a time.
 //!
 //! Each structure is a feature (`btree`, `skiplist`, `rax`); without any, the traits are left for who brings an index of
 //! their own.
@@ -19,6 +20,10 @@
 
 #[cfg(feature = "btree")]
 mod btree;
+#[cfg(any(feature = "skiplist", feature = "rax"))]
+mod range;
+#[cfg(feature = "rax")]
+pub mod rax;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;
 mod traits;

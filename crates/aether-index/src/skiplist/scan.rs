@@ -1,6 +1,7 @@
 //! The entries of a range, from either end.
 
 use super::{Entry, Guard, MapCursor};
+use crate::range::{behind_prefix, is_before, is_behind};
 use core::ops::Bound;
 
 /// The entries between two bounds, in both directions until they meet. What is inserted meanwhile is met if it lies ahead.
@@ -21,17 +22,9 @@ impl Guard<'_> {
 
     /// The entries whose keys begin with `prefix`, in order.
     pub fn scan_prefix(&self, prefix: &[u8]) -> Scan<'_> {
-        let to = behind(prefix);
+        let to = behind_prefix(prefix);
         self.scan(Bound::Included(prefix), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
     }
-}
-
-/// The first key behind all that begin with `prefix`; none if no key is.
-fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut key = prefix[..=last].to_vec();
-    key[last] += 1;
-    Some(key)
 }
 
 impl<'a> Iterator for Scan<'a> {
@@ -65,21 +58,5 @@ impl DoubleEndedIterator for Scan<'_> {
         let met = found && self.front.is_at_key() && back.key() <= self.front.key();
         self.is_over = !found || met || !is_behind(back.key(), &self.from);
         if self.is_over { None } else { back.entry() }
-    }
-}
-
-fn is_before(key: &[u8], to: &Bound<Vec<u8>>) -> bool {
-    match to {
-        Bound::Unbounded => true,
-        Bound::Included(to) => key <= to,
-        Bound::Excluded(to) => key < to,
-    }
-}
-
-fn is_behind(key: &[u8], from: &Bound<Vec<u8>>) -> bool {
-    match from {
-        Bound::Unbounded => true,
-        Bound::Included(from) => key >= from,
-        Bound::Excluded(from) => key > from,
     }
 }
