@@ -2,14 +2,14 @@
 //!
 //! `cargo bench -p engine-benches --bench skiplist_bench [-- WORDS]` (only kinds of keys with one of the words);
 //! `AETHER_BENCH_ROWS` sets the keys (1,000,000). Payloads are numbers. The B-tree stands behind a lock for two threads, and
-//! behind none for one. Nanoseconds a step, medians of alternating rounds; misses lie between keys that are there.
+//! behind none for one. Nanoseconds of CPU time a step (of both threads, if there are two), medians of alternating rounds; misses lie between keys that are there.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use aether_kv::lsm::index::skiplist::{Skiplist, SkiplistConfig};
 use crossbeam_skiplist::SkipMap;
 use engine_benches::keys::{Keys, Kind, mix};
-use engine_benches::{is_full, is_wanted, median, per_step, rows};
+use engine_benches::{Cost, is_full, is_wanted, median, rows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -22,8 +22,8 @@ const CELLS: [&str; 5] = ["insert", "get", "miss", "scan 100", "back 100"];
 
 fn main() {
     let rows = rows(1_000_000, 1_000);
-    let rounds = if is_full() { 5 } else { 1 };
-    println!("{rows} keys; ns a step, medians of {rounds} rounds");
+    let rounds = if is_full() { 3 } else { 1 };
+    println!("{rows} keys; ns of CPU time a step, medians of {rounds} rounds");
     for kind in Kind::ALL.into_iter().filter(|kind| is_wanted(kind.name())) {
         let work = Work::new(kind, rows);
         one_thread(&work, rounds);
@@ -63,7 +63,11 @@ impl Work {
 
 /// Steps of a cell; scans are longer, so there are fewer.
 fn steps(work: &Work, cell: &str) -> usize {
-    if cell.ends_with("100") { work.hits.len().div_ceil(20) } else { work.hits.len() }
+    match cell {
+        "scan 100" => work.hits.len().div_ceil(20),
+        "back 100" => work.hits.len().div_ceil(200),
+        _ => work.hits.len(),
+    }
 }
 
 /// Every `stride`th step of a cell, from `first` on.
@@ -86,7 +90,7 @@ type Figures = [Vec<f64>; CELLS.len()];
 
 fn alone(map: impl Map, work: &Work, figures: &mut Figures) {
     for (cell, figures) in CELLS.iter().zip(figures) {
-        figures.push(per_step(steps(work, cell) as u64, || part(&map, work, cell, 0, 1)));
+        figures.push(Cost::per_step(steps(work, cell) as u64, || part(&map, work, cell, 0, 1)).cpu);
     }
 }
 
@@ -102,7 +106,7 @@ fn together(map: impl Map + Sync, work: &Work, figures: &mut Figures) {
                 });
             });
         };
-        figures.push(per_step(steps(work, cell) as u64, both));
+        figures.push(Cost::per_step(steps(work, cell) as u64, both).cpu);
     }
 }
 

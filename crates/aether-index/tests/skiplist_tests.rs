@@ -2,7 +2,9 @@
 #![cfg(all(feature = "skiplist", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether_index::skiplist::{CLOSED, Guard, Inserted, KEY_BYTES_MAX, Offset, Skiplist, SkiplistConfig};
+use aether_index::skiplist::{
+    CLOSED, Guard, Inserted, KEY_BYTES_MAX, MapCursor, Offset, Skiplist, SkiplistConfig,
+};
 use aether_types::ErrorKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ enum Step {
     Get(Vec<u8>),
     Seek(Vec<u8>),
     Walk(bool),
+    /// The cursor that lives through the whole script goes on, or back.
+    Move(bool),
     Scan(Bound<Vec<u8>>, Bound<Vec<u8>>, Vec<bool>),
     Prefix(Vec<u8>),
 }
@@ -45,6 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => keys().prop_map(Step::Get),
         2 => keys().prop_map(Step::Seek),
         2 => any::<bool>().prop_map(Step::Walk),
+        6 => any::<bool>().prop_map(Step::Move),
         1 => (bounds(), bounds(), turns).prop_map(|(from, to, turns)| Step::Scan(from, to, turns)),
         1 => keys().prop_map(Step::Prefix),
     ];
@@ -107,9 +112,28 @@ fn compare_walk(guard: &Guard<'_>, model: &Model, back: bool) {
     assert_eq!(found, wanted);
 }
 
+/// Goes on or back from `at`; the key where the cursor should stand now.
+fn compare_move(
+    cursor: &mut MapCursor<'_>,
+    model: &Model,
+    at: Option<Vec<u8>>,
+    back: bool,
+) -> Option<Vec<u8>> {
+    let wanted = match (at, back) {
+        (None, false) => model.keys().next(),
+        (None, true) => model.keys().next_back(),
+        (Some(key), false) => model.range((Excluded(key), Unbounded)).next().map(|row| row.0),
+        (Some(key), true) => model.range(..key).next_back().map(|row| row.0),
+    };
+    let found = if back { cursor.prev() } else { cursor.next() };
+    assert_eq!(found.then(|| cursor.key().to_vec()).as_ref(), wanted);
+    wanted.cloned()
+}
+
 fn play(steps: Vec<Step>, seed: u64) {
     let (map, mut model) = (map(seed), Model::new());
     let guard = map.pin();
+    let (mut cursor, mut at) = (guard.cursor(), None);
     for (number, step) in steps.into_iter().enumerate() {
         match step {
             Step::Insert(key) => {
@@ -124,6 +148,7 @@ fn play(steps: Vec<Step>, seed: u64) {
             }
             Step::Seek(key) => compare_seeks(&guard, &model, &key),
             Step::Walk(back) => compare_walk(&guard, &model, back),
+            Step::Move(back) => at = compare_move(&mut cursor, &model, at, back),
             Step::Scan(from, to, turns) => compare_scan(&guard, &model, &from, &to, &turns),
             Step::Prefix(prefix) => {
                 let found: Vec<_> = guard.scan_prefix(&prefix).map(|entry| entry.key()).collect();

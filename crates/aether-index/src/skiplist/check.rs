@@ -38,6 +38,7 @@ impl Skiplist {
                 return Err(self.broken(node, "is being removed"));
             }
             if link.to() == 0 {
+                debug_assert!(link == Link::END, "the end has one form");
                 return Ok(nodes);
             }
             self.copy_key(node, &mut key);

@@ -10,11 +10,17 @@ pub struct MapCursor<'a> {
     /// `HEAD` if at no key.
     node: u32,
     key: Vec<u8>,
+    /// Nodes that followed each other and led here when this was searched last, for steps back.
+    before: Vec<u32>,
 }
+
+/// From this level on down, a search for the key before remembers what it passes: about eight nodes.
+const BEFORE_LEVEL: usize = 3;
+const BEFORE_MAX: usize = 64;
 
 impl<'a> MapCursor<'a> {
     pub(super) fn new(map: &'a Skiplist) -> Self {
-        Self { map, node: HEAD, key: Vec::new() }
+        Self { map, node: HEAD, key: Vec::new(), before: Vec::new() }
     }
 
     /// Goes to the first key at or above `key`; true if there is one.
@@ -53,14 +59,34 @@ impl<'a> MapCursor<'a> {
         self.stand(self.map.link(self.node, 0).to())
     }
 
-    /// Goes to the key before, from no key to the last one; true if there is one. Searches from the top.
+    /// Goes to the key before, from no key to the last one; true if there is one. Searches from the top, once for about
+    /// eight steps.
     pub fn prev(&mut self) -> bool {
         if self.node == HEAD {
             return self.last();
         }
+        if let Some(before) = self.before.pop()
+            && self.map.link(before, 0).to() == self.node
+        {
+            return self.stand(before);
+        }
         self.map.copy_key(self.node, &mut self.key);
-        let place = self.map.place(&self.key);
+        let (start, place) = self.map.place_from(&self.key, BEFORE_LEVEL);
+        self.remember(start, place.spot.node);
         self.stand(place.spot.node)
+    }
+
+    /// Remembers the nodes from `start` to that before `end`.
+    fn remember(&mut self, start: u32, end: u32) {
+        self.before.clear();
+        let mut node = start;
+        while node != end && node != 0 && self.before.len() < BEFORE_MAX {
+            self.before.push(node);
+            node = self.map.link(node, 0).to();
+        }
+        if node != end {
+            self.before.clear();
+        }
     }
 
     /// Whether it stands at a key.

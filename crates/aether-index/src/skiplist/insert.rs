@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::node;
-use super::search::{Path, Place};
+use super::search::{Path, Place, no_path};
 use super::{CLOSED, Entry, Guard, HEIGHT_MAX, KEY_BYTES_MAX, Skiplist, key};
 use aether_sync::atomic::Ordering::*;
 use aether_types::{Error, Result};
@@ -61,7 +61,7 @@ impl Skiplist {
     /// The new node of `key`, or the one that was there as an error.
     fn insert(&self, key: &[u8], payload: u64) -> Result<Result<u32, u32>> {
         let height = self.height_of(key);
-        let mut path = [Place::START; HEIGHT_MAX];
+        let mut path = no_path();
         if let Some(node) = self.trace(key, height, &mut path) {
             return Ok(Err(node));
         }
@@ -88,14 +88,15 @@ impl Skiplist {
         loop {
             let place = path[level];
             // Relaxed: nobody comes here before the exchange below.
-            self.link_word(node, level).store(self.link_above(&place).0, Relaxed);
+            self.link_word(node, level).store(self.link_above(&place, key).0, Relaxed);
             let link = Link::new(node, place.spot.common, |from| key::head(key, from));
             let before = self.link_word(place.spot.node, level);
             // Release: who follows the link (acquire) sees the node's words, and what this thread saw behind it.
             if before.compare_exchange(place.link.0, link.0, Release, Relaxed).is_ok() {
                 return Ok(());
             }
-            path[level] = self.walk(key, level, place.spot, &Place::START);
+            // Whatever was behind the spot, what is there now is to be looked at.
+            path[level] = self.walk(key, level, &Place { link: Link::END, ..place });
             if path[level].is_found {
                 return Err(path[level].above());
             }
@@ -103,10 +104,11 @@ impl Skiplist {
     }
 
     /// The link of a new node in `place` to the one behind it.
-    fn link_above(&self, place: &Place) -> Link {
-        if place.link.to() == 0 || place.common == place.link.common() {
+    fn link_above(&self, place: &Place, key: &[u8]) -> Link {
+        let common = self.common_above(place, key);
+        if place.above() == 0 || common == place.link.common() {
             return place.link;
         }
-        Link::new(place.above(), place.common, |from| self.head_of(place.above(), from))
+        Link::new(place.above(), common, |from| self.head_of(place.above(), from))
     }
 }

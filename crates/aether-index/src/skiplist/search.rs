@@ -1,29 +1,49 @@
 //! Finding a place: along a level as long as keys lie below the one that is looked for, then a level down.
 //!
-//! A search knows how many bytes the key has in common with the node where it stands (`common`), and each link tells how
-//! many that node has in common with the next (`Link::common`). If the next one shares more with this node than the key
-//! does, it lies below the key, for this node does; if it shares less, it lies above. If both share as much, the next bytes
-//! decide, and the link has those too. So a search reads nothing of a node but its links, until the key is most
-//! likely found (Grossi & Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in Linked Data Structures",
-//! ICALP 1999, without the cached bytes).
+//! A search knows how many bytes the key has in common with the node where it stands, and each link tells how many that node
+//! has in common with the next. If the next one shares more with this node than the key does, it lies below the key,
+//! for this node does; if it shares less, it lies above. If both share as much, the next bytes decide, and the link has
+//! those too. All of that is one comparison of ranks (`link.rs`); so a search reads nothing of a node but its links,
+//! until the key is most likely found (Grossi & Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in
+//! Linked Data Structures", ICALP 1999, without the cached bytes).
 
 use super::key;
-use super::link::{COMMON_MAX, Link};
+use super::link::{Link, common_of_ranks, rank};
 use super::node::HEAD;
 use super::{HEIGHT_MAX, Skiplist};
 use aether_sync::atomic::Ordering::*;
 use core::cmp::Ordering;
 
-/// A node below the key, and how many bytes both have in common.
+/// A node below the key, how many bytes both have in common, and the key's rank from there.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     pub(super) node: u32,
     pub(super) common: usize,
+    rank: u64,
 }
 
 impl Spot {
-    /// Before all nodes. It has no key; links from there count as having nothing in common.
-    pub(super) const START: Self = Self { node: HEAD, common: 0 };
+    #[inline]
+    fn new(node: u32, common: usize, key: &[u8]) -> Self {
+        Self { node, common, rank: rank(common, |from| key::head(key, from)) }
+    }
+
+    /// Before all nodes. That has no key; links from there count as having nothing in common.
+    #[inline]
+    fn start(key: &[u8]) -> Self {
+        Self::new(HEAD, 0, key)
+    }
+
+    /// Goes on to the next node, which lies below the key, as the ranks tell.
+    #[inline(always)]
+    fn forward(self, link: Link, key: &[u8]) -> Self {
+        let common = common_of_ranks(self.common, self.rank, link.rank());
+        if common == self.common {
+            Self { node: link.to(), ..self }
+        } else {
+            Self::new(link.to(), common, key)
+        }
+    }
 }
 
 /// Where a key belongs in a level: behind `spot`, whose link is `link`.
@@ -31,13 +51,15 @@ impl Spot {
 pub(super) struct Place {
     pub(super) spot: Spot,
     pub(super) link: Link,
-    /// How many bytes the key has in common with the node behind it.
-    pub(super) common: usize,
     pub(super) is_found: bool,
 }
 
 impl Place {
-    pub(super) const START: Self = Self { spot: Spot::START, link: Link::END, common: 0, is_found: false };
+    /// Above all levels.
+    #[inline]
+    fn start(key: &[u8]) -> Self {
+        Self { spot: Spot::start(key), link: Link::END, is_found: false }
+    }
 
     /// The first node at or above the key; 0 if there is none.
     pub(super) fn above(&self) -> u32 {
@@ -48,61 +70,58 @@ impl Place {
 /// Where the key belongs in each level.
 pub(super) type Path = [Place; HEIGHT_MAX];
 
-/// Where the next node of a level lies, and what the key has in common with it.
-enum Verdict {
-    Below(usize),
-    Above(usize),
-    Equal,
+/// A path that leads nowhere yet.
+pub(super) fn no_path() -> Path {
+    [Place { spot: Spot { node: HEAD, common: 0, rank: 0 }, link: Link::END, is_found: false }; HEIGHT_MAX]
 }
 
 impl Skiplist {
+    /// Goes along `level` from `place` above it to the place of `key`.
     #[inline]
-    fn judge(&self, key: &[u8], common: usize, link: Link) -> Verdict {
-        let shared = link.common();
-        if shared < COMMON_MAX {
-            if common != shared {
-                return if common < shared { Verdict::Below(common) } else { Verdict::Above(shared) };
+    pub(super) fn walk(&self, key: &[u8], level: usize, upper: &Place) -> Place {
+        let mut spot = upper.spot;
+        loop {
+            let link = self.link(spot.node, level);
+            if link.rank() > spot.rank {
+                return Place { spot, link, is_found: false };
             }
-            let head = key::head(key, shared);
-            if head != link.head() {
-                let common = shared + key::common_of_heads(head ^ link.head());
-                return if head > link.head() { Verdict::Below(common) } else { Verdict::Above(common) };
+            if link.rank() < spot.rank {
+                spot = spot.forward(link, key);
+                continue;
             }
-        } else if common < shared {
-            return Verdict::Below(common);
-        }
-        match self.compare(link.to(), key, shared) {
-            (Ordering::Less, common) => Verdict::Below(common),
-            (Ordering::Greater, common) => Verdict::Above(common),
-            (Ordering::Equal, _) => Verdict::Equal,
+            // As far as the ranks tell they are the same: most likely they are, and that was found in the level above.
+            if link.to() == upper.above() {
+                return Place { spot, link, is_found: upper.is_found };
+            }
+            match self.compare_behind(link, key) {
+                (Ordering::Less, common) => spot = Spot::new(link.to(), common, key),
+                (order, _) => return Place { spot, link, is_found: order == Ordering::Equal },
+            }
         }
     }
 
-    /// Goes along `level` from `spot` to the place of `key`; `upper` is that of the level above.
-    #[inline]
-    pub(super) fn walk(&self, key: &[u8], level: usize, mut spot: Spot, upper: &Place) -> Place {
-        loop {
-            let link = self.link(spot.node, level);
-            if link.to() == upper.above() {
-                return Place { spot, link, ..*upper };
-            }
-            if link.to() == 0 {
-                return Place { spot, link, common: 0, is_found: false };
-            }
-            match self.judge(key, spot.common, link) {
-                Verdict::Below(common) => spot = Spot { node: link.to(), common },
-                Verdict::Above(common) => return Place { spot, link, common, is_found: false },
-                Verdict::Equal => return Place { spot, link, common: usize::MAX, is_found: true },
-            }
+    /// Where the node behind `link`, of the same rank as the key, lies as seen from the key, and what both have in common.
+    fn compare_behind(&self, link: Link, key: &[u8]) -> (Ordering, usize) {
+        match link.to() {
+            0 => (Ordering::Greater, 0),
+            next => self.compare(next, key, link.common()),
         }
+    }
+
+    /// How many bytes the key has in common with the node behind its place.
+    pub(super) fn common_above(&self, place: &Place, key: &[u8]) -> usize {
+        if place.link.rank() == place.spot.rank {
+            return self.compare_behind(place.link, key).1;
+        }
+        common_of_ranks(place.link.common(), place.link.rank(), place.spot.rank)
     }
 
     /// The node of `key`. Ends at the first level that has it.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        let mut place = Place::START;
+        let mut place = Place::start(key);
         for level in (0..self.height()).rev() {
-            place = self.walk(key, level, place.spot, &place);
+            place = self.walk(key, level, &place);
             if place.is_found {
                 return Some(place.above());
             }
@@ -112,14 +131,26 @@ impl Skiplist {
 
     /// The place of `key` in the lowest level.
     pub(super) fn place(&self, key: &[u8]) -> Place {
-        (0..self.height()).rev().fold(Place::START, |place, level| self.walk(key, level, place.spot, &place))
+        (0..self.height()).rev().fold(Place::start(key), |place, level| self.walk(key, level, &place))
     }
 
-    /// The place of `key` in each level, from `height` downward. Ends early, with true, at the first level that has it.
+    /// As [`Skiplist::place`], with the node where the search left `level`.
+    pub(super) fn place_from(&self, key: &[u8], level: usize) -> (u32, Place) {
+        let (mut place, mut start) = (Place::start(key), HEAD);
+        for level_now in (0..self.height()).rev() {
+            place = self.walk(key, level_now, &place);
+            if level_now == level {
+                start = place.spot.node;
+            }
+        }
+        (start, place)
+    }
+
+    /// The place of `key` in each level, from `height` downward; or its node, from the first level that has it.
     pub(super) fn trace(&self, key: &[u8], height: usize, path: &mut Path) -> Option<u32> {
-        let mut place = Place::START;
+        let mut place = Place::start(key);
         for level in (0..height.max(self.height())).rev() {
-            place = self.walk(key, level, place.spot, &place);
+            place = self.walk(key, level, &place);
             if place.is_found {
                 return Some(place.above());
             }
