@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::node;
-use super::search::{Path, Place, no_path};
+use super::search::Place;
 use super::{CLOSED, Entry, Guard, HEIGHT_MAX, KEY_BYTES_MAX, Skiplist, key};
 use aether_sync::atomic::Ordering::*;
 use aether_types::{Error, Result};
@@ -60,23 +60,31 @@ impl Skiplist {
 
     /// The new node of `key`, or the one that was there as an error.
     fn insert(&self, key: &[u8], payload: u64) -> Result<Result<u32, u32>> {
-        let height = self.height_of(key);
-        let mut path = no_path();
-        if let Some(node) = self.trace(key, height, &mut path) {
+        /// Higher nodes are few; most need no long path made.
+        const LOW: usize = if cfg!(loom) { 1 } else { 4 };
+        match self.height_of(key) {
+            height @ ..=LOW => self.insert_on(&mut [Place::default(); LOW][..height], key, payload),
+            height => self.insert_on(&mut [Place::default(); HEIGHT_MAX][..height], key, payload),
+        }
+    }
+
+    /// The same, given room for the way to as many levels as the node has.
+    fn insert_on(&self, path: &mut [Place], key: &[u8], payload: u64) -> Result<Result<u32, u32>> {
+        if let Some(node) = self.trace(key, path) {
             return Ok(Err(node));
         }
+        let height = path.len();
         let node = self.make_node(key, height, payload)?;
-        if let Err(found) = self.link_node(key, node, 0, &mut path) {
+        if let Err(found) = self.link_node(key, node, 0, path) {
             self.arena.unclaim(node, node::words(height, key.len()));
             return Ok(Err(found));
         }
-        // Release: who reads the count (acquire) finds as many keys.
         self.len.fetch_add(1, Release);
         if height > self.height.load(Relaxed) as usize {
             self.height.fetch_max(height as u64, Relaxed);
         }
         for level in 1..height {
-            if self.link_node(key, node, level, &mut path).is_err() {
+            if self.link_node(key, node, level, path).is_err() {
                 break;
             }
         }
@@ -84,7 +92,7 @@ impl Skiplist {
     }
 
     /// Links `node` in `level`; the node of the same key as an error, if there is one meanwhile.
-    fn link_node(&self, key: &[u8], node: u32, level: usize, path: &mut Path) -> Result<(), u32> {
+    fn link_node(&self, key: &[u8], node: u32, level: usize, path: &mut [Place]) -> Result<(), u32> {
         loop {
             let place = path[level];
             // Relaxed: nobody comes here before the exchange below.

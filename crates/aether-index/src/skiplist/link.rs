@@ -22,21 +22,21 @@ const NO_RANK: u64 = (1 << RANK_SHIFT) - 1;
 
 /// The rank of what has `common` bytes in common with the holder of a link, and `head` behind them.
 #[inline(always)]
-pub(super) fn rank(common: usize, head: impl FnOnce(usize) -> u32) -> u64 {
+pub(super) fn rank(common: usize, head: impl FnOnce(usize) -> u32) -> u32 {
     if common >= COMMON_MAX {
         return 0;
     }
-    ((COMMON_MAX - common) as u64) << key::HEAD_BITS | u64::from(head(common))
+    ((COMMON_MAX - common) as u32) << key::HEAD_BITS | head(common)
 }
 
 /// How many bytes what has the ranks `one` and `other` has in common, given that both lie above the same key and that the
 /// ranks differ; `common` is that of the higher rank.
 #[inline(always)]
-pub(super) fn common_of_ranks(common: usize, one: u64, other: u64) -> usize {
+pub(super) fn common_of_ranks(common: usize, one: u32, other: u32) -> usize {
     match one ^ other {
         // The first byte behind, or how much both have in common with that key.
         first if first >> (key::HEAD_BITS - 8) != 0 => common,
-        later => common + key::common_of_heads(later as u32),
+        later => common + key::common_of_heads(later),
     }
 }
 
@@ -50,7 +50,7 @@ impl Link {
 
     /// A link to `to`, whose key has `common` bytes in common with that of the link's holder; `head` gives what follows.
     pub(super) fn new(to: u32, common: usize, head: impl FnOnce(usize) -> u32) -> Self {
-        Self(u64::from(to) | rank(common, head) << RANK_SHIFT)
+        Self(u64::from(to) | u64::from(rank(common, head)) << RANK_SHIFT)
     }
 
     #[inline(always)]
@@ -59,8 +59,8 @@ impl Link {
     }
 
     #[inline(always)]
-    pub(super) fn rank(self) -> u64 {
-        self.0 >> RANK_SHIFT
+    pub(super) fn rank(self) -> u32 {
+        (self.0 >> RANK_SHIFT) as u32
     }
 
     /// Bytes that both ends have in common; `COMMON_MAX` for as many and more.

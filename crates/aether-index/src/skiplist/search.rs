@@ -7,10 +7,10 @@
 //! until the key is most likely found (Grossi & Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in
 //! Linked Data Structures", ICALP 1999, without the cached bytes).
 
+use super::Skiplist;
 use super::key;
 use super::link::{Link, common_of_ranks, rank};
 use super::node::HEAD;
-use super::{HEIGHT_MAX, Skiplist};
 use aether_sync::atomic::Ordering::*;
 use core::cmp::Ordering;
 
@@ -19,7 +19,7 @@ use core::cmp::Ordering;
 pub(super) struct Spot {
     pub(super) node: u32,
     pub(super) common: usize,
-    rank: u64,
+    rank: u32,
 }
 
 impl Spot {
@@ -67,12 +67,10 @@ impl Place {
     }
 }
 
-/// Where the key belongs in each level.
-pub(super) type Path = [Place; HEIGHT_MAX];
-
-/// A path that leads nowhere yet.
-pub(super) fn no_path() -> Path {
-    [Place { spot: Spot { node: HEAD, common: 0, rank: 0 }, link: Link::END, is_found: false }; HEIGHT_MAX]
+impl Default for Place {
+    fn default() -> Self {
+        Self { spot: Spot { node: HEAD, common: 0, rank: 0 }, link: Link::END, is_found: false }
+    }
 }
 
 impl Skiplist {
@@ -146,15 +144,17 @@ impl Skiplist {
         (start, place)
     }
 
-    /// The place of `key` in each level, from `height` downward; or its node, from the first level that has it.
-    pub(super) fn trace(&self, key: &[u8], height: usize, path: &mut Path) -> Option<u32> {
+    /// The place of `key` in each level that `path` has room for; or its node, from the first level that has it.
+    pub(super) fn trace(&self, key: &[u8], path: &mut [Place]) -> Option<u32> {
         let mut place = Place::start(key);
-        for level in (0..height.max(self.height())).rev() {
+        for level in (0..path.len().max(self.height())).rev() {
             place = self.walk(key, level, &place);
             if place.is_found {
                 return Some(place.above());
             }
-            path[level] = place;
+            if let Some(kept) = path.get_mut(level) {
+                *kept = place;
+            }
         }
         None
     }
