@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stdout, reason = "benches print")]
 
+pub mod keys;
+
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 

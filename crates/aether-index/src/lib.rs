@@ -1,4 +1,4 @@
-//! Index traits and the B+tree.
+//! Index traits, the B+tree, and ordered maps in memory.
 //!
 //! An index maps keys to values inside transactions. Structural changes are mini-transactions of their own and are
 //! never undone; a row's change carries its before-image in the same group. Must not know keyspaces or runs.
@@ -7,15 +7,29 @@
 //! they have the child's version; writers latch a leaf exclusively, and for a split or merge its parent and
 //! siblings too. Specs: `BTreeOLC`.
 //!
+//! The maps know no transactions and no log: whoever keeps rows in one brings both. `skiplist` is concurrent, `rax` has one
+//! owner at a time.
+//!
+//! Each structure is a feature (`btree`, `skiplist`, `rax`); without any, the traits are left for who brings an index of
+//! their own.
+//!
 //! Papers: "The ART of Practical Synchronization" (DaMoN 2016) for optimistic lock coupling; "Prefix B-Trees" (TODS
 //! 2(1)) for prefix and suffix truncation; Graefe, "Modern B-Tree Techniques" (2011).
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "btree")]
 mod btree;
+#[cfg(any(feature = "skiplist", feature = "rax"))]
+mod range;
+#[cfg(feature = "rax")]
+pub mod rax;
+#[cfg(feature = "skiplist")]
+pub mod skiplist;
 mod traits;
 
 pub use aether_txn as txn;
+#[cfg(feature = "btree")]
 pub use btree::{
     BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, Survey, TreeCheck, TreeUndo, ValueReader,
 };

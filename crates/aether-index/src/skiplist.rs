@@ -1,0 +1,133 @@
+//! A concurrent ordered map in memory: a skiplist in an arena of words.
+//!
+//! Maps keys of up to [`KEY_BYTES_MAX`] bytes, in the order of their bytes, to a payload of 64 bits, which the owner may
+//! replace by compare-and-set: the newest version's place, say. Values lie in the same arena ([`Guard::add_value`]).
+//! Inserting is lock-free: an attempt is only lost to another that has come through. Reading never waits for
+//! anybody and writes nothing to shared memory.
+//!
+//! Everything is words of 64 bits, read and written whole, and named by 32-bit offsets: no pointer, so no `unsafe`. A link
+//! tells the next node, how much of its key that has in common with this node's, and the 20 bits after that; so a
+//! search reads one word of each node it passes (`search.rs`).
+//!
+//! Reading order: link, key, node, arena, search, insert, value, cursor, scan, check.
+//!
+//! Papers: Pugh, "Skip Lists" (CACM 33(6), 1990); Fraser, "Practical Lock-Freedom" (2004), for insertion level by level;
+//! Grossi & Italiano (ICALP 1999) for searching by common prefixes. LevelDB's `skiplist.h` for proportion.
+
+mod arena;
+mod check;
+mod cursor;
+mod entry;
+mod insert;
+mod key;
+mod link;
+mod node;
+mod scan;
+mod search;
+mod value;
+
+pub use cursor::MapCursor;
+pub use entry::{CLOSED, Entry};
+pub use insert::Inserted;
+pub use scan::Scan;
+pub use value::{Offset, Value};
+
+use aether_sync::atomic::{AtomicU64, Ordering::*};
+use aether_types::Result;
+use arena::Arena;
+
+/// Bytes of a key at the most.
+pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
+
+/// Levels at the most: enough for as many nodes as an arena holds. Under loom as few as make a list of lists.
+const HEIGHT_MAX: usize = if cfg!(loom) { 2 } else { 24 };
+
+/// What a map is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct SkiplistConfig {
+    /// Bytes that nodes and values may take at the most; 32 GiB count as more.
+    pub memory_bytes_max: u64,
+    /// Decides how high each key's node is. Who knows it can choose keys that make searches slow: draw it by chance
+    /// where keys come from strangers.
+    pub seed: u64,
+}
+
+/// A concurrent ordered map in memory; see the module's head.
+pub struct Skiplist {
+    arena: Arena,
+    seed: u64,
+    len: AtomicU64,
+    height: AtomicU64,
+}
+
+/// Access to a map. What it hands out stays valid as long as it lives.
+pub struct Guard<'a> {
+    map: &'a Skiplist,
+}
+
+impl Skiplist {
+    /// An empty map.
+    ///
+    /// # Errors
+    /// `OverLimit` if the memory allowed does not even hold an empty map (about 200 bytes).
+    pub fn new(config: SkiplistConfig) -> Result<Self> {
+        let arena = Arena::new(config.memory_bytes_max);
+        let map = Self { arena, seed: config.seed, len: AtomicU64::new(0), height: AtomicU64::new(1) };
+        map.make_head()?;
+        Ok(map)
+    }
+
+    /// Access for a while.
+    pub fn pin(&self) -> Guard<'_> {
+        Guard { map: self }
+    }
+
+    /// Keys in the map. Who goes through it afterwards finds no fewer, unless some are removed.
+    pub fn len(&self) -> u64 {
+        self.len.load(Acquire)
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that nodes and values take: what is bounded by [`SkiplistConfig::memory_bytes_max`].
+    pub fn used_bytes(&self) -> u64 {
+        self.arena.used_bytes()
+    }
+
+    /// Bytes taken from the system for them: chunks of 128 KiB, and the table of chunks.
+    pub fn held_bytes(&self) -> u64 {
+        self.arena.held_bytes()
+    }
+
+    fn claim(&self, words: usize) -> Result<u32> {
+        self.arena.claim(words)
+    }
+}
+
+impl<'a> Guard<'a> {
+    /// The entry of `key`, if there is one. Never waits.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Option<Entry<'_>> {
+        self.map.find(key).map(|node| Entry { map: self.map, node })
+    }
+
+    /// A position in the map, before its first key.
+    pub fn cursor(&self) -> MapCursor<'_> {
+        MapCursor::new(self.map)
+    }
+
+    /// The map.
+    pub fn map(&self) -> &'a Skiplist {
+        self.map
+    }
+}
+
+impl core::fmt::Debug for Skiplist {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (keys, bytes) = (self.len(), self.used_bytes());
+        write!(f, "Skiplist({keys} keys, {bytes} bytes)")
+    }
+}

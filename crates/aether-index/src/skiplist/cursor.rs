@@ -1,0 +1,112 @@
+//! A position in a map, moved in both directions.
+
+use super::node::HEAD;
+use super::{Entry, Skiplist};
+
+/// A position in a map: at a key, or before the first and behind the last one, which is the same place. What is inserted
+/// meanwhile is met if it lies ahead.
+pub struct MapCursor<'a> {
+    map: &'a Skiplist,
+    /// `HEAD` if at no key.
+    node: u32,
+    key: Vec<u8>,
+    /// Nodes that followed each other and led here when this was searched last, for steps back.
+    before: Vec<u32>,
+}
+
+/// From this level on down, a search for the key before remembers what it passes: about eight nodes.
+const BEFORE_LEVEL: usize = 3;
+const BEFORE_MAX: usize = 64;
+
+impl<'a> MapCursor<'a> {
+    pub(super) fn new(map: &'a Skiplist) -> Self {
+        Self { map, node: HEAD, key: Vec::new(), before: Vec::new() }
+    }
+
+    /// Goes to the first key at or above `key`; true if there is one.
+    pub fn seek(&mut self, key: &[u8]) -> bool {
+        self.stand(self.map.place(key).above())
+    }
+
+    /// Goes to the last key at or below `key`; true if there is one.
+    pub fn seek_le(&mut self, key: &[u8]) -> bool {
+        let place = self.map.place(key);
+        self.stand(if place.is_found { place.above() } else { place.spot.node })
+    }
+
+    /// Goes to the last key below `key`; true if there is one.
+    pub fn seek_lt(&mut self, key: &[u8]) -> bool {
+        self.stand(self.map.place(key).spot.node)
+    }
+
+    /// Goes to the first key; true if there is one.
+    pub fn first(&mut self) -> bool {
+        self.node = HEAD;
+        self.next()
+    }
+
+    /// Goes to the last key; true if there is one.
+    pub fn last(&mut self) -> bool {
+        self.stand(self.map.last())
+    }
+
+    /// Goes to the next key, from no key to the first one; true if there is one.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "a cursor is no iterator: it goes both ways and lends its key"
+    )]
+    pub fn next(&mut self) -> bool {
+        self.stand(self.map.link(self.node, 0).to())
+    }
+
+    /// Goes to the key before, from no key to the last one; true if there is one. Searches from the top, once for about
+    /// eight steps.
+    pub fn prev(&mut self) -> bool {
+        if self.node == HEAD {
+            return self.last();
+        }
+        if let Some(before) = self.before.pop()
+            && self.map.link(before, 0).to() == self.node
+        {
+            return self.stand(before);
+        }
+        self.map.copy_key(self.node, &mut self.key);
+        let (start, place) = self.map.place_from(&self.key, BEFORE_LEVEL);
+        self.remember(start, place.spot.node);
+        self.stand(place.spot.node)
+    }
+
+    /// Remembers the nodes from `start` to that before `end`.
+    fn remember(&mut self, start: u32, end: u32) {
+        self.before.clear();
+        let mut node = start;
+        while node != end && node != 0 && self.before.len() < BEFORE_MAX {
+            self.before.push(node);
+            node = self.map.link(node, 0).to();
+        }
+        if node != end {
+            self.before.clear();
+        }
+    }
+
+    /// Whether it stands at a key.
+    pub fn is_at_key(&self) -> bool {
+        self.node != HEAD
+    }
+
+    /// The key where it stands; empty if at none.
+    pub fn key(&mut self) -> &[u8] {
+        self.map.copy_key(self.node, &mut self.key);
+        &self.key
+    }
+
+    /// The entry where it stands.
+    pub fn entry(&self) -> Option<Entry<'a>> {
+        self.is_at_key().then_some(Entry { map: self.map, node: self.node })
+    }
+
+    fn stand(&mut self, node: u32) -> bool {
+        self.node = if node == 0 { HEAD } else { node };
+        self.is_at_key()
+    }
+}

@@ -1,0 +1,180 @@
+//! Finding a place: along a level as long as keys lie below the one that is looked for, then a level down.
+//!
+//! A search knows how many bytes the key has in common with the node where it stands, and each link tells how many that node
+//! has in common with the next. If the next one shares more with this node than the key does, it lies below the key,
+//! for this node does; if it shares less, it lies above. If both share as much, the next bytes decide, and the link has
+//! those too. All of that is one comparison of ranks (`link.rs`); so a search reads nothing of a node but its links,
+//! until the key is most likely found (Grossi & Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in
+//! Linked Data Structures", ICALP 1999, without the cached bytes).
+
+use super::Skiplist;
+use super::key;
+use super::link::{Link, common_of_ranks, rank};
+use super::node::HEAD;
+use aether_sync::atomic::Ordering::*;
+use core::cmp::Ordering;
+
+/// A node below the key, how many bytes both have in common, and the key's rank from there.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    pub(super) node: u32,
+    pub(super) common: usize,
+    rank: u32,
+}
+
+impl Spot {
+    #[inline]
+    fn new(node: u32, common: usize, key: &[u8]) -> Self {
+        Self { node, common, rank: rank(common, |from| key::head(key, from)) }
+    }
+
+    /// Before all nodes. That has no key; links from there count as having nothing in common.
+    #[inline]
+    fn start(key: &[u8]) -> Self {
+        Self::new(HEAD, 0, key)
+    }
+
+    /// Goes on to the next node, which lies below the key, as the ranks tell.
+    #[inline(always)]
+    fn forward(self, link: Link, key: &[u8]) -> Self {
+        let common = common_of_ranks(self.common, self.rank, link.rank());
+        if common == self.common {
+            Self { node: link.to(), ..self }
+        } else {
+            Self::new(link.to(), common, key)
+        }
+    }
+}
+
+/// Where a key belongs in a level: behind `spot`, whose link is `link`.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) spot: Spot,
+    pub(super) link: Link,
+    pub(super) is_found: bool,
+}
+
+impl Place {
+    /// Above all levels.
+    #[inline]
+    fn start(key: &[u8]) -> Self {
+        Self { spot: Spot::start(key), link: Link::END, is_found: false }
+    }
+
+    /// The first node at or above the key; 0 if there is none.
+    pub(super) fn above(&self) -> u32 {
+        self.link.to()
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { spot: Spot { node: HEAD, common: 0, rank: 0 }, link: Link::END, is_found: false }
+    }
+}
+
+impl Skiplist {
+    /// Goes along `level` from `place` above it to the place of `key`.
+    #[inline]
+    pub(super) fn walk(&self, key: &[u8], level: usize, upper: &Place) -> Place {
+        let mut spot = upper.spot;
+        loop {
+            let link = self.link(spot.node, level);
+            if link.rank() > spot.rank {
+                return Place { spot, link, is_found: false };
+            }
+            if link.rank() < spot.rank {
+                spot = spot.forward(link, key);
+                continue;
+            }
+            // As far as the ranks tell they are the same: most likely they are, and that was found in the level above.
+            if link.to() == upper.above() {
+                return Place { spot, link, is_found: upper.is_found };
+            }
+            match self.compare_behind(link, key) {
+                (Ordering::Less, common) => spot = Spot::new(link.to(), common, key),
+                (order, _) => return Place { spot, link, is_found: order == Ordering::Equal },
+            }
+        }
+    }
+
+    /// Where the node behind `link`, of the same rank as the key, lies as seen from the key, and what both have in common.
+    fn compare_behind(&self, link: Link, key: &[u8]) -> (Ordering, usize) {
+        match link.to() {
+            0 => (Ordering::Greater, 0),
+            next => self.compare(next, key, link.common()),
+        }
+    }
+
+    /// How many bytes the key has in common with the node behind its place.
+    pub(super) fn common_above(&self, place: &Place, key: &[u8]) -> usize {
+        if place.link.rank() == place.spot.rank {
+            return self.compare_behind(place.link, key).1;
+        }
+        common_of_ranks(place.link.common(), place.link.rank(), place.spot.rank)
+    }
+
+    /// The node of `key`. Ends at the first level that has it.
+    #[inline]
+    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        let mut place = Place::start(key);
+        for level in (0..self.height()).rev() {
+            place = self.walk(key, level, &place);
+            if place.is_found {
+                return Some(place.above());
+            }
+        }
+        None
+    }
+
+    /// The place of `key` in the lowest level.
+    pub(super) fn place(&self, key: &[u8]) -> Place {
+        (0..self.height()).rev().fold(Place::start(key), |place, level| self.walk(key, level, &place))
+    }
+
+    /// As [`Skiplist::place`], with the node where the search left `level`.
+    pub(super) fn place_from(&self, key: &[u8], level: usize) -> (u32, Place) {
+        let (mut place, mut start) = (Place::start(key), HEAD);
+        for level_now in (0..self.height()).rev() {
+            place = self.walk(key, level_now, &place);
+            if level_now == level {
+                start = place.spot.node;
+            }
+        }
+        (start, place)
+    }
+
+    /// The place of `key` in each level that `path` has room for; or its node, from the first level that has it.
+    pub(super) fn trace(&self, key: &[u8], path: &mut [Place]) -> Option<u32> {
+        let mut place = Place::start(key);
+        for level in (0..path.len().max(self.height())).rev() {
+            place = self.walk(key, level, &place);
+            if place.is_found {
+                return Some(place.above());
+            }
+            if let Some(kept) = path.get_mut(level) {
+                *kept = place;
+            }
+        }
+        None
+    }
+
+    /// The last node; that before all others if there is none.
+    pub(super) fn last(&self) -> u32 {
+        let mut node = HEAD;
+        for level in (0..self.height()).rev() {
+            while let next = self.link(node, level).to()
+                && next != 0
+            {
+                node = next;
+            }
+        }
+        node
+    }
+
+    /// Levels in which there may be a node. Relaxed: who sees too few starts lower, where all nodes are.
+    #[inline]
+    fn height(&self) -> usize {
+        self.height.load(Relaxed) as usize
+    }
+}
