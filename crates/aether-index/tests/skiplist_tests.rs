@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::thread;
 
 fn map(seed: u64) -> Skiplist {
-    Skiplist::new(SkiplistConfig { memory_bytes_max: 1 << 30, seed }).unwrap()
+    Skiplist::new(SkiplistConfig { memory_bytes_max: 1 << 30, seed, is_removable: false }).unwrap()
 }
 
 /// Keys that share much, that are beginnings of each other, that end in zeros, and that share more than a link can tell.
@@ -203,7 +203,7 @@ fn the_longest_key_and_the_empty_one_go_in_and_a_longer_one_is_refused() {
 
 #[test]
 fn a_full_map_says_so_and_stays_sound() {
-    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 4096, seed: 5 }).unwrap();
+    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 4096, seed: 5, is_removable: false }).unwrap();
     let guard = map.pin();
     let mut kept = 0u64;
     let error = loop {
@@ -217,7 +217,7 @@ fn a_full_map_says_so_and_stays_sound() {
     assert!(guard.add_value(&[0; 4096]).is_err());
     assert!((0..kept).all(|number| guard.get(&number.to_be_bytes()).unwrap().payload() == number));
     map.check().unwrap();
-    let none = Skiplist::new(SkiplistConfig { memory_bytes_max: 8, seed: 5 });
+    let none = Skiplist::new(SkiplistConfig { memory_bytes_max: 8, seed: 5, is_removable: false });
     assert_eq!(none.unwrap_err().kind(), ErrorKind::OverLimit);
 }
 

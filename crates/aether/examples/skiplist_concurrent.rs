@@ -17,11 +17,11 @@ const STEPS: [u64; 4] = [7919, 7907, 7901, 7883];
 fn main() -> Result<()> {
     // Chance that nobody can know: keys cannot be chosen to make searches slow.
     let seed = RandomState::new().hash_one(0);
-    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 64 << 20, seed })?;
+    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 64 << 20, seed, is_removable: false })?;
 
     // Every thread counts every key once: the payload is the count.
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|thread| {
+        let threads = STEPS.map(|step| {
             scope.spawn({
                 let map = &map;
                 move || (0..KEYS).try_for_each(|number| count(&map.pin(), &key(number * step % KEYS)))
