@@ -56,7 +56,14 @@ impl<'a> MapCursor<'a> {
         reason = "a cursor is no iterator: it goes both ways and lends its key"
     )]
     pub fn next(&mut self) -> bool {
-        self.stand_above(self.map.link(self.node, 0).to())
+        let mut link = self.map.link(self.node, 0);
+        if link.is_marked() {
+            // Removed: what was inserted behind it since, it does not lead to.
+            self.map.copy_key(self.node, &mut self.key);
+            let place = self.map.place(&self.key);
+            link = if place.is_found { self.map.link(place.above(), 0) } else { place.link };
+        }
+        self.stand_above(link.to())
     }
 
     /// Goes to the key before, from no key to the last one; true if there is one. Searches from the top, once for about
