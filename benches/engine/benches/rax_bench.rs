@@ -23,7 +23,7 @@ type Figures = [Vec<f64>; CELLS.len()];
 
 fn main() {
     let rows = rows(1_000_000, 1_000);
-    let rounds = if is_full() { 5 } else { 1 };
+    let rounds = if is_full() { 3 } else { 1 };
     println!("{rows} keys; ns of CPU time a step, medians of {rounds} rounds");
     for kind in Kind::ALL.into_iter().filter(|kind| is_wanted(kind.name())) {
         let work = Work::new(kind, rows);

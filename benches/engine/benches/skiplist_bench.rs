@@ -142,7 +142,7 @@ fn print(work: &Work, threads: &str, figures: [Figures; 3]) {
 }
 
 fn skiplist() -> Skiplist {
-    let config = SkiplistConfig { memory_bytes_max: 8 << 30, seed: 0x5eed };
+    let config = SkiplistConfig { memory_bytes_max: 8 << 30, seed: 0x5eed, is_removable: false };
     Skiplist::new(config).expect("the memory for an empty map")
 }
 

@@ -9,7 +9,7 @@
 //! tells the next node, how much of its key that has in common with this node's, and the 20 bits after that; so a
 //! search reads one word of each node it passes (`search.rs`).
 //!
-//! Reading order: link, key, node, arena, search, insert, value, cursor, scan, check.
+//! Reading order: link, key, node, arena, search, insert, value, cursor, scan, check; grace, reuse, remove.
 //!
 //! Papers: Pugh, "Skip Lists" (CACM 33(6), 1990); Fraser, "Practical Lock-Freedom" (2004), for insertion level by level;
 //! Grossi & Italiano (ICALP 1999) for searching by common prefixes. LevelDB's `skiplist.h` for proportion.
@@ -18,10 +18,13 @@ mod arena;
 mod check;
 mod cursor;
 mod entry;
+mod grace;
 mod insert;
 mod key;
 mod link;
 mod node;
+mod remove;
+mod reuse;
 mod scan;
 mod search;
 mod value;
@@ -35,6 +38,8 @@ pub use value::{Offset, Value};
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_types::Result;
 use arena::Arena;
+use grace::Ticket;
+use reuse::Reuse;
 
 /// Bytes of a key at the most.
 pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
@@ -50,6 +55,9 @@ pub struct SkiplistConfig {
     /// Decides how high each key's node is. Who knows it can choose keys that make searches slow: draw it by chance
     /// where keys come from strangers.
     pub seed: u64,
+    /// Whether keys may be removed and values freed. Costs each [`Skiplist::pin`] two steps on a word that threads may share, and
+    /// each insertion one.
+    pub is_removable: bool,
 }
 
 /// A concurrent ordered map in memory; see the module's head.
@@ -58,11 +66,14 @@ pub struct Skiplist {
     seed: u64,
     len: AtomicU64,
     height: AtomicU64,
+    /// None if nothing is ever removed.
+    reuse: Option<Box<Reuse>>,
 }
 
-/// Access to a map. What it hands out stays valid as long as it lives.
+/// Access to a map. What it hands out stays valid as long as it lives; what is removed meanwhile is used again only after.
 pub struct Guard<'a> {
     map: &'a Skiplist,
+    ticket: Option<Ticket>,
 }
 
 impl Skiplist {
@@ -72,19 +83,22 @@ impl Skiplist {
     /// `OverLimit` if the memory allowed does not even hold an empty map (about 200 bytes).
     pub fn new(config: SkiplistConfig) -> Result<Self> {
         let arena = Arena::new(config.memory_bytes_max);
-        let map = Self { arena, seed: config.seed, len: AtomicU64::new(0), height: AtomicU64::new(1) };
+        let reuse = config.is_removable.then(|| Box::new(Reuse::new()));
+        let map = Self { arena, seed: config.seed, len: AtomicU64::new(0), height: AtomicU64::new(1), reuse };
         map.make_head()?;
         Ok(map)
     }
 
-    /// Access for a while.
+    /// Access for a while. As long as it lasts, nothing that is removed is used again.
+    #[inline]
     pub fn pin(&self) -> Guard<'_> {
-        Guard { map: self }
+        Guard { map: self, ticket: self.reuse.as_deref().map(|reuse| reuse.grace.enter()) }
     }
 
     /// Keys in the map. Who goes through it afterwards finds no fewer, unless some are removed.
     pub fn len(&self) -> u64 {
-        self.len.load(Acquire)
+        // Who removes a key may be ahead of who counts it.
+        self.len.load(Acquire).cast_signed().max(0).cast_unsigned()
     }
 
     /// Whether there are no keys.
@@ -94,7 +108,7 @@ impl Skiplist {
 
     /// Bytes that nodes and values take: what is bounded by [`SkiplistConfig::memory_bytes_max`].
     pub fn used_bytes(&self) -> u64 {
-        self.arena.used_bytes()
+        self.arena.used_bytes().saturating_sub(self.reuse.as_deref().map_or(0, Reuse::free_bytes))
     }
 
     /// Bytes taken from the system for them: chunks of 128 KiB, and the table of chunks.
@@ -103,7 +117,27 @@ impl Skiplist {
     }
 
     fn claim(&self, words: usize) -> Result<u32> {
-        self.arena.claim(words)
+        match self.reuse.as_deref() {
+            Some(reuse) => reuse.claim(&self.arena, words),
+            None => self.arena.claim(words),
+        }
+    }
+
+    /// Gives words back that nobody else has seen.
+    fn unclaim(&self, at: u32, words: usize) {
+        match self.reuse.as_deref() {
+            Some(reuse) => reuse.release(&self.arena, at, words),
+            None => self.arena.unclaim(at, words),
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let (Some(reuse), Some(ticket)) = (self.map.reuse.as_deref(), &self.ticket) {
+            reuse.grace.leave(ticket);
+        }
     }
 }
 

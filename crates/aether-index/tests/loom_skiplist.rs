@@ -30,7 +30,7 @@ fn seed_for(keys: &[(&[u8], usize)]) -> u64 {
 }
 
 fn map(seed: u64) -> Arc<Skiplist> {
-    Arc::new(Skiplist::new(SkiplistConfig { memory_bytes_max: MEMORY, seed }).unwrap())
+    Arc::new(Skiplist::new(SkiplistConfig { memory_bytes_max: MEMORY, seed, is_removable: false }).unwrap())
 }
 
 fn insert(map: &Skiplist, key: &[u8], payload: u64) -> bool {

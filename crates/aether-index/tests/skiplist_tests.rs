@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::thread;
 
 fn map(seed: u64) -> Skiplist {
-    Skiplist::new(SkiplistConfig { memory_bytes_max: 1 << 30, seed }).unwrap()
+    Skiplist::new(SkiplistConfig { memory_bytes_max: 1 << 30, seed, is_removable: false }).unwrap()
 }
 
 /// Keys that share much, that are beginnings of each other, that end in zeros, and that share more than a link can tell.
@@ -33,6 +33,8 @@ fn bounds() -> impl Strategy<Value = Bound<Vec<u8>>> {
 #[derive(Clone, Debug)]
 enum Step {
     Insert(Vec<u8>),
+    /// Removes what lies at this share of the keys, if the map lets it.
+    Remove(u8),
     Get(Vec<u8>),
     Seek(Vec<u8>),
     Walk(bool),
@@ -46,6 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let turns = prop::collection::vec(any::<bool>(), 0..30);
     let step = prop_oneof![
         8 => keys().prop_map(Step::Insert),
+        4 => any::<u8>().prop_map(Step::Remove),
         2 => keys().prop_map(Step::Get),
         2 => keys().prop_map(Step::Seek),
         2 => any::<bool>().prop_map(Step::Walk),
@@ -130,8 +133,21 @@ fn compare_move(
     wanted.cloned()
 }
 
-fn play(steps: Vec<Step>, seed: u64) {
-    let (map, mut model) = (map(seed), Model::new());
+fn compare_remove(guard: &Guard<'_>, model: &mut Model, share: u8) {
+    let nth = model.len() * usize::from(share) / 256;
+    if let Some((key, payload)) = model.iter().nth(nth).map(|(key, payload)| (key.clone(), *payload)) {
+        let entry = guard.get(&key).unwrap();
+        assert_eq!(guard.remove(entry, payload + 1), Err(payload));
+        assert_eq!(guard.remove(entry, payload), Ok(()));
+        assert_eq!((guard.remove(entry, payload), entry.payload()), (Err(CLOSED), CLOSED));
+        assert_eq!((entry.key(), guard.get(&key).is_none()), (key.clone(), true));
+        model.remove(&key);
+    }
+}
+
+fn play(steps: Vec<Step>, seed: u64, is_removable: bool) {
+    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 1 << 30, seed, is_removable }).unwrap();
+    let mut model = Model::new();
     let guard = map.pin();
     let (mut cursor, mut at) = (guard.cursor(), None);
     for (number, step) in steps.into_iter().enumerate() {
@@ -143,6 +159,8 @@ fn play(steps: Vec<Step>, seed: u64) {
                 model.entry(key.clone()).or_insert(number as u64);
                 assert_eq!((entry.payload(), entry.key()), (model[&key], key));
             }
+            Step::Remove(share) if is_removable => compare_remove(&guard, &mut model, share),
+            Step::Remove(_) => {}
             Step::Get(key) => {
                 assert_eq!(guard.get(&key).map(|entry| entry.payload()), model.get(&key).copied())
             }
@@ -163,8 +181,8 @@ fn play(steps: Vec<Step>, seed: u64) {
 
 proptest! {
     #[test]
-    fn it_does_what_a_sorted_map_does(steps in steps(), seed in any::<u64>()) {
-        play(steps, seed);
+    fn it_does_what_a_sorted_map_does(steps in steps(), seed in any::<u64>(), is_removable in any::<bool>()) {
+        play(steps, seed, is_removable);
     }
 
     #[test]
@@ -203,7 +221,7 @@ fn the_longest_key_and_the_empty_one_go_in_and_a_longer_one_is_refused() {
 
 #[test]
 fn a_full_map_says_so_and_stays_sound() {
-    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 4096, seed: 5 }).unwrap();
+    let map = Skiplist::new(SkiplistConfig { memory_bytes_max: 4096, seed: 5, is_removable: false }).unwrap();
     let guard = map.pin();
     let mut kept = 0u64;
     let error = loop {
@@ -217,7 +235,7 @@ fn a_full_map_says_so_and_stays_sound() {
     assert!(guard.add_value(&[0; 4096]).is_err());
     assert!((0..kept).all(|number| guard.get(&number.to_be_bytes()).unwrap().payload() == number));
     map.check().unwrap();
-    let none = Skiplist::new(SkiplistConfig { memory_bytes_max: 8, seed: 5 });
+    let none = Skiplist::new(SkiplistConfig { memory_bytes_max: 8, seed: 5, is_removable: false });
     assert_eq!(none.unwrap_err().kind(), ErrorKind::OverLimit);
 }
 
@@ -321,4 +339,121 @@ fn readers_beside_writers_miss_nothing_and_see_whole_values() {
         readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
     map.check().unwrap();
+}
+
+fn removable(memory_bytes_max: u64) -> Skiplist {
+    Skiplist::new(SkiplistConfig { memory_bytes_max, seed: 21, is_removable: true }).unwrap()
+}
+
+#[test]
+fn what_was_removed_is_used_again() {
+    const ROUNDS: u64 = if cfg!(miri) { 3 } else { 50 };
+    let map = removable(256 << 10);
+    let mut most = 0;
+    for round in 0..ROUNDS {
+        for number in 0..200u64 {
+            let guard = map.pin();
+            let value = guard.add_value(&vec![round as u8; number as usize]).unwrap();
+            let key = [number.to_be_bytes().as_slice(), &round.to_be_bytes()].concat();
+            assert!(guard.insert(&key, value.get().into()).unwrap().is_new());
+        }
+        let guard = map.pin();
+        for entry in guard.scan(Unbounded, Unbounded) {
+            let payload = entry.payload();
+            guard.remove(entry, payload).unwrap();
+            guard.free_value(Offset::new(payload as u32)).unwrap();
+        }
+        drop(guard);
+        while map.reclaim() && map.used_bytes() > 1000 {}
+        assert!(map.is_empty());
+        map.check().unwrap();
+        assert!(map.used_bytes() < 1000, "{} bytes are used by nothing", map.used_bytes());
+        most = if round == 0 { map.held_bytes() } else { most };
+    }
+    assert_eq!(map.held_bytes(), most, "rounds of the same size take no more memory");
+}
+
+#[test]
+fn what_a_guard_has_met_stays_as_it_is_while_it_lasts() {
+    let map = removable(1 << 20);
+    let reader = map.pin();
+    reader.insert(b"key", 7).unwrap();
+    let entry = reader.get(b"key").unwrap();
+    {
+        let guard = map.pin();
+        guard.remove(guard.get(b"key").unwrap(), 7).unwrap();
+    }
+    while map.reclaim() {}
+    for number in 0..100u8 {
+        map.pin().insert(&[b'k', b'e', number], 1).unwrap();
+    }
+    assert_eq!((entry.key(), entry.payload()), (b"key".to_vec(), CLOSED));
+}
+
+fn long_key(number: u64) -> Vec<u8> {
+    [b"a key with a long beginning ".as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// Inserts and removes some of `KEYS` keys; by how much there is more of each afterwards.
+fn come_and_go(map: &Skiplist, thread: u64, steps: u64) -> Vec<i64> {
+    let mut balance = vec![0; KEYS as usize];
+    for step in 0..steps {
+        let number = (step * 31 + thread * 17) % (37 + thread) % KEYS;
+        let (guard, key) = (map.pin(), long_key(number));
+        if step.is_multiple_of(2) {
+            balance[number as usize] += i64::from(guard.insert(&key, step).unwrap().is_new());
+        } else if let Some(entry) = guard.get(&key) {
+            assert_eq!(entry.key(), key, "the words were used again too early");
+            let payload = entry.payload();
+            balance[number as usize] -= i64::from(payload != CLOSED && guard.remove(entry, payload).is_ok());
+        }
+    }
+    balance
+}
+
+fn read_in_order(map: &Skiplist, back: bool) {
+    let guard = map.pin();
+    let rows = guard.scan(Unbounded, Unbounded);
+    let mut keys: Vec<_> = if back {
+        rows.rev().map(|entry| entry.key()).collect()
+    } else {
+        rows.map(|entry| entry.key()).collect()
+    };
+    if back {
+        keys.reverse();
+    }
+    assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{keys:?}");
+}
+
+const KEYS: u64 = 40;
+
+/// Threads insert and remove a few keys all the time. A key is there when the changes that came through say so.
+#[test]
+fn threads_that_insert_and_remove_agree_on_what_is_there() {
+    const STEPS: u64 = if cfg!(miri) { 60 } else { 40_000 };
+    let map = removable(8 << 20);
+    let mut balance = vec![0; KEYS as usize];
+    thread::scope(|scope| {
+        let threads = [0, 1, 2, 3].map(|thread| {
+            scope.spawn({
+                let map = &map;
+                move || come_and_go(map, thread, STEPS)
+            })
+        });
+        (0..STEPS / 20).for_each(|step| read_in_order(&map, step % 2 == 1));
+        for each in threads.map(|thread| thread.join().unwrap()) {
+            balance.iter_mut().zip(each).for_each(|(sum, each)| *sum += each);
+        }
+    });
+    let guard = map.pin();
+    for number in 0..KEYS {
+        assert_eq!(
+            i64::from(guard.get(&long_key(number)).is_some()),
+            balance[number as usize],
+            "key {number}"
+        );
+    }
+    assert_eq!(map.len() as i64, balance.iter().sum::<i64>());
+    map.check().unwrap();
+    assert!(map.used_bytes() < 1 << 20, "{} bytes: nothing was used again", map.used_bytes());
 }

@@ -41,6 +41,10 @@
 
 #![forbid(unsafe_code)]
 
+/// Ordered maps in memory, on their own: without transactions, and gone with the process.
+pub mod index {
+    pub use aether_kv::lsm::index::{rax, skiplist};
+}
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;

@@ -44,8 +44,26 @@ fn group_commit() {
 }
 
 #[test]
+fn skiplist_concurrent() {
+    assert!(run("skiplist_concurrent").contains("keys in order"));
+}
+
+#[test]
+fn rax_prefix() {
+    assert!(run("rax_prefix").contains("in one walk"));
+}
+
+#[test]
 fn no_example_is_left_out() {
-    let known = ["basic_btree", "group_commit", "kv_store", "transactions", "wal_recovery"];
+    let known = [
+        "basic_btree",
+        "group_commit",
+        "kv_store",
+        "rax_prefix",
+        "skiplist_concurrent",
+        "transactions",
+        "wal_recovery",
+    ];
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     let mut found: Vec<_> = std::fs::read_dir(directory)
         .unwrap()

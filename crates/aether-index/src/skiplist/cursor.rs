@@ -25,18 +25,18 @@ impl<'a> MapCursor<'a> {
 
     /// Goes to the first key at or above `key`; true if there is one.
     pub fn seek(&mut self, key: &[u8]) -> bool {
-        self.stand(self.map.place(key).above())
+        self.stand_above(self.map.place(key).above())
     }
 
     /// Goes to the last key at or below `key`; true if there is one.
     pub fn seek_le(&mut self, key: &[u8]) -> bool {
         let place = self.map.place(key);
-        self.stand(if place.is_found { place.above() } else { place.spot.node })
+        self.stand_below(if place.is_found { place.above() } else { place.spot.node })
     }
 
     /// Goes to the last key below `key`; true if there is one.
     pub fn seek_lt(&mut self, key: &[u8]) -> bool {
-        self.stand(self.map.place(key).spot.node)
+        self.stand_below(self.map.place(key).spot.node)
     }
 
     /// Goes to the first key; true if there is one.
@@ -47,7 +47,7 @@ impl<'a> MapCursor<'a> {
 
     /// Goes to the last key; true if there is one.
     pub fn last(&mut self) -> bool {
-        self.stand(self.map.last())
+        self.stand_below(self.map.last())
     }
 
     /// Goes to the next key, from no key to the first one; true if there is one.
@@ -56,7 +56,14 @@ impl<'a> MapCursor<'a> {
         reason = "a cursor is no iterator: it goes both ways and lends its key"
     )]
     pub fn next(&mut self) -> bool {
-        self.stand(self.map.link(self.node, 0).to())
+        let mut link = self.map.link(self.node, 0);
+        if link.is_marked() {
+            // Removed: what was inserted behind it since, it does not lead to.
+            self.map.copy_key(self.node, &mut self.key);
+            let place = self.map.place(&self.key);
+            link = if place.is_found { self.map.link(place.above(), 0) } else { place.link };
+        }
+        self.stand_above(link.to())
     }
 
     /// Goes to the key before, from no key to the last one; true if there is one. Searches from the top, once for about
@@ -65,15 +72,22 @@ impl<'a> MapCursor<'a> {
         if self.node == HEAD {
             return self.last();
         }
-        if let Some(before) = self.before.pop()
-            && self.map.link(before, 0).to() == self.node
-        {
-            return self.stand(before);
+        let before = self.node_before();
+        self.stand_below(before)
+    }
+
+    /// The node before that where it stands, removed or not; `HEAD` if there is none.
+    fn node_before(&mut self) -> u32 {
+        if let Some(before) = self.before.pop() {
+            let link = self.map.link(before, 0);
+            if link.to() == self.node && !link.is_marked() {
+                return before;
+            }
         }
         self.map.copy_key(self.node, &mut self.key);
         let (start, place) = self.map.place_from(&self.key, BEFORE_LEVEL);
         self.remember(start, place.spot.node);
-        self.stand(place.spot.node)
+        place.spot.node
     }
 
     /// Remembers the nodes from `start` to that before `end`.
@@ -105,8 +119,21 @@ impl<'a> MapCursor<'a> {
         self.is_at_key().then_some(Entry { map: self.map, node: self.node })
     }
 
-    fn stand(&mut self, node: u32) -> bool {
+    /// Stands at `node`, or at the first behind it that is not removed.
+    fn stand_above(&mut self, mut node: u32) -> bool {
+        while node != 0 && self.map.is_closed(node) {
+            node = self.map.link(node, 0).to();
+        }
         self.node = if node == 0 { HEAD } else { node };
+        self.is_at_key()
+    }
+
+    /// Stands at `node`, or at the last before it that is not removed.
+    fn stand_below(&mut self, node: u32) -> bool {
+        self.node = node;
+        while self.is_at_key() && self.map.is_closed(self.node) {
+            self.node = self.node_before();
+        }
         self.is_at_key()
     }
 }

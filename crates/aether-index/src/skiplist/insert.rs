@@ -70,45 +70,88 @@ impl Skiplist {
 
     /// The same, given room for the way to as many levels as the node has.
     fn insert_on(&self, path: &mut [Place], key: &[u8], payload: u64) -> Result<Result<u32, u32>> {
-        if let Some(node) = self.trace(key, path) {
-            return Ok(Err(node));
-        }
-        let height = path.len();
-        let node = self.make_node(key, height, payload)?;
-        if let Err(found) = self.link_node(key, node, 0, path) {
-            self.arena.unclaim(node, node::words(height, key.len()));
-            return Ok(Err(found));
-        }
-        self.len.fetch_add(1, Release);
-        if height > self.height.load(Relaxed) as usize {
-            self.height.fetch_max(height as u64, Relaxed);
-        }
-        for level in 1..height {
-            if self.link_node(key, node, level, path).is_err() {
-                break;
+        let mut made = None;
+        let node = loop {
+            match self.trace(key, path) {
+                Some(found) if self.is_closed(found) => {
+                    self.help_out(found, key);
+                    continue;
+                }
+                Some(found) => {
+                    made.into_iter().for_each(|node| self.unclaim(node, node::words(path.len(), key.len())));
+                    return Ok(Err(found));
+                }
+                None => {}
             }
-        }
+            let node = made.map_or_else(|| self.make_node(key, path.len(), payload), Ok)?;
+            if self.link_level(key, node, 0, &mut path[0]) {
+                break node;
+            }
+            made = Some(node);
+        };
+        // Release: who reads the count (acquire) finds as many keys.
+        self.len.fetch_add(1, Release);
+        self.link_upward(key, node, path);
         Ok(Ok(node))
     }
 
-    /// Links `node` in `level`; the node of the same key as an error, if there is one meanwhile.
-    fn link_node(&self, key: &[u8], node: u32, level: usize, path: &mut [Place]) -> Result<(), u32> {
-        loop {
-            let place = path[level];
-            // Relaxed: nobody comes here before the exchange below.
-            self.link_word(node, level).store(self.link_above(&place, key).0, Relaxed);
+    /// Links a node that stands in the lowest level in the others.
+    fn link_upward(&self, key: &[u8], node: u32, path: &mut [Place]) {
+        if path.len() > self.height() {
+            self.height.fetch_max(path.len() as u64, Relaxed);
+        }
+        for (level, place) in path.iter_mut().enumerate().skip(1) {
+            while !self.link_level(key, node, level, place) {
+                // Another node of the key: either that is removed, or this one.
+                let other = place.above();
+                if self.is_closed(node) || !self.is_closed(other) {
+                    break;
+                }
+                self.help_out(other, key);
+                *place = self.place_in(key, level);
+            }
+        }
+        if let Some(reuse) = self.reuse.as_deref()
+            && self.end_phase(node, node::BUILT)
+        {
+            self.take_out(reuse, node);
+        }
+    }
+
+    /// Links `node` in `level`; false if there is another node of the key meanwhile, or if this one is being removed.
+    fn link_level(&self, key: &[u8], node: u32, level: usize, place: &mut Place) -> bool {
+        while !place.is_found {
+            if place.link.is_marked() {
+                // Nothing is linked behind who is being removed.
+                self.clear(key);
+                *place = self.place_in(key, level);
+                continue;
+            }
+            if !self.set_link(node, level, self.link_above(place, key)) {
+                return false;
+            }
             let link = Link::new(node, place.spot.common, |from| key::head(key, from));
             let before = self.link_word(place.spot.node, level);
             // Release: who follows the link (acquire) sees the node's words, and what this thread saw behind it.
             if before.compare_exchange(place.link.0, link.0, Release, Relaxed).is_ok() {
-                return Ok(());
+                return true;
             }
             // Whatever was behind the spot, what is there now is to be looked at.
-            path[level] = self.walk(key, level, &Place { link: Link::END, ..place });
-            if path[level].is_found {
-                return Err(path[level].above());
-            }
+            *place = self.walk(key, level, &Place { link: Link::END, ..*place });
         }
+        false
+    }
+
+    /// Sets a new node's own link; false if it is marked.
+    fn set_link(&self, node: u32, level: usize, link: Link) -> bool {
+        let word = self.link_word(node, level);
+        // Relaxed, both: nobody comes here before the node is linked in the level.
+        if level == 0 || self.reuse.is_none() {
+            word.store(link.0, Relaxed);
+            return true;
+        }
+        let seen = word.load(Relaxed);
+        !Link(seen).is_marked() && word.compare_exchange(seen, link.0, Relaxed, Relaxed).is_ok()
     }
 
     /// The link of a new node in `place` to the one behind it.

@@ -16,7 +16,6 @@ use super::key;
 /// From here on a link does not tell how much its ends have in common.
 pub(super) const COMMON_MAX: usize = (1 << 11) - 1;
 
-const MARK: u64 = 1 << 32;
 const RANK_SHIFT: u32 = 33;
 const NO_RANK: u64 = (1 << RANK_SHIFT) - 1;
 
@@ -47,6 +46,8 @@ pub(super) struct Link(pub(super) u64);
 impl Link {
     /// Behind it comes nothing.
     pub(super) const END: Self = Self(!NO_RANK);
+    /// Set in each link of a node that is being removed.
+    pub(super) const MARK: u64 = 1 << 32;
 
     /// A link to `to`, whose key has `common` bytes in common with that of the link's holder; `head` gives what follows.
     pub(super) fn new(to: u32, common: usize, head: impl FnOnce(usize) -> u32) -> Self {
@@ -70,15 +71,7 @@ impl Link {
 
     #[inline(always)]
     pub(super) fn is_marked(self) -> bool {
-        self.0 & MARK != 0
-    }
-
-    pub(super) fn marked(self) -> Self {
-        Self(self.0 | MARK)
-    }
-
-    pub(super) fn unmarked(self) -> Self {
-        Self(self.0 & !MARK)
+        self.0 & Self::MARK != 0
     }
 }
 
@@ -90,8 +83,9 @@ mod tests {
     fn a_link_keeps_its_parts() {
         let link = Link::new(u32::MAX, 2046, |_| (1 << 20) - 1);
         assert_eq!((link.to(), link.common(), link.rank()), (u32::MAX, 2046, 1 << 20 | ((1 << 20) - 1)));
-        assert!(!link.is_marked() && link.marked().is_marked() && link.marked().unmarked() == link);
-        assert_eq!((link.marked().to(), link.marked().rank()), (link.to(), link.rank()));
+        let marked = Link(link.0 | Link::MARK);
+        assert!(!link.is_marked() && marked.is_marked());
+        assert_eq!((marked.to(), marked.rank()), (link.to(), link.rank()));
         let far = Link::new(7, usize::MAX, |_| unreachable!("nothing is told"));
         assert_eq!((far.to(), far.common(), far.rank()), (7, COMMON_MAX, 0));
         assert_eq!((Link::END.to(), Link::END.rank()), (0, rank(0, |_| (1 << 20) - 1)));

@@ -2,7 +2,7 @@
 //!
 //! | word | what |
 //! |---|---|
-//! | 0 | bytes of the key (bits 0 to 15), levels that the node stands in (16 to 23) |
+//! | 0 | bytes of the key (bits 0 to 15), levels that the node stands in (16 to 23), what of its life is over (24, 25), and the next one that waits to be used again (32 to 63) |
 //! | 1 | the payload |
 //! | 2 .. 2 + levels | its link of each level, lowest first |
 //! | 2 + levels .. | the key |
@@ -16,6 +16,11 @@ use core::cmp::Ordering;
 
 /// The node before all others, which has no key.
 pub(super) const HEAD: u32 = 1;
+
+/// The node is linked in all its levels.
+pub(super) const BUILT: u64 = 1 << 24;
+/// The node is removed, and its links are marked.
+pub(super) const REMOVED: u64 = 1 << 25;
 
 const FIXED_WORDS: usize = 2;
 
@@ -36,7 +41,7 @@ impl Shape {
         self.bytes as u64 | (self.height as u64) << 16
     }
 
-    fn from_word(word: u64) -> Self {
+    pub(super) fn from_word(word: u64) -> Self {
         Self { bytes: word as usize & 0xffff, height: (word >> 16) as usize & 0xff }
     }
 
@@ -62,6 +67,7 @@ impl Skiplist {
         let node = self.claim(shape.words())?;
         self.arena.word(node).store(shape.to_word(), Relaxed);
         self.payload_word(node).store(payload, Relaxed);
+        (0..height).for_each(|level| self.link_word(node, level).store(Link::END.0, Relaxed));
         let start = node + (FIXED_WORDS + height) as u32;
         for index in 0..key::words(key.len()) {
             self.arena.word(start + index as u32).store(key::word(key, index), Relaxed);
@@ -87,6 +93,12 @@ impl Skiplist {
     #[inline(always)]
     pub(super) fn link(&self, node: u32, level: usize) -> Link {
         Link(self.link_word(node, level).load(Acquire))
+    }
+
+    /// Notes that a part of the node's life is over, `BUILT` or `REMOVED`; true if the other one is, too.
+    pub(super) fn end_phase(&self, node: u32, phase: u64) -> bool {
+        // Of both who end a phase the second sees all that the first has done.
+        self.arena.word(node).fetch_or(phase, AcqRel) & (BUILT | REMOVED) != 0
     }
 
     /// Whether the node has been removed from the map; it may still be linked.

@@ -24,13 +24,13 @@ pub(super) struct Spot {
 
 impl Spot {
     #[inline]
-    fn new(node: u32, common: usize, key: &[u8]) -> Self {
+    pub(super) fn new(node: u32, common: usize, key: &[u8]) -> Self {
         Self { node, common, rank: rank(common, |from| key::head(key, from)) }
     }
 
     /// Before all nodes. That has no key; links from there count as having nothing in common.
     #[inline]
-    fn start(key: &[u8]) -> Self {
+    pub(super) fn start(key: &[u8]) -> Self {
         Self::new(HEAD, 0, key)
     }
 
@@ -114,13 +114,13 @@ impl Skiplist {
         common_of_ranks(place.link.common(), place.link.rank(), place.spot.rank)
     }
 
-    /// The node of `key`. Ends at the first level that has it.
+    /// The node of `key`. Ends at the first level that has it. Below a node that is being removed there may be a new one.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
         let mut place = Place::start(key);
         for level in (0..self.height()).rev() {
             place = self.walk(key, level, &place);
-            if place.is_found {
+            if place.is_found && !self.is_closed(place.above()) {
                 return Some(place.above());
             }
         }
@@ -129,7 +129,14 @@ impl Skiplist {
 
     /// The place of `key` in the lowest level.
     pub(super) fn place(&self, key: &[u8]) -> Place {
-        (0..self.height()).rev().fold(Place::start(key), |place, level| self.walk(key, level, &place))
+        self.place_in(key, 0)
+    }
+
+    /// The place of `key` in `level`.
+    pub(super) fn place_in(&self, key: &[u8], level: usize) -> Place {
+        (level..self.height().max(level + 1))
+            .rev()
+            .fold(Place::start(key), |place, level| self.walk(key, level, &place))
     }
 
     /// As [`Skiplist::place`], with the node where the search left `level`.
@@ -174,7 +181,7 @@ impl Skiplist {
 
     /// Levels in which there may be a node. Relaxed: who sees too few starts lower, where all nodes are.
     #[inline]
-    fn height(&self) -> usize {
+    pub(super) fn height(&self) -> usize {
         self.height.load(Relaxed) as usize
     }
 }

@@ -1,10 +1,13 @@
 //! Values in the arena of a map: bytes that never change, named by their offset.
 //!
-//! The first word is their length; the rest are the bytes, eight a word, filled up with zeros.
+//! The first word is their length, in its lower half; the upper is used when the value is freed. The rest are the bytes, eight a word, filled up with zeros.
 
 use super::{Guard, Skiplist};
 use aether_sync::atomic::Ordering::*;
 use aether_types::{Error, Result, limits};
+
+/// The bits of the first word that tell the length.
+const LENGTH: u64 = limits::VALUE_BYTES_MAX;
 
 /// Names a value in the arena of one map; fits into a payload. Never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -56,8 +59,8 @@ impl<'a> Guard<'a> {
     /// The value at `offset`; none if there cannot be one. What is no offset of this map's gives arbitrary bytes.
     pub fn value(&self, offset: Offset) -> Option<Value<'_>> {
         let (arena, at) = (&self.map.arena, offset.0);
-        let bytes = arena.holds(at, 1).then(|| arena.word(at).load(Relaxed))?;
-        let is_whole = bytes <= limits::VALUE_BYTES_MAX && arena.holds(at, words(bytes as usize) as u64);
+        let bytes = arena.holds(at, 1).then(|| arena.word(at).load(Relaxed))? & LENGTH;
+        let is_whole = arena.holds(at, words(bytes as usize) as u64);
         is_whole.then_some(Value { map: self.map, at, bytes: bytes as usize })
     }
 }
