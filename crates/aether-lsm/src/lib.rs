@@ -1,9 +1,10 @@
 //! The room of the LSM tree: memtables, immutable runs, merge policies, the pacer.
 //!
-//! Its floor is laid and nothing public stands on it yet: the LSM tree will join the same log, transactions and
-//! memory budget as the other indexes. Until
-//! then this crate only hands the floor below to the one above.
+//! What stands so far is [`filter`]: pure code that makes and reads the filters of runs. The LSM tree will join the same log,
+//! transactions and memory budget as the other indexes; until then this crate hands the floor below to the one above.
 
 #![forbid(unsafe_code)]
+
+pub mod filter;
 
 pub use aether_index as index;

@@ -1,0 +1,231 @@
+//! The trie in bytes, in level order: LOUDS-dense nodes first, then LOUDS-sparse ones.
+//!
+//! Nodes are numbered level by level from the root, 0. Node k + 1 is where edge k with a child leads, over both parts; so a child's number
+//! is a rank. A dense node has 256 bits for its labels, 256 that tell which lead to nodes, and one bit if a key ends in it.
+//! A sparse node is a stretch of labels, one byte each, with a bit that says whether the label leads to a node, and one that is set at the
+//! first label of each node. If a key ends in a sparse node, its first label is 0xff and others follow; a true 0xff is last.
+//!
+//! Leaves (edges without a child, and ends of keys) are numbered in the same order; in a node the end comes first.
+
+use crate::filter::bits::{BitVec, Bits, Ranked};
+use aether_types::{Reader, Result, Writer};
+
+/// The label of a key's end in a sparse node.
+pub(super) const END: u8 = 0xff;
+const LABELS: usize = 256;
+
+/// What a trie consists of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) leaves: usize,
+    pub(super) dense_nodes: usize,
+    pub(super) sparse_edges: usize,
+}
+
+/// Where an edge leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Edge {
+    /// To the node of that number.
+    Node(usize),
+    /// To no node: the leaf's number.
+    Leaf(usize),
+}
+
+/// The parts of a trie on their way to bytes.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) dense_labels: BitVec,
+    pub(super) dense_nodes: BitVec,
+    pub(super) dense_ends: BitVec,
+    pub(super) labels: Vec<u8>,
+    pub(super) nodes: BitVec,
+    pub(super) starts: BitVec,
+    pub(super) suffixes: BitVec,
+}
+
+impl Parts {
+    /// # Errors
+    /// `OverLimit` if there are too many bits.
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.dense_labels.write_ranked(out)?;
+        self.dense_nodes.write_ranked(out)?;
+        self.dense_ends.write_ranked(out)?;
+        self.nodes.write_ranked(out)?;
+        self.starts.write_ranked(out)?;
+        self.suffixes.write(out);
+        out.put_bytes(&self.labels);
+        Ok(())
+    }
+}
+
+/// Reads a trie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trie<'a> {
+    shape: Shape,
+    suffix_bits: u32,
+    dense_labels: Ranked<'a>,
+    dense_nodes: Ranked<'a>,
+    dense_ends: Ranked<'a>,
+    labels: &'a [u8],
+    nodes: Ranked<'a>,
+    starts: Ranked<'a>,
+    suffixes: Bits<'a>,
+}
+
+impl<'a> Trie<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>, shape: Shape, suffix_bits: u32) -> Result<Self> {
+        let Shape { leaves, dense_nodes, sparse_edges } = shape;
+        if leaves.max(dense_nodes).max(sparse_edges) > reader.remaining().saturating_mul(8) {
+            return Err(reader.bad("a trie with more parts than there are bits"));
+        }
+        let trie = Self {
+            shape,
+            suffix_bits,
+            dense_labels: Ranked::read(reader, dense_nodes * LABELS)?,
+            dense_nodes: Ranked::read(reader, dense_nodes * LABELS)?,
+            dense_ends: Ranked::read(reader, dense_nodes)?,
+            nodes: Ranked::read(reader, sparse_edges)?,
+            starts: Ranked::read(reader, sparse_edges)?,
+            suffixes: Bits::read(reader, leaves * suffix_bits as usize)?,
+            labels: reader.bytes(sparse_edges)?,
+        };
+        match trie.fault() {
+            None => Ok(trie),
+            Some(what) => Err(reader.bad(what)),
+        }
+    }
+
+    /// What is wrong with the parts, if anything.
+    fn fault(&self) -> Option<&'static str> {
+        let nodes = self.shape.dense_nodes + self.starts.ones();
+        let children = self.dense_nodes.ones() + self.nodes.ones();
+        if nodes.saturating_sub(1) != children {
+            return Some("nodes without an edge to them, or edges without a node");
+        }
+        if self.shape.sparse_edges > 0 && !self.starts.bits().get(0) {
+            return Some("an edge of no node");
+        }
+        let edges = self.dense_labels.ones() + self.dense_ends.ones() + self.shape.sparse_edges;
+        if edges.checked_sub(children) != Some(self.shape.leaves) {
+            return Some("a number of leaves that is not the number of keys");
+        }
+        self.fault_of_dense().or_else(|| self.fault_of_sparse())
+    }
+
+    fn fault_of_dense(&self) -> Option<&'static str> {
+        let mut children = 0;
+        for node in 0..self.shape.dense_nodes {
+            if node > children {
+                return Some("a node above its parent");
+            }
+            let words = node * 4..(node + 1) * 4;
+            let pairs = words.map(|at| (self.dense_labels.bits().word(at), self.dense_nodes.bits().word(at)));
+            let (mut any, mut stray) = (0, 0);
+            for (labels, nodes) in pairs {
+                (any, stray) = (any | labels, stray | nodes & !labels);
+                children += nodes.count_ones() as usize;
+            }
+            if any == 0 || stray != 0 {
+                return Some("a node without labels, or a child without a label");
+            }
+        }
+        None
+    }
+
+    fn fault_of_sparse(&self) -> Option<&'static str> {
+        let (mut node, mut children) = (self.shape.dense_nodes, self.dense_nodes.ones());
+        for at in 0..self.shape.sparse_edges.div_ceil(64) {
+            let (mut starts, nodes) = (self.starts.bits().word(at), self.nodes.bits().word(at));
+            while starts != 0 {
+                let before = (1_u64 << starts.trailing_zeros()) - 1;
+                if node > children + (nodes & before).count_ones() as usize {
+                    return Some("a node above its parent");
+                }
+                node += 1;
+                starts &= starts - 1;
+            }
+            children += nodes.count_ones() as usize;
+        }
+        None
+    }
+
+    /// The root, unless there is none.
+    #[inline]
+    pub(super) fn root(&self) -> Option<usize> {
+        (self.shape.leaves > 0).then_some(0)
+    }
+
+    /// The suffix of a leaf.
+    #[inline]
+    pub(super) fn suffix(&self, leaf: usize) -> u64 {
+        self.suffixes.number(leaf, self.suffix_bits)
+    }
+
+    /// The edge with that label.
+    #[inline]
+    pub(super) fn find(&self, node: usize, label: u8) -> Option<Edge> {
+        if node < self.shape.dense_nodes {
+            let at = node * LABELS + usize::from(label);
+            return self.dense_labels.bits().get(at).then(|| self.dense_edge(node, at));
+        }
+        let (first, end) = self.stretch(node);
+        let labels = self.labels.get(first..end)?;
+        let at = labels.binary_search(&label).ok()?;
+        Some(self.sparse_edge(first + at))
+    }
+
+    /// The edge with the least label that is `least` or higher.
+    #[inline]
+    pub(super) fn next(&self, node: usize, least: u8) -> Option<(u8, Edge)> {
+        if node < self.shape.dense_nodes {
+            let at = self.dense_labels.bits().next_one(node * LABELS + usize::from(least));
+            return (at < (node + 1) * LABELS).then(|| ((at % LABELS) as u8, self.dense_edge(node, at)));
+        }
+        let (first, end) = self.stretch(node);
+        let labels = self.labels.get(first..end)?;
+        let at = labels.partition_point(|&label| label < least);
+        Some((*labels.get(at)?, self.sparse_edge(first + at)))
+    }
+
+    /// Whether a key ends in the node.
+    #[inline]
+    pub(super) fn has_end(&self, node: usize) -> bool {
+        if node < self.shape.dense_nodes {
+            return self.dense_ends.bits().get(node);
+        }
+        let start = self.starts.select_one(node - self.shape.dense_nodes);
+        self.is_end(start, self.starts.bits().next_one(start + 1))
+    }
+
+    /// Where the labels of a sparse node stand, without the end of a key.
+    #[inline]
+    fn stretch(&self, node: usize) -> (usize, usize) {
+        let start = self.starts.select_one(node - self.shape.dense_nodes);
+        let end = self.starts.bits().next_one(start + 1);
+        (start + usize::from(self.is_end(start, end)), end)
+    }
+
+    #[inline]
+    fn is_end(&self, start: usize, end: usize) -> bool {
+        self.labels.get(start) == Some(&END) && end > start + 1
+    }
+
+    #[inline]
+    fn dense_edge(&self, node: usize, at: usize) -> Edge {
+        let children = self.dense_nodes.rank(at);
+        if self.dense_nodes.bits().get(at) {
+            return Edge::Node(children + 1);
+        }
+        Edge::Leaf(self.dense_labels.rank(at) - children + self.dense_ends.rank(node + 1))
+    }
+
+    #[inline]
+    fn sparse_edge(&self, at: usize) -> Edge {
+        let children = self.nodes.rank(at);
+        if self.nodes.bits().get(at) {
+            return Edge::Node(self.dense_nodes.ones() + children + 1);
+        }
+        let dense_leaves = self.dense_labels.ones() - self.dense_nodes.ones() + self.dense_ends.ones();
+        Edge::Leaf(dense_leaves + at - children)
+    }
+}

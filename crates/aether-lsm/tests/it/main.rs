@@ -1,0 +1,8 @@
+//! Tests of the LSM tree's room.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bytes;
+mod model;
+mod rates;
+mod strategies;
