@@ -13,6 +13,7 @@
 
 pub mod arguments;
 mod dice;
+pub mod group_commit;
 mod home;
 pub mod lock_manager;
 pub mod log_buffer;
@@ -31,6 +32,7 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+    ("group_commit", group_commit::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
