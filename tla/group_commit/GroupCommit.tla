@@ -43,8 +43,9 @@ Init ==
 Claimed == {order[i] : i \in DOMAIN order}
 TsOf(c) == CHOOSE i \in DOMAIN order : order[i] = c
 LvOfAll(D) == [s \in Streams |-> LET all == {lv[d][s] : d \in D} \cup {0} IN CHOOSE m \in all : \A x \in all : x <= m]
+(* Who claims has looked whether writing has ended, a moment before.          *)
 Claim(c, D) ==
-  /\ pc[c] = "new" /\ ~poisoned
+  /\ pc[c] = "new"
   /\ LET s == Home(c)
          deps == LvOfAll({d \in D : ~Covers(durable, lv[d])})
          vector == Join(slv[s], [deps EXCEPT ![s] = position[s] + 1])

@@ -2,8 +2,8 @@
 //! sometimes on a disk that fails.
 //!
 //! The whole way from a transaction to the log is the code under test. In the spec, that a timestamp is drawn and the record
-//! claimed is one step, and a stream has no records but commits: so one transaction works at a time here, on rows that only
-//! its stream changes, and all wait at once.
+//! claimed is one step, and a stream has no records but commits: so one thread runs all transactions here, on rows that only
+//! its stream changes, and the others wait meanwhile.
 
 mod told;
 
@@ -14,26 +14,23 @@ use aether_index::txn::recovery::{Opening, StoreConfig};
 use aether_index::txn::{CommitHandle, Durability, Txn, TxnConfig, TxnManager};
 use aether_index::{BTree, TreeUndo};
 use aether_sim::{Errno, Fault, OpKind, Sim};
-use aether_sync::{Arc, Mutex, Rank, thread};
-use aether_trace::{act, act_if, name_thread, take};
+use aether_sync::Arc;
+use aether_sync::thread::{self, JoinHandle};
+use aether_trace::{act, act_if, take};
 use aether_types::{Result, StreamId};
 use std::path::Path;
 
 const STREAMS: usize = 2;
-const WORKERS: u64 = 4;
-/// At most, of one worker; with the workers, half of the spec's commits, since all may be of one stream.
-const COMMITS_EACH: u64 = 2;
+/// Half of the spec's, since all may be of one stream.
+const COMMITS_MAX: u64 = 12;
 /// Of each tree.
 const ROWS: u64 = 2;
 const FIRST_TREE: u32 = 30;
-/// Taken under no lock of the engine.
-const WORKING: Rank = Rank::new(1, "working");
 
 struct World {
     manager: Arc<TxnManager>,
     /// One for each stream.
     trees: Vec<BTree>,
-    working: Mutex<()>,
 }
 
 /// A run and what it told.
@@ -41,26 +38,43 @@ struct World {
 pub fn trace(seed: u64) -> Trace {
     let mut dice = Dice::new(seed, 0);
     let sim = Sim::new(seed);
-    let world = Arc::new(World::open(&sim).expect("a store on a sound disk opens"));
+    let world = World::open(&sim).expect("a store on a sound disk opens");
     // What has led here is the spec's initial state.
     drop(take());
     if dice.once_in(2) {
         let nth = dice.below(6);
         sim.inject(Fault::FailOp { nth, kind: OpKind::Write, error: Errno::Eio, sticky: false });
     }
-    let workers = (1..=WORKERS).map(|number| {
-        let (world, mut dice) = (world.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
-            // A failing disk ends it.
-            let _ = (1..=COMMITS_EACH).try_for_each(|place| world.work(number * 100 + place, &mut dice));
-        })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = worker.join();
+    let (mut handles, mut waiters) = (Vec::new(), Vec::new());
+    for tag in 1..=2 + dice.below(COMMITS_MAX - 1) {
+        // A failing disk ends it.
+        let Ok(handle) = world.commit(tag, &mut dice) else { break };
+        if !dice.once_in(8) {
+            handles.push((handle, tag));
+        }
+        if handles.len() as u64 > 1 + dice.below(4) {
+            // Those that wait begin together, and go on while others commit.
+            let waiting =
+                handles.drain(..).map(|(handle, tag)| thread::spawn("waiter", move || wait(handle, tag)));
+            waiters.extend(waiting);
+        }
     }
+    handles.into_iter().for_each(|(handle, tag)| wait(handle, tag));
+    waiters.into_iter().for_each(join);
     told::translate(&take())
+}
+
+/// A panic was reported by the thread.
+fn join(thread: JoinHandle<()>) {
+    let _ = thread.join();
+}
+
+/// The commit is told by the engine, that it is durable here.
+fn wait(handle: CommitHandle, tag: u64) {
+    act("Update", || (), |()| [tag]);
+    if handle.wait().is_ok() {
+        act("Acknowledge", || (), |()| []);
+    }
 }
 
 impl World {
@@ -87,27 +101,15 @@ impl World {
             txn.commit().map(|()| tree)
         });
         let trees = trees.collect::<Result<_>>()?;
-        let world = Self { manager, trees, working: Mutex::new(WORKING, ()) };
+        let world = Self { manager, trees };
         // Each stream's writers find undo pages later.
         let mut dice = Dice::new(0, 0);
         (0..2 * STREAMS).try_for_each(|_| world.commit(0, &mut dice)?.wait())?;
         Ok(world)
     }
 
-    /// One transaction: its commit is told by the engine, that it is durable here.
-    fn work(&self, tag: u64, dice: &mut Dice) -> Result<()> {
-        let handle = self.commit(tag, dice)?;
-        if dice.once_in(6) {
-            return Ok(());
-        }
-        handle.wait()?;
-        act("Acknowledge", || (), |()| []);
-        Ok(())
-    }
-
     /// Reads some rows of any stream, and replaces some of its own.
     fn commit(&self, tag: u64, dice: &mut Dice) -> Result<CommitHandle> {
-        let _one_at_a_time = self.working.lock();
         let mut txn = self.manager.begin();
         txn.begin_write()?;
         let stream = usize::from(txn.stream().map_or(0, StreamId::get));

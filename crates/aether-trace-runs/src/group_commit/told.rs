@@ -91,6 +91,7 @@ impl Teller<'_> {
     fn tell(&mut self, event: &Event) {
         let (values, interval) = (&event.values, (event.begin, event.end));
         match event.action {
+            "Update" => self.turn_to(values[0]),
             "DrawSnapshot" => self.read.clear(),
             "Read" if values[1] != 0 => self.read.push(values[1]),
             "AppendCommit" => self.claim(event),
@@ -123,6 +124,11 @@ impl Teller<'_> {
         let below = self.read.iter().filter_map(|tag| commits.numbers.get(tag)).copied();
         let values = [commits.count(stream, end)].into_iter().chain(below).collect();
         self.step(named("Claim"), (event.begin, event.end), values);
+    }
+
+    /// Works on, or waits for, the commit that writes `tag`.
+    fn turn_to(&mut self, tag: u64) {
+        self.own = self.commits.and_then(|commits| commits.numbers.get(&tag)).map_or(0, |own| *own);
         (self.turns_to_earlier, self.doubts) = (false, None);
     }
 
