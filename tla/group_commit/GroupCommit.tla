@@ -43,8 +43,9 @@ Init ==
 Claimed == {order[i] : i \in DOMAIN order}
 TsOf(c) == CHOOSE i \in DOMAIN order : order[i] = c
 LvOfAll(D) == [s \in Streams |-> LET all == {lv[d][s] : d \in D} \cup {0} IN CHOOSE m \in all : \A x \in all : x <= m]
+(* Who claims has looked whether writing has ended, a moment before.          *)
 Claim(c, D) ==
-  /\ pc[c] = "new" /\ ~poisoned
+  /\ pc[c] = "new"
   /\ LET s == Home(c)
          deps == LvOfAll({d \in D : ~Covers(durable, lv[d])})
          vector == Join(slv[s], [deps EXCEPT ![s] = position[s] + 1])
@@ -99,6 +100,10 @@ Follow(c, s) ==
      THEN pc' = [pc EXCEPT ![c] = "asleep"] /\ place' = [place EXCEPT ![c] = s]
      ELSE pc' = [pc EXCEPT ![c] = "look"] /\ UNCHANGED place
   /\ Still /\ UNCHANGED <<target, tried, told>>
+(* For nothing, as condition variables do, or because writing has ended.      *)
+Wake(c) ==
+  /\ pc[c] = "asleep" /\ pc' = [pc EXCEPT ![c] = "look"]
+  /\ Still /\ UNCHANGED <<target, place, tried, told>>
 Return(c) ==
   /\ pc[c] = "advance" /\ tried[c] = {} /\ \A s \in Streams : ~Lags(c, s)
   /\ pc' = [pc EXCEPT ![c] = "look"] /\ Still /\ UNCHANGED <<target, place, tried, told>>
@@ -134,8 +139,10 @@ StepDown(s) ==
 Wait(c) == Acknowledge(c) \/ WaitForEarlier(c) \/ LookFurther(c) \/ Doubt(c) \/ Return(c) \/ \E s \in Streams : Lead(c, s) \/ IsLed(c, s) \/ Follow(c, s)
 Flush(s) == Close(s) \/ Sync(s) \/ Publish(s) \/ StepDown(s)
 Next ==
-  \/ \E c \in Commits : Wait(c) \/ \E D \in SUBSET Claimed : Claim(c, D)
-  \/ \E s \in Streams : Flush(s) \/ FailSync(s)
+  \/ \E c \in Commits : \/ Acknowledge(c) \/ WaitForEarlier(c) \/ LookFurther(c) \/ Doubt(c) \/ Return(c) \/ Wake(c)
+                        \/ \E s \in Streams : Lead(c, s) \/ IsLed(c, s) \/ Follow(c, s)
+                        \/ \E D \in SUBSET Claimed : Claim(c, D)
+  \/ \E s \in Streams : Close(s) \/ Sync(s) \/ FailSync(s) \/ Publish(s) \/ StepDown(s)
 Spec == Init /\ [][Next]_vars
 Fair == Spec /\ (\A c \in Commits : WF_vars(Wait(c))) /\ \A s \in Streams : WF_vars(Flush(s))
 -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ pub mod arguments;
 pub mod checkpoint;
 mod dice;
 pub mod frames;
+pub mod group_commit;
 mod home;
 pub mod lock_manager;
 pub mod log_buffer;
@@ -35,6 +36,7 @@ pub type Run = fn(u64) -> Trace;
 pub const PROTOCOLS: &[(&str, Run)] = &[
     ("checkpoint", checkpoint::trace),
     ("frames", frames::trace),
+    ("group_commit", group_commit::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),

@@ -25,7 +25,7 @@ const TXNS_EACH: u64 = 4;
 const LOCKS_EACH: u64 = 4;
 /// A keyspace with a key that is locked, and one without.
 const KEYSPACES: [u32; 2] = [30, 31];
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_millis(500);
 const SHORT: Duration = Duration::from_micros(100);
 
 /// A run and what it told.

@@ -86,7 +86,7 @@ impl CommitHandle {
         let Some(at) = self.at.filter(|_| !planted("answer-on-vector")) else { return Ok(()) };
         let mut backoff = Backoff::new();
         loop {
-            let holder = self.manager.advance_durable();
+            let holder = trace::wait_for_earlier(|| self.manager.advance_durable());
             if self.manager.known_durable_ts() >= at {
                 return Ok(());
             }

@@ -8,7 +8,7 @@ pub use crate::state::TxnState;
 use crate::trace;
 use aether_recovery::wal::buffer::Account;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
-use aether_sync::{Arc, Mutex};
+use aether_sync::{Arc, Mutex, thread};
 use aether_trace::planted;
 use aether_types::{Lv, Result, Timestamp, TxnId};
 use std::collections::VecDeque;
@@ -97,6 +97,7 @@ impl Publication {
         pending.history.check(draw, writes)?;
         if planted("validate-before-the-lock") {
             drop(pending);
+            (0..16).for_each(|_| thread::yield_now());
             pending = self.pending.lock();
         }
         let at = self.draw_in(&mut pending, state);

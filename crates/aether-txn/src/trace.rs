@@ -1,5 +1,5 @@
-//! The one file that knows TLA+: the actions that this crate takes, of `tla/publication`, `tla/snapshots`, `tla/lock_manager` and
-//! `tla/two_phase_commit`.
+//! The one file that knows TLA+: the actions that this crate takes, of `tla/publication`, `tla/snapshots`, `tla/lock_manager`,
+//! `tla/two_phase_commit` and `tla/group_commit`.
 
 use aether_trace::{act, act_if};
 use aether_types::{Lv, Result, StreamId, Timestamp, TxnId};
@@ -74,6 +74,12 @@ pub(crate) fn append_commit(stream: StreamId, body: impl FnOnce() -> Lv) -> Lv {
 #[inline(always)]
 pub(crate) fn committed(body: impl FnOnce()) {
     act("Committed", body, |()| []);
+}
+
+/// Looking for a commit that is not durable and lies before one that waits.
+#[inline(always)]
+pub(crate) fn wait_for_earlier(body: impl FnOnce() -> Option<Lv>) -> Option<Lv> {
+    act_if("WaitForEarlier", body, |holder| holder.is_some().then_some([]))
 }
 
 /// Leaving the queue.

@@ -6,7 +6,7 @@
 
 use crate::rank;
 use crate::record::BLOCK_BYTES;
-use crate::stream::Stream;
+use crate::stream::{Leader, Stream};
 use crate::trace;
 use crate::wal::Wal;
 use aether_buffer::FlushGate;
@@ -105,10 +105,12 @@ impl Wal {
             self.start().map_err(|error| self.poison.doubt().unwrap_or(error))?;
             self.waited.add(1);
         }
-        while !self.is_durable(lv) {
-            if let Some(doubt) = self.poison.doubt() {
+        let look = || (!self.is_durable(lv)).then(|| self.poison.doubt());
+        while let Some(seen) = trace::look_further(look) {
+            if let Some(doubt) = seen {
                 // A flush may have been published between the two looks.
-                return if self.is_durable(lv) { Ok(()) } else { Err(doubt) };
+                let is_durable = || self.is_durable(lv) && !planted("doubt-at-first-sight");
+                return if trace::doubt(is_durable) { Ok(()) } else { Err(doubt) };
             }
             if !self.positions().covers(lv) {
                 return Err(Error::invalid(format!("{lv:?} is beyond the log, {:?}", self.positions())));
@@ -126,36 +128,39 @@ impl Wal {
         let mut behind = None;
         for stream in &self.streams {
             let target = lv.get(stream.id).get();
-            if stream.ring.durable() >= target {
-                continue;
-            }
-            if self.lead(stream, target, gather) {
-                return true;
+            let try_lead = || (stream.ring.durable() < target).then(|| stream.try_lead(target));
+            match trace::is_led(stream.id, try_lead) {
+                None => continue,
+                Some(Some(leader)) => {
+                    self.lead(stream, leader, gather);
+                    return true;
+                }
+                Some(None) => {}
             }
             behind = behind.or(Some((stream, target)));
         }
-        if let Some((stream, target)) = behind {
-            stream.follow(target, gather.is_zero(), || self.poison.is_set());
+        match behind {
+            Some((stream, target)) => stream.follow(target, gather.is_zero(), || self.poison.is_set()),
+            None => trace::return_to_look(),
         }
         false
     }
 
-    /// Leads a flush of `stream`, unless someone else does or `target` is durable; blocks.
-    fn lead(&self, stream: &Stream, target: u64, gather: Duration) -> bool {
-        let Some(mut leader) = stream.try_lead(target) else { return false };
+    /// Flushes `stream` as its leader; blocks.
+    fn lead(&self, stream: &Stream, mut leader: Leader<'_>, gather: Duration) {
         if !gather.is_zero() {
             leader.gather(gather);
         }
         // Checked by the leader itself: after a failure nothing is tried again (R2).
-        let flushed = if self.poison.is_set() { Ok(()) } else { leader.flush(&self.durable()) };
-        if let Err(error) = flushed {
+        let has_ended = self.poison.is_set() && !planted("flush-after-the-end");
+        let flushed = if has_ended { Ok(()) } else { leader.flush(&self.durable()) };
+        if let Some(error) = flushed.err().filter(|_| !planted("try-again")) {
             self.fail(error);
         }
         drop(leader);
         self.commits.wake(|lv| self.is_durable(lv));
         self.wake_sleepers();
         self.flusher.notice(stream);
-        true
     }
 
     /// Whether `lv` is durable: `None` while that is open. Never sleeps; without a background flusher it makes up for

@@ -268,11 +268,16 @@ impl Stream {
 
     /// Becomes the leader, unless there is one or `target` is durable.
     pub(crate) fn try_lead(&self, target: u64) -> Option<Leader<'_>> {
+        trace::lead(self.id, || self.take_lead(target))
+    }
+
+    fn take_lead(&self, target: u64) -> Option<Leader<'_>> {
         let mut lead = self.lead.lock();
         if self.ring.durable() >= target {
             return None;
         }
-        let buffer = lead.buffer.take()?;
+        let spare = || planted("two-leaders").then(|| AlignedBuf::new(8 * BLOCK_BYTES as usize));
+        let buffer = lead.buffer.take().or_else(spare)?;
         lead.hurry = false;
         Some(Leader { stream: self, buffer: Some(buffer) })
     }
@@ -285,8 +290,10 @@ impl Stream {
             lead.hurry = true;
             self.joined.notify_all();
         }
-        if lead.buffer.is_none() && self.ring.durable() < target && !ended() {
+        let sleeps = || lead.buffer.is_none() && self.ring.durable() < target && !ended();
+        if trace::follow(self.id, sleeps) {
             lead = self.led.wait(lead);
+            trace::wake();
         }
         drop(lead);
     }
@@ -331,7 +338,9 @@ impl Leader<'_> {
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        self.stream.lead.lock().buffer = self.buffer.take();
-        self.stream.led.notify_all();
+        trace::step_down(self.stream.id, || {
+            self.stream.lead.lock().buffer = self.buffer.take();
+            self.stream.led.notify_all();
+        });
     }
 }

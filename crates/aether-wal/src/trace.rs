@@ -1,8 +1,9 @@
-//! The one file that knows TLA+: the actions of `tla/log_buffer` and `tla/stream_cut` that this crate takes. Values start with the stream.
+//! The one file that knows TLA+: the actions that this crate takes, of `tla/log_buffer`, `tla/stream_cut` and `tla/group_commit`. Values
+//! start with the stream.
 
 use crate::ring::Boundary;
 use aether_trace::{act, act_if};
-use aether_types::{Lsn, Lv, StreamId};
+use aether_types::{Error, Lsn, Lv, StreamId};
 
 /// Reserving `bytes` of the ring, if there is room.
 #[inline(always)]
@@ -58,6 +59,54 @@ pub(crate) fn publish(stream: StreamId, to: u64, body: impl FnOnce()) {
 #[inline(always)]
 pub(crate) fn ack(lv: &Lv) {
     act("Ack", || (), |()| first_four(lv));
+}
+
+/// Looking whether what is waited for is durable, and if not, whether writing has ended.
+#[inline(always)]
+pub(crate) fn look_further(body: impl FnOnce() -> Option<Option<Error>>) -> Option<Option<Error>> {
+    act_if("LookFurther", body, |seen| seen.as_ref().map(|doubt| [u64::from(doubt.is_some())]))
+}
+
+/// Looking once more before there is a doubt.
+#[inline(always)]
+pub(crate) fn doubt(body: impl FnOnce() -> bool) -> bool {
+    act_if("Doubt", body, |is_durable| (!is_durable).then_some([]))
+}
+
+/// Finding nothing that lags.
+#[inline(always)]
+pub(crate) fn return_to_look() {
+    act("Return", || (), |()| []);
+}
+
+/// Becoming the leader.
+#[inline(always)]
+pub(crate) fn lead<T>(stream: StreamId, body: impl FnOnce() -> Option<T>) -> Option<T> {
+    act_if("Lead", body, |leader| leader.is_some().then(|| [of(stream)]))
+}
+
+/// Trying to lead a stream if it lags, and finding that others do.
+#[inline(always)]
+pub(crate) fn is_led<T>(stream: StreamId, body: impl FnOnce() -> Option<Option<T>>) -> Option<Option<T>> {
+    act_if("IsLed", body, |led| matches!(led, Some(None)).then(|| [of(stream)]))
+}
+
+/// Deciding, under the lock of the lead, whether to sleep.
+#[inline(always)]
+pub(crate) fn follow(stream: StreamId, body: impl FnOnce() -> bool) -> bool {
+    act("Follow", body, |sleeps| [of(stream), u64::from(*sleeps)])
+}
+
+/// Having slept.
+#[inline(always)]
+pub(crate) fn wake() {
+    act("Wake", || (), |()| []);
+}
+
+/// Handing the lead over.
+#[inline(always)]
+pub(crate) fn step_down(stream: StreamId, body: impl FnOnce()) {
+    act("StepDown", body, |()| [of(stream)]);
 }
 
 /// Beginning an incarnation that was cut back to `cut`, with the record at its start.
