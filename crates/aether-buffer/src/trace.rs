@@ -1,7 +1,13 @@
-//! The one file that knows TLA+: the actions of `tla/checkpoint` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/checkpoint` and `tla/page_redo` that this crate takes.
 
 use aether_trace::act;
 use aether_types::{PageNo, Psn};
+
+/// Copying a page for its way to the file; `body` returns its number.
+#[inline(always)]
+pub(crate) fn copy_out(page: PageNo, body: impl FnOnce() -> Psn) {
+    act("CopyOut", body, |psn| [page.get(), psn.get()]);
+}
 
 /// Counting a page as clean as it was written, with the number `psn`.
 #[inline(always)]

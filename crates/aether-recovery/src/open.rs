@@ -8,7 +8,7 @@ use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
-use crate::{group, rank, redo};
+use crate::{group, rank, redo, trace};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
@@ -164,7 +164,7 @@ impl Scanned {
         let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
         if !clean {
             let find = |id| (id == PAGES_FILE).then(|| pages.clone());
-            report.torn_pages_restored = double_write.repair(&find)?;
+            report.torn_pages_restored = trace::repair(|| double_write.repair(&find))?;
         }
         let parts = PoolParts {
             gate: log.clone(),
@@ -196,7 +196,7 @@ impl Scanned {
             config,
         });
         if !clean {
-            redo::run(&scan, &current.redo_start, &store, &mut report)?;
+            trace::redo(&current.redo_start, || redo::run(&scan, &current.redo_start, &store, &mut report))?;
         }
         store.pool.end_redo();
         report.log_bytes = found.bytes;

@@ -7,9 +7,9 @@
 mod told;
 
 use crate::{Dice, Trace};
+use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::wal::buffer::page::{PageOp, Swip, UndoPtr};
-use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::{ActiveTxn, Opening, PAGES_FILE, Store, StoreConfig};
 use aether_sim::Sim;
 use aether_sync::{Arc, thread};
@@ -45,9 +45,11 @@ pub fn trace(seed: u64) -> Trace {
             })
         })
         .collect();
-    for _ in 0..dice.below(4) {
+    for _ in 0..1 + dice.below(3) {
         let store = store.clone();
-        threads.push(thread::spawn("checkpointer", move || store.checkpoint().expect("the store is sound")));
+        let times = 1 + dice.below(3);
+        let checkpoints = move || (0..times).for_each(|_| store.checkpoint().expect("the store is sound"));
+        threads.push(thread::spawn("checkpointer", checkpoints));
     }
     for thread in threads {
         // A panic was reported by the thread.

@@ -16,6 +16,7 @@ pub mod checkpoint;
 mod dice;
 mod home;
 pub mod log_buffer;
+pub mod page_redo;
 pub mod publication;
 pub mod schedule;
 mod step;
@@ -31,6 +32,7 @@ pub type Run = fn(u64) -> Trace;
 pub const PROTOCOLS: &[(&str, Run)] = &[
     ("checkpoint", checkpoint::trace),
     ("log_buffer", log_buffer::trace),
+    ("page_redo", page_redo::trace),
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),
 ];
