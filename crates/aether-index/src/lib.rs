@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod btree;
+mod trace;
 mod traits;
 
 pub use aether_txn as txn;

@@ -12,6 +12,7 @@ use crate::{group, rank, redo, trace};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
@@ -313,9 +314,13 @@ impl Analysis {
         match record.kind {
             group::GROUP => {
                 if let (Some((id, head)), _) = group::read_head(&mut reader)? {
-                    self.losers.insert(id, (record.stream, head));
+                    let known = self.losers.insert(id, (record.stream, head));
+                    if let Some(known) = known.filter(|_| planted("first-head-counts")) {
+                        self.losers.insert(id, known);
+                    }
                 }
             }
+            group::COMMIT if planted("commit-is-no-end") => {}
             group::COMMIT | group::END => {
                 self.ended.insert(TxnId::new(reader.varint()?));
             }

@@ -21,6 +21,7 @@ pub mod publication;
 pub mod schedule;
 mod step;
 pub mod stream_cut;
+pub mod undo;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -35,4 +36,5 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("page_redo", page_redo::trace),
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),
+    ("undo", undo::trace),
 ];

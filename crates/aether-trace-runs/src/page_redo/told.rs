@@ -67,7 +67,8 @@ impl Life {
             life.records.extend(own_records(logs, life.begun, ended));
             life.find_rises(&events, "Publish", 1, found);
             life.installed = life.find_rises(&events, "Install", 0, life.installed);
-            let is_last = left.is_none();
+            // An opening that failed on a sound disk is told too.
+            let is_last = left.is_none() && after("Redo", 2).is_none();
             life.left = left.unwrap_or(0);
             lives.push(life);
             if is_last {
