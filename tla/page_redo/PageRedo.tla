@@ -103,11 +103,12 @@ Crash(power) ==
        /\ area' = mix /\ areaDevice' = IF power THEN mix ELSE areaDevice
   /\ memory' = Nothing /\ first' = 0 /\ stage' = "idle" /\ copy' = Nothing /\ copyEnd' = 0 /\ writing' = 0
   /\ UNCHANGED <<redoStart, map, ids>>
-(* The copy goes to its place if that is torn, and also if it is the same:    *)
-(* that may be in the system's cache alone.                                   *)
+(* The copy goes to its place if that is torn or was never written, and also  *)
+(* if it is the same: that may be in the system's cache alone.                *)
+Restores == Whole(area) /\ area[1] # Nothing /\ (~Whole(place) \/ place[1] = Nothing \/ place = area)
 Repair ==
   /\ phase = "repair" /\ phase' = "repaired"
-  /\ place' = IF Whole(area) /\ area[1] # Nothing /\ (~Whole(place) \/ place = area) THEN area ELSE place
+  /\ place' = (IF Restores THEN area ELSE place)
   /\ UNCHANGED <<log, durable, redoStart, map, memory, first, back, placeDevice, area, areaDevice, crashes, ids>>
 SyncRepair ==
   /\ phase = "repaired" /\ phase' = "redo"

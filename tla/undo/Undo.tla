@@ -90,9 +90,10 @@ Commit(t) ==
   /\ state[t] = "active" /\ head[t] # 0
   /\ log' = Append(log, Record("commit", t, 0, 0, Bare, 0, 0)) /\ state' = [state EXCEPT ![t] = "committed"]
   /\ UNCHANGED <<durable, row, head, target, marks, changes, acked, crashes>>
-Flush ==
-  /\ durable < Len(log) /\ durable' = Len(log)
+FlushTo(end) ==
+  /\ durable < end /\ end <= Len(log) /\ durable' = end
   /\ UNCHANGED <<log, row, state, head, target, marks, changes, acked, crashes>>
+Flush == FlushTo(Len(log))
 Commits(t) == {i \in DOMAIN log : log[i].kind = "commit" /\ log[i].txn = t}
 Ack(t) ==
   /\ state[t] = "committed" /\ t \notin acked
@@ -108,7 +109,7 @@ RowAfter(kept, r, i) ==
 Of(kept, t) == {i \in DOMAIN kept : kept[i].txn = t}
 Has(kept, t, kind) == \E i \in Of(kept, t) : kept[i].kind = kind
 Newest(S) == CHOOSE i \in S : \A j \in S : j <= i
-Heads(kept, t) == {i \in Of(kept, t) : kept[i].kind \in {"change", "clr", "part"}}
+HeadsOf(kept, t) == {i \in Of(kept, t) : kept[i].kind \in {"change", "clr", "part"}}
 IsLoser(kept, t) == Has(kept, t, "change")
                     /\ ~Has(kept, t, "commit")
                     /\ ~Has(kept, t, "end")
@@ -119,7 +120,7 @@ Crash ==
        /\ row' = [r \in Rows |-> RowAfter(kept, r, end)]
        /\ state' = [t \in Txns |-> IF state[t] = "new" THEN "new" ELSE IF Has(kept, t, "commit") THEN "committed"
                                    ELSE IF IsLoser(kept, t) THEN "losing" ELSE "over"]
-       /\ head' = [t \in Txns |-> IF IsLoser(kept, t) THEN kept[Newest(Heads(kept, t))].head ELSE 0]
+       /\ head' = [t \in Txns |-> IF IsLoser(kept, t) THEN kept[Newest(HeadsOf(kept, t))].head ELSE 0]
   /\ target' = [t \in Txns |-> 0] /\ mark' = [t \in Txns |-> None] /\ saved' = [t \in Txns |-> {}]
   /\ UNCHANGED <<changes, acked>>
 Next ==

@@ -62,7 +62,7 @@ End(w) ==
   /\ state' = [state EXCEPT ![w] = "aborted"] /\ table' = table \ {w} /\ until' = [until EXCEPT ![w] = clock]
   /\ UNCHANGED <<versions, ts, clock, shown, durable, readers, gc>>
 (* Who cleans a leaf strips versions of writers that are forgotten.           *)
-Strip ==
+StripRow ==
   /\ row.by # 0
   /\ row.by \notin table
   /\ row' = Bare(row.value)
@@ -80,13 +80,14 @@ Met(r, version, known) ==
   /\ seen' = [seen EXCEPT ![r] = version]
   /\ pc' = [pc EXCEPT ![r] = IF known /\ Sees(r, version.by) THEN "answered" ELSE "older"]
   /\ UNCHANGED <<versions, writers, durable, at, gc>>
-Read(r) ==
+ReadRow(r) ==
   /\ pc[r] = "entered"
   /\ Met(r, row, TRUE)
 (* The version before.  The writer itself is not asked for again: rolled back *)
-(* by now, it would look like one that is forgotten.                          *)
-Older(r) ==
-  /\ pc[r] = "older" /\ seen[r].at \notin gone
+(* by now, it would look like one that is forgotten.  The bytes of a page     *)
+(* that is freed stay until it is used again.                                 *)
+Behind(r) ==
+  /\ pc[r] = "older"
   /\ LET before == undo[seen[r].at].before
      IN Met(r, before, before.by # seen[r].by)
 (* The record is gone: the row has changed, or the snapshot is expired.       *)
@@ -94,8 +95,10 @@ Again(r) ==
   /\ pc[r] = "older" /\ seen[r].at \in gone
   /\ pc' = [pc EXCEPT ![r] = IF at[r] < expired THEN "left" ELSE "entered"]
   /\ UNCHANGED <<versions, writers, durable, at, seen, gc>>
-Leave(r) ==
-  /\ pc[r] \in {"entered", "answered"} /\ pc' = [pc EXCEPT ![r] = "left"]
+Older(r) == Behind(r) \/ Again(r)
+LetGo(r) ==
+  /\ pc[r] \in {"entered", "answered"} \/ (pc[r] = "older" /\ at[r] < expired)
+  /\ pc' = [pc EXCEPT ![r] = "left"]
   /\ UNCHANGED <<versions, writers, durable, at, seen, gc>>
 -----------------------------------------------------------------------------
 (* The collector: what is durable, then the oldest snapshot.                  *)
@@ -114,27 +117,28 @@ GcOldest ==
   /\ step = "oldest" /\ step' = "forget"
   /\ horizon' = Lowest({low} \cup {at[r] : r \in {q \in Registered : at[q] >= expired}})
   /\ UNCHANGED <<versions, writers, durable, readers, low, expired>>
+(* Who has only just committed may be forgotten another time.                 *)
 Forgettable == {w \in table : state[w] = "committed" /\ ts[w] <= horizon}
 Forget(w) ==
-  /\ step = "forget" /\ w \in Forgettable /\ \A v \in Forgettable : ts[w] <= ts[v] /\ table' = table \ {w}
+  /\ step = "forget" /\ w \in Forgettable /\ table' = table \ {w}
   /\ UNCHANGED <<versions, state, ts, until, clock, shown, durable, readers, gc>>
 RecordsOf(w) == {u \in DOMAIN undo : undo[u].txn = w}
 Trim(w) ==
-  /\ step = "forget" /\ Forgettable = {} /\ ~(RecordsOf(w) \subseteq gone)
+  /\ step = "forget" /\ ~(RecordsOf(w) \subseteq gone)
   /\ until[w] <= horizon
   /\ gone' = gone \cup RecordsOf(w)
   /\ UNCHANGED <<row, undo, writers, durable, readers, gc>>
 GcEnd ==
-  /\ step = "forget" /\ Forgettable = {} /\ step' = "idle" /\ horizon' = 0 /\ low' = 0
+  /\ step = "forget" /\ step' = "idle" /\ horizon' = 0 /\ low' = 0
   /\ UNCHANGED <<versions, writers, durable, readers, expired>>
-Collect == GcDurable \/ GcOldest \/ GcEnd \/ \E w \in Writers : Forget(w)
 Next ==
-  \/ \E w \in Writers : Change(w) \/ Commit(w) \/ Undo(w) \/ End(w) \/ Trim(w)
-  \/ \E r \in Readers : Enter(r, clock) \/ Enter(r, durable) \/ Read(r) \/ Older(r) \/ Again(r) \/ Leave(r) \/ Expire(r)
-  \/ Advance \/ Strip \/ Collect
+  \/ \E w \in Writers : Change(w) \/ Commit(w) \/ Undo(w) \/ End(w) \/ Forget(w) \/ Trim(w)
+  \/ \E r \in Readers : Enter(r, clock) \/ Enter(r, durable) \/ ReadRow(r) \/ Older(r) \/ LetGo(r) \/ Expire(r)
+  \/ Advance \/ StripRow \/ GcDurable \/ GcOldest \/ GcEnd
 Spec == Init /\ [][Next]_vars
-Fair == Spec /\ WF_vars(Advance) /\ WF_vars(Collect) /\ SF_vars(GcDurable)
-             /\ \A r \in Readers : WF_vars(Read(r)) /\ WF_vars(Older(r)) /\ WF_vars(Again(r)) /\ SF_vars(Leave(r))
+Fair == Spec /\ WF_vars(Advance) /\ SF_vars(GcDurable) /\ WF_vars(GcOldest) /\ WF_vars(GcEnd)
+             /\ (\A w \in Writers : SF_vars(Forget(w)))
+             /\ \A r \in Readers : WF_vars(ReadRow(r)) /\ WF_vars(Older(r)) /\ SF_vars(LetGo(r))
 -----------------------------------------------------------------------------
 IsKept(r) == at[r] >= expired
 (* T2, T4: a snapshot shows what was committed there, however long it lives.  *)

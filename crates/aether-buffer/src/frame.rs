@@ -221,6 +221,9 @@ impl DirtyTable {
         self.first_dirty[row.clone()].iter().chain(&self.writing[row]).enumerate().for_each(|(at, cell)| {
             let stream = StreamId::new((at % self.streams) as u8);
             let position = cell.load(Acquire);
+            if at >= self.streams && planted("clean-while-writing") {
+                return;
+            }
             if position < to.get(stream).get() {
                 to.set(stream, Lsn::new(position));
             }

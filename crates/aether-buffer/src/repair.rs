@@ -59,11 +59,11 @@ impl Pool {
 
     /// Writes a repaired page to its place. A store that has failed is not written: then the next load repairs it once more.
     fn put_back(&self, open: &OpenFile, page: PageNo, bytes: &[u8]) -> Result<()> {
+        // One writer of pages at a time.
+        let _write_back = self.write_back.lock();
         if self.check_healthy().is_err() {
             return Ok(());
         }
-        // One writer of pages at a time.
-        let _write_back = self.write_back.lock();
         let written = open.pages.write(page, bytes).and_then(|()| open.pages.sync());
         written.inspect_err(|error| self.fail(error))
     }

@@ -18,6 +18,7 @@
 
 use aether_page::{PageFile, verify};
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{
     Error, FileId, Lsn, Lv, PageNo, PageSize, Reader, Result, StoreId, StreamId, Writer, checksum,
@@ -144,7 +145,8 @@ impl Batch {
 }
 
 fn options(create: Create) -> OpenOptions {
-    OpenOptions { write: true, create, mode: Mode::DirectDurable }
+    let mode = if planted("area-without-sync") { Mode::Direct } else { Mode::DirectDurable };
+    OpenOptions { write: true, create, mode }
 }
 
 impl DoubleWrite {
@@ -262,7 +264,7 @@ impl DoubleWrite {
         let mut placed = AlignedBuf::new(self.page_size.bytes());
         file.read(page, &mut placed)?;
         let was_torn = verify(&placed, seed, id, page).is_err();
-        if !was_torn && placed[..] != copy[..] {
+        if !was_torn && (placed[..] != copy[..] || planted("leave-whole-pages")) {
             return Ok(None);
         }
         file.write(page, &copy)?;

@@ -1,10 +1,16 @@
-//! The one file that knows TLA+: the actions of `tla/frames` and `tla/checkpoint` that this crate takes. A frame stands here as its index; who
-//! acts is known by the thread.
+//! The one file that knows TLA+: the actions of `tla/frames`, `tla/checkpoint` and `tla/page_redo` that this crate takes. A
+//! frame stands here as its index; who acts is known by the thread.
 
 use crate::frame::Resident;
 use aether_sync::Version;
 use aether_trace::{act, act_if};
 use aether_types::{PageNo, Psn, Result};
+
+/// Copying a page for its way to the file; `body` returns its number.
+#[inline(always)]
+pub(crate) fn copy_out(page: PageNo, body: impl FnOnce() -> Psn) {
+    act("CopyOut", body, |psn| [page.get(), psn.get()]);
+}
 
 /// Counting a page as clean as it was written, with the number `psn`.
 #[inline(always)]

@@ -26,6 +26,8 @@ mod range;
 pub mod rax;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;
+#[cfg(feature = "btree")]
+mod trace;
 mod traits;
 
 pub use aether_txn as txn;

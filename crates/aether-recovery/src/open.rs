@@ -8,10 +8,11 @@ use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
-use crate::{group, rank, redo};
+use crate::{group, rank, redo, trace};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::{Arc, Mutex, OnceLock};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use aether_wal::buffer::page as aether_page;
@@ -164,7 +165,7 @@ impl Scanned {
         let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
         if !clean {
             let find = |id| (id == PAGES_FILE).then(|| pages.clone());
-            report.torn_pages_restored = double_write.repair(&find)?;
+            report.torn_pages_restored = trace::repair(|| double_write.repair(&find))?;
         }
         let parts = PoolParts {
             gate: log.clone(),
@@ -196,7 +197,7 @@ impl Scanned {
             config,
         });
         if !clean {
-            redo::run(&scan, &current.redo_start, &store, &mut report)?;
+            trace::redo(&current.redo_start, || redo::run(&scan, &current.redo_start, &store, &mut report))?;
         }
         store.pool.end_redo();
         report.log_bytes = found.bytes;
@@ -313,9 +314,13 @@ impl Analysis {
         match record.kind {
             group::GROUP => {
                 if let (Some((id, head)), _) = group::read_head(&mut reader)? {
-                    self.losers.insert(id, (record.stream, head));
+                    let known = self.losers.insert(id, (record.stream, head));
+                    if let Some(known) = known.filter(|_| planted("first-head-counts")) {
+                        self.losers.insert(id, known);
+                    }
                 }
             }
+            group::COMMIT if planted("commit-is-no-end") => {}
             group::COMMIT | group::END => {
                 self.ended.insert(TxnId::new(reader.varint()?));
             }

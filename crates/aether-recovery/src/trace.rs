@@ -1,4 +1,4 @@
-//! The one file that knows TLA+: the actions of `tla/checkpoint` that this crate takes. Values of positions are those of
+//! The one file that knows TLA+: the actions of `tla/checkpoint` and `tla/page_redo` that this crate takes. Values of positions are those of
 //! the first four streams.
 
 use aether_page::UndoPtr;
@@ -46,6 +46,18 @@ pub(crate) fn read_vectors(body: impl FnOnce() -> Lv) -> Lv {
 #[inline(always)]
 pub(crate) fn install<E>(redo_start: &Lv, body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     act_if("Install", body, |done| done.is_ok().then(|| first_four(redo_start)))
+}
+
+/// Repairing torn pages, the sync included.
+#[inline(always)]
+pub(crate) fn repair<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    act_if("SyncRepair", body, |done| done.is_ok().then_some([]))
+}
+
+/// Redoing the log from `start` on.
+#[inline(always)]
+pub(crate) fn redo<E>(start: &Lv, body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    act_if("Redo", body, |done| done.is_ok().then(|| first_four(start)))
 }
 
 fn first_four(lv: &Lv) -> [u64; 4] {

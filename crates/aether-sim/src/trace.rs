@@ -10,13 +10,17 @@ pub fn file_number(path: &Path) -> u64 {
     checksum(0, path.as_os_str().as_encoded_bytes())
 }
 
-/// Writing bytes.
+/// Writing bytes. A write in which the power goes off has a fourth value: it may be there in part.
 #[inline(always)]
 pub(crate) fn write(
     path: &Path,
     (offset, len): (u64, usize),
+    in_flight: bool,
     body: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
+    if in_flight {
+        return act("WriteOut", body, |_| [file_number(path), offset, len as u64, 1]);
+    }
     act_if("WriteOut", body, |written| written.is_ok().then(|| [file_number(path), offset, len as u64]))
 }
 

@@ -215,7 +215,7 @@ impl File for SimFile {
             state.replaced.insert((self.file, offset), bytes);
         }
         let span = (offset, from.len());
-        let written = trace::write(&self.path, span, || {
+        let written = trace::write(&self.path, span, passage.in_flight, || {
             self.write(&mut state, &passage, offset, from)?;
             passage.end(&self.path)
         });

@@ -45,9 +45,11 @@ pub fn trace(seed: u64) -> Trace {
             })
         })
         .collect();
-    for _ in 0..dice.below(4) {
+    for _ in 0..1 + dice.below(3) {
         let store = store.clone();
-        threads.push(thread::spawn("checkpointer", move || store.checkpoint().expect("the store is sound")));
+        let times = 1 + dice.below(3);
+        let checkpoints = move || (0..times).for_each(|_| store.checkpoint().expect("the store is sound"));
+        threads.push(thread::spawn("checkpointer", checkpoints));
     }
     for thread in threads {
         // A panic was reported by the thread.

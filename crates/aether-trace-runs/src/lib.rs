@@ -19,12 +19,14 @@ pub mod group_commit;
 mod home;
 pub mod lock_manager;
 pub mod log_buffer;
+pub mod page_redo;
 pub mod publication;
 pub mod schedule;
 pub mod snapshots;
 mod step;
 pub mod stream_cut;
 pub mod two_phase_commit;
+pub mod undo;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -39,8 +41,10 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("group_commit", group_commit::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
+    ("page_redo", page_redo::trace),
     ("publication", publication::trace),
     ("snapshots", snapshots::trace),
     ("stream_cut", stream_cut::trace),
     ("two_phase_commit", two_phase_commit::trace),
+    ("undo", undo::trace),
 ];

@@ -12,6 +12,7 @@ use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
 use aether_recovery::{ActiveTxn, Loser, PAGES_FILE};
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_types::{Error, Result};
 
 /// Undoes changes in the structures above. Stateless: everything it needs is in the record.
@@ -103,6 +104,10 @@ impl Txn {
     fn roll_back(&self, writer: Writer) -> Result<()> {
         let manager = self.view.manager().clone();
         writer.state.publish_aborted();
+        if planted("end-before-undo") {
+            let credit = manager.store.last_credit(&writer.active)?;
+            manager.store.append_end(&writer.active, credit);
+        }
         manager.undo_until(&writer.active, UndoPtr::none())?;
         let credit = manager.store.last_credit(&writer.active)?;
         trace::end(writer.active.id(), || manager.store.append_end(&writer.active, credit));
@@ -122,7 +127,8 @@ impl Txn {
         let at = self.find_mark(to)?;
         self.marks.truncate(at + 1);
         let Some(writer) = &self.writer else { return Ok(()) };
-        let undone = self.view.manager().undo_until(&writer.active, to.head);
+        let until = if planted("back-to-the-beginning") { UndoPtr::none() } else { to.head };
+        let undone = self.view.manager().undo_until(&writer.active, until);
         self.view.manager().locks.roll_back(&writer.state, to.locks);
         self.retired.truncate(to.retired);
         self.over |= undone.is_err();

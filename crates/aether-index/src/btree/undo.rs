@@ -2,9 +2,11 @@
 
 use super::descend::Towards;
 use super::{BTree, FILE, Stop, mtr_bytes, reclaim, retry};
+use crate::trace;
 use aether_page::node::{Flags, Node, Row};
 use aether_page::{PageOp, Swip, UndoPtr};
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -64,7 +66,8 @@ impl BTree {
         };
         let page = mtr.add(leaf);
         mtr.op(page, op)?;
-        mtr.in_txn(txn, record.previous);
+        let head = if planted("head-stays") { pointer } else { record.previous };
+        mtr.in_txn(txn, head);
         mtr.commit();
         Ok(true)
     }
@@ -72,7 +75,7 @@ impl BTree {
     /// The root goes in the group that says so: were that another group, perhaps in another stream, a crash could keep a later
     /// life of the page and lose that this one was undone.
     fn undo_creation(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
-        self.clear()?;
+        trace::undo_part(|| self.clear())?;
         let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
         let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
         mtr.free(root)?;

@@ -9,6 +9,7 @@ use super::batch::{Batch, Entry, OfPage};
 use crate::store::Store;
 use aether_page::{PageMut, PageOp, Swip, View};
 use aether_sync::{Arc, Mutex, Work};
+use aether_trace::planted;
 use aether_types::{Error, ErrorKind, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId};
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
@@ -140,7 +141,9 @@ impl Redone {
         };
         // Also if the file has the change already: that may be in the system's cache alone, unsynced when the process
         // died, or after a failed sync. What the log still tells of is written again.
-        guard.mark_dirty(entry.stream, entry.lsn);
+        if entry.psn > guard.psn() || !planted("clean-after-redo") {
+            guard.mark_dirty(entry.stream, entry.lsn);
+        }
         // Nearly always the change is the next one, or there already, and nothing waits.
         match entry.psn {
             psn if psn <= guard.psn() => self.skipped += 1,
