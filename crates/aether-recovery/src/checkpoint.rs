@@ -7,6 +7,7 @@
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
 use crate::store::Store;
+use crate::trace;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId};
 use aether_wal::Wal;
@@ -116,8 +117,7 @@ impl Store {
     }
 
     fn take_checkpoint(&self, log: &Wal) -> Result<()> {
-        let positions = log.positions();
-        let mut need = log.slv_join();
+        let (positions, mut need) = trace::read_positions(|| (log.positions(), log.slv_join()));
         let start = self.pool.redo_start(positions);
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
@@ -137,11 +137,12 @@ impl Store {
         let durable = self.durable.as_ref().expect("only a store with a log takes checkpoints");
         let mut now = *self.redo_start.lock();
         now.join(&start);
-        durable.control.lock().update(|control| {
+        let change = |control: &mut Control| {
             control.redo_start = now;
             control.checkpoint = Some((StreamId::new(0), record));
             drop_old_incarnations(control, log);
-        })?;
+        };
+        trace::publish_checkpoint(&now, || durable.control.lock().update(change))?;
         *self.redo_start.lock() = now;
         log.truncate_below(&now)
     }

@@ -31,6 +31,7 @@ mod rebuild;
 mod redo;
 mod space;
 mod store;
+mod trace;
 
 pub use active::ActiveTxn;
 pub use aether_wal as wal;

@@ -20,6 +20,7 @@ pub mod publication;
 pub mod schedule;
 mod step;
 pub mod stream_cut;
+pub mod write_back;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -33,4 +34,5 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("log_buffer", log_buffer::trace),
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),
+    ("write_back", write_back::trace),
 ];
