@@ -159,8 +159,8 @@ Seize(e, f) ==                                   \* whatever the frame was when 
   /\ evictor' = [evictor EXCEPT ![e] = Busy("seized", 0, f)]
   /\ UNCHANGED <<version, words, frame, table, disk, same>>
 Evictable(f) == mode[f] = "cool" /\ ~dirty[f]
-Spare(e) ==
-  /\ evictor[e].step = "seized" /\ ~Evictable(evictor[e].frame) /\ evictor' = [evictor EXCEPT ![e] = Idle]
+Spare(e) ==                                      \* it was none when it was looked at
+  /\ evictor[e].step = "seized" /\ evictor' = [evictor EXCEPT ![e] = Idle]
   /\ held' = [held EXCEPT ![evictor[e].frame] = "no"]
   /\ UNCHANGED <<version, words, frame, table, disk, same>>
 Evict(e) ==

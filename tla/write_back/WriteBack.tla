@@ -87,8 +87,8 @@ Apply(m) ==
 RECURSIVE FilledFrom(_, _)
 FilledFrom(s, i) == IF i < Len(log[s]) /\ log[s][i + 1].filled THEN FilledFrom(s, i + 1) ELSE i
 Filled(s) == FilledFrom(s, 0)
-Flush(s) ==
-  /\ durable[s] < Filled(s) /\ durable' = [durable EXCEPT ![s] = Filled(s)]
+Flush(s, to) ==                                  \* what was filled since the group was closed comes with the next
+  /\ durable[s] < to /\ to <= Filled(s) /\ durable' = [durable EXCEPT ![s] = to]
   /\ UNCHANGED <<log, slv, memory, dirty, mtr, back, check>>
 -----------------------------------------------------------------------------
 (* A batch: for each page under its shared latch set `writing`, then clear    *)
@@ -146,7 +146,7 @@ PublishCheckpoint ==
 Next ==
   \/ \E m \in Mtrs : MarkDirty(m) \/ Claim(m) \/ Apply(m)
   \/ \E m \in Mtrs, P \in SUBSET Pages : (P # {} \/ WithCommits) /\ Latch(m, P)
-  \/ \E s \in Streams : Flush(s)
+  \/ \E s \in Streams, to \in 1..RecordsMax : Flush(s, to)
   \/ \E p \in Pages : StartWriting(p) \/ CopyOut(p) \/ WritePage(p) \/ ReadFirstDirty(p) \/ ReadWriting(p)
   \/ LogIsAhead \/ BeginSync \/ EndSync \/ ReadPositions \/ PublishCheckpoint
 Spec == Init /\ [][Next]_vars

@@ -193,7 +193,8 @@ impl DirtyTable {
     /// Sets the component of `stream` unless it is set; under the exclusive latch, before the log claim.
     pub(crate) fn mark(&self, frame: u32, stream: StreamId, position: Lsn) {
         let cell = &self.first_dirty[self.row(frame)][stream.get() as usize];
-        if cell.load(Relaxed) == UNSET {
+        let is_late = planted("one-first-dirty-for-all") && self.is_dirty(frame);
+        if cell.load(Relaxed) == UNSET && !is_late {
             cell.store(position.get(), Release);
         }
     }
@@ -202,13 +203,17 @@ impl DirtyTable {
         self.first_dirty[self.row(frame)].iter().any(|cell| cell.load(Acquire) != UNSET)
     }
 
-    /// Moves first-dirty to `writing`; under the shared latch, by the one who made the state `writing`.
+    /// Sets `writing` to first-dirty; under the shared latch, by the one who made the state `writing`.
     pub(crate) fn start_writing(&self, frame: u32) {
         let row = self.row(frame);
         for (first, writing) in self.first_dirty[row.clone()].iter().zip(&self.writing[row]) {
             writing.store(first.load(Relaxed), Release);
-            first.store(UNSET, Release);
         }
+    }
+
+    /// Clears first-dirty, which stands in `writing`; under the same hold of the shared latch.
+    pub(crate) fn clear_first_dirty(&self, frame: u32) {
+        self.first_dirty[self.row(frame)].iter().for_each(|first| first.store(UNSET, Release));
     }
 
     pub(crate) fn end_writing(&self, frame: u32) {
@@ -217,15 +222,10 @@ impl DirtyTable {
 
     /// Lowers `to` to this frame's first-dirty and then to its `writing`, in this order.
     pub(crate) fn lower(&self, frame: u32, to: &mut Lv) {
-        let row = self.row(frame);
-        self.first_dirty[row.clone()].iter().chain(&self.writing[row]).enumerate().for_each(|(at, cell)| {
-            let stream = StreamId::new((at % self.streams) as u8);
-            let position = cell.load(Acquire);
-            if at >= self.streams && planted("clean-while-writing") {
-                return;
-            }
-            if position < to.get(stream).get() {
-                to.set(stream, Lsn::new(position));
+        trace::read_first_dirty(frame, || lower_by(&self.first_dirty[self.row(frame)], to));
+        trace::read_writing(frame, || {
+            if !planted("ignore-writing") {
+                lower_by(&self.writing[self.row(frame)], to);
             }
         });
     }
@@ -251,6 +251,16 @@ impl DirtyTable {
     pub(crate) fn set_page_lv(&self, frame: u32, lv: &Lv) {
         for (cell, (_, lsn)) in self.page_lv[self.row(frame)].iter().zip(lv.iter(self.streams)) {
             cell.store(lsn.get(), Relaxed);
+        }
+    }
+}
+
+/// Lowers each component of `to` to its cell.
+fn lower_by(cells: &[AtomicU64], to: &mut Lv) {
+    for (cell, stream) in cells.iter().zip(0u8..) {
+        let (position, stream) = (cell.load(Acquire), StreamId::new(stream));
+        if position < to.get(stream).get() {
+            to.set(stream, Lsn::new(position));
         }
     }
 }
@@ -281,6 +291,8 @@ mod tests {
         };
         assert_eq!(low(&table), (7, 40));
         table.start_writing(1);
+        assert_eq!(low(&table), (7, 40));
+        table.clear_first_dirty(1);
         assert!(!table.is_dirty(1));
         assert_eq!(low(&table), (7, 40), "what is being written still holds the checkpoint back");
         table.end_writing(1);

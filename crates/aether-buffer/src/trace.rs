@@ -1,16 +1,10 @@
-//! The one file that knows TLA+: the actions of `tla/frames`, `tla/checkpoint` and `tla/page_redo` that this crate takes. A
-//! frame stands here as its index; who acts is known by the thread.
+//! The one file that knows TLA+: the actions of `tla/frames`, `tla/write_back`, `tla/checkpoint` and `tla/page_redo` that this
+//! crate takes. A frame stands here as its index; who acts is known by the thread.
 
 use crate::frame::Resident;
 use aether_sync::Version;
 use aether_trace::{act, act_if};
 use aether_types::{PageNo, Psn, Result};
-
-/// Copying a page for its way to the file; `body` returns its number.
-#[inline(always)]
-pub(crate) fn copy_out(page: PageNo, body: impl FnOnce() -> Psn) {
-    act("CopyOut", body, |psn| [page.get(), psn.get()]);
-}
 
 /// Counting a page as clean as it was written, with the number `psn`.
 #[inline(always)]
@@ -117,10 +111,34 @@ pub(crate) fn touch(frame: u32, body: impl FnOnce() -> bool) {
     act_if("Touch", body, |heated| heated.then(|| [u64::from(frame)]));
 }
 
-/// Copying a dirty page, under the shared latch; false if it is not to be written.
+/// Beginning to write a dirty page, under the shared latch; false if it is not to be written.
 #[inline(always)]
 pub(crate) fn start_writing(frame: u32, body: impl FnOnce() -> bool) -> bool {
     act_if("StartWriting", body, |takes| takes.then(|| [u64::from(frame)]))
+}
+
+/// Counting its changes from now on as new ones, and copying it.
+#[inline(always)]
+pub(crate) fn copy_out(frame: u32, page: PageNo, body: impl FnOnce() -> Psn) {
+    act("CopyOut", body, |psn| [u64::from(frame), psn.get(), page.get()]);
+}
+
+/// Waiting for the log, before any page of a batch is written.
+#[inline(always)]
+pub(crate) fn log_is_ahead<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    act_if("LogIsAhead", body, |waited| waited.is_ok().then_some([]))
+}
+
+/// Reading the first-dirty positions of a frame for a checkpoint.
+#[inline(always)]
+pub(crate) fn read_first_dirty(frame: u32, body: impl FnOnce()) {
+    act("ReadFirstDirty", body, |()| [u64::from(frame)]);
+}
+
+/// Reading the positions that it is being written back with.
+#[inline(always)]
+pub(crate) fn read_writing(frame: u32, body: impl FnOnce()) {
+    act("ReadWriting", body, |()| [u64::from(frame)]);
 }
 
 /// Ending the writing of a page that is durable.

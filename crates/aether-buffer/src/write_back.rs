@@ -12,7 +12,7 @@ use crate::torn::{BATCH_PAGES, Batch, DoubleWrite};
 use crate::trace;
 use aether_page::{View, copy_for_write, header, seal};
 use aether_trace::planted;
-use aether_types::{FileId, Lv, PageNo, PageSize, Result};
+use aether_types::{FileId, Lv, PageNo, PageSize, Psn, Result};
 
 /// The batch under way and its protection.
 pub(crate) struct WriteBack {
@@ -87,8 +87,7 @@ impl Pool {
         if this.batch.is_empty() {
             return Ok(0);
         }
-        let needed = if planted("page-before-log") { Lv::ZERO } else { lv };
-        let written = Durable::up_to(&*self.gate, &needed)
+        let written = trace::log_is_ahead(|| Durable::up_to(&*self.gate, &lv))
             .and_then(|proof| self.write_batch(this, &lv, proof))
             .and_then(|()| self.note_psns(&this.batch));
         if let Err(error) = &written {
@@ -130,7 +129,11 @@ impl Pool {
             if !is_latched && !planted("copy-beside-a-writer") {
                 return false;
             }
-            let takes = trace::start_writing(index, || self.copy_page(index, batch, &mut lv));
+            let takes = trace::start_writing(index, || self.start_writing(index));
+            if takes {
+                let place = place(frame.resident());
+                trace::copy_out(index, place.1, || self.copy_page(index, place, batch, &mut lv));
+            }
             if is_latched {
                 frame.latch.release_shared();
             }
@@ -140,20 +143,25 @@ impl Pool {
         lv
     }
 
-    /// Copies one page that is dirty, under its shared latch, and joins its vector to `lv`; false if it is clean.
-    fn copy_page(&self, index: u32, batch: &mut Batch, lv: &mut Lv) -> bool {
-        let frame = self.frame(index);
-        if !self.dirty.is_dirty(index) || !frame.try_start_writing() {
+    /// Begins to write a page, under its shared latch; false if it is clean.
+    fn start_writing(&self, index: u32) -> bool {
+        if !self.dirty.is_dirty(index) || !self.frame(index).try_start_writing() {
             return false;
         }
-        let (file, page) = place(frame.resident());
-        trace::copy_out(page, || {
-            self.dirty.start_writing(index);
-            lv.join(&self.dirty.page_lv(index));
-            batch.push(file, page, |bytes| copy_for_write(View::new(self.words(index)), bytes));
-            header::psn(View::new(self.words(index)))
-        });
+        if planted("clear-before-writing") {
+            self.dirty.clear_first_dirty(index);
+        }
+        self.dirty.start_writing(index);
         true
+    }
+
+    /// Copies a page that is to be written, under the same latch, and joins its vector to `lv`; returns its number.
+    fn copy_page(&self, index: u32, (file, page): (FileId, PageNo), batch: &mut Batch, lv: &mut Lv) -> Psn {
+        self.dirty.clear_first_dirty(index);
+        lv.join(&self.dirty.page_lv(index));
+        let words = View::new(self.words(index));
+        batch.push(file, page, |bytes| copy_for_write(words, bytes));
+        header::psn(words)
     }
 
     /// The only place where data pages are written while the store runs; needs the proof that the log is ahead.
@@ -163,6 +171,9 @@ impl Pool {
         }
         for run in this.batch.runs() {
             self.open_file(run.file)?.pages.write(run.page, run.bytes)?;
+        }
+        if planted("clean-when-written") {
+            this.frames.drain(..).for_each(|index| self.finish_writing(index));
         }
         let files = self.files();
         let mut touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.pages.id()));

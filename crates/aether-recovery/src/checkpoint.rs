@@ -173,7 +173,8 @@ impl Store {
             control.checkpoint = Some((StreamId::new(0), record));
             drop_old_incarnations(control, log);
         };
-        trace::install(&now, || durable.control.lock().update(change))?;
+        let update = || trace::install(&now, || durable.control.lock().update(change));
+        trace::publish_checkpoint(&now, update)?;
         *self.redo_start.lock() = now;
         log.truncate_below(&now)
     }

@@ -1,6 +1,6 @@
 //! The mini-transaction: the only way to change a page.
 //!
-//! Order of steps, each with its reason (DESIGN, section 4; spec `Writeback`):
+//! Order of steps, each with its reason (DESIGN, section 4; spec `WriteBack`):
 //! 1. buy write-back and log credit, before any latch: both may block;
 //! 2. latch and fix the pages; name the changes; each is checked against the page;
 //! 3. on commit: mark the pages dirty from the current claim position on (P5), claim and fill the log (L2), apply
@@ -205,17 +205,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let store = self.store;
         let unwinding = PoisonOnUnwind(store);
         let lv = self.log();
-        for (slot, op) in &self.ops {
-            let guard = &mut self.members[slot.0].guard;
-            let (file, page) = (guard.file(), guard.page_no());
-            op.apply(guard.page_mut(), file, page);
-        }
-        let ops = &self.ops;
-        for (at, member) in self.members.iter_mut().enumerate() {
-            if ops.iter().any(|(slot, _)| slot.0 == at) {
-                member.guard.stamp(member.psn, &lv);
-            }
-        }
+        trace::apply(&lv, || self.apply(&lv));
         if planted("release-before-the-head") {
             self.members.clear();
         }
@@ -226,13 +216,32 @@ impl<'s, 'o> Mtr<'s, 'o> {
         lv
     }
 
+    /// Applies the changes and stamps the pages.
+    fn apply(&mut self, lv: &Lv) {
+        for (slot, op) in &self.ops {
+            let guard = &mut self.members[slot.0].guard;
+            let (file, page) = (guard.file(), guard.page_no());
+            op.apply(guard.page_mut(), file, page);
+        }
+        let ops = &self.ops;
+        for (at, member) in self.members.iter_mut().enumerate() {
+            if ops.iter().any(|(slot, _)| slot.0 == at) {
+                member.guard.stamp(member.psn, lv);
+            }
+        }
+    }
+
     /// Marks the pages dirty, then claims and fills the log.
     fn log(&mut self) -> Lv {
         let Some(log) = self.store.log() else {
             self.mark_dirty(Lsn::new(0));
             return Lv::ZERO;
         };
-        self.mark_dirty(log.claim_position(self.stream));
+        let pages = self.changed_members().map(|at| self.members[at].guard.page_no());
+        let position = trace::latch(self.stream, pages, || log.claim_position(self.stream));
+        if !planted("dirty-after-claim") {
+            trace::mark_dirty(|| self.mark_dirty(position));
+        }
         let mut deps = self.deps;
         if self.store.streams() > 1 {
             self.members.iter().for_each(|member| deps.join(&member.guard.page_lv()));
@@ -242,7 +251,15 @@ impl<'s, 'o> Mtr<'s, 'o> {
             self.encode(body);
             log.append(credit, group::GROUP, &deps, body)
         });
+        if planted("dirty-after-claim") {
+            trace::mark_dirty(|| self.mark_dirty(position));
+        }
         appended.lv
+    }
+
+    /// Those for which a change was named.
+    fn changed_members(&self) -> impl Iterator<Item = usize> + Clone {
+        (0..self.members.len()).filter(|&at| self.ops.iter().any(|(slot, _)| slot.0 == at))
     }
 
     fn mark_dirty(&mut self, position: Lsn) {
@@ -256,7 +273,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
 
     fn encode(&self, body: &mut Vec<u8>) {
         let changed = |at: usize| self.ops.iter().filter(move |(slot, _)| slot.0 == at);
-        let pages = (0..self.members.len()).filter(|&at| changed(at).next().is_some());
+        let pages = self.changed_members();
         group::put_head(body, self.txn.map(|(txn, head)| (txn.id(), head)), pages.clone().count());
         for at in pages {
             let Member { guard, psn } = &self.members[at];

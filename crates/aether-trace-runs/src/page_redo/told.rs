@@ -153,7 +153,7 @@ impl Teller<'_> {
             }
             ("Publish", _) => self.rise(event, named("Flush")),
             ("Install", _) => self.rise(event, named("Checkpoint")),
-            ("CopyOut", [page, psn]) if *page == self.places.page => {
+            ("CopyOut", [_, psn, page]) if *page == self.places.page => {
                 self.batch.has_page = true;
                 self.step(event, vec![*psn]);
             }
