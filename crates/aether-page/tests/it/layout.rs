@@ -4,7 +4,7 @@ use crate::support::TestPage;
 use aether_page::node::{NodeImage, Row};
 use aether_page::space_map::PageState;
 use aether_page::types::{PageNo, PageSize, Psn, TxnId};
-use aether_page::{PageOp, PageType, UndoPtr};
+use aether_page::{PageOp, PageType, UndoPtr, check_page, slotted};
 use std::borrow::Cow;
 
 fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
@@ -100,4 +100,38 @@ fn operations_in_the_log() {
     assert_eq!(bytes(PageOp::NodeInit(image)), [10, 1, 1, 5, 0, 1, b'z', 6, 1, 0, 1, b'm', 7]);
     let set = PageOp::MapSet { first: 1, count: 2, state: PageState::Used, psn_floor: Psn::new(3) };
     assert_eq!(bytes(set), [19, 1, 2, 1, 3]);
+}
+
+/// Each damage is found by one check alone, so that none of them is idle.
+#[test]
+fn a_page_check_finds_each_kind_of_damage_to_a_heap() {
+    let init = PageOp::SlottedInit { page_type: PageType::Slotted, owner: 7, link: 8, aux: 9 };
+    let page = TestPage::made_by(&init, PageSize::MIN);
+    for slot in 0..4 {
+        page.run(&PageOp::SlotInsert { slot, bytes: Cow::Borrowed(b"12345678") });
+    }
+    let sound = page.bytes();
+    let found = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = sound.clone();
+        change(&mut bytes);
+        check_page(TestPage::from_bytes(&bytes).view())
+    };
+    let set =
+        |bytes: &mut [u8], at: usize, value: u16| bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    assert_eq!(found(&|_| ()), Vec::<String>::new());
+    let words = (PageSize::MIN.bytes() / 8) as u16;
+    // The offset of slot 3, in words, stands at byte 4 of its slot.
+    let outside = found(&|bytes| set(bytes, slotted::SLOTS_AT + 3 * 8 + 4, words - 5));
+    assert!(outside.len() == 1 && outside[0].contains("outside"), "{outside:?}");
+    let overlap = found(&|bytes| set(bytes, slotted::SLOTS_AT + 3 * 8 + 4, words - 3));
+    assert!(overlap.len() == 1 && overlap[0].contains("overlap"), "{overlap:?}");
+    let garbage = found(&|bytes| set(bytes, slotted::GARBAGE_AT, 1));
+    assert!(garbage.len() == 1 && garbage[0].contains("garbage"), "{garbage:?}");
+    // The heap begins among the slots; all the rest of the page would be garbage.
+    let heap = found(&|bytes| {
+        let start = (slotted::SLOTS_AT / 8 + 3) as u16;
+        set(bytes, slotted::HEAP_AT, start);
+        set(bytes, slotted::GARBAGE_AT, words - 4 - start);
+    });
+    assert!(heap.len() == 1 && heap[0].contains("heap at"), "{heap:?}");
 }
