@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p engine-benches --bench skiplist_bench [-- WORDS]` (only kinds of keys with one of the words);
 //! `AETHER_BENCH_ROWS` sets the keys (1,000,000). Payloads are numbers. The B-tree stands behind a lock for two threads, and
-//! behind none for one. Nanoseconds of CPU time a step (of both threads, if there are two), medians of alternating rounds; misses lie between keys that are there.
+//! behind none for one. `removable` is the skiplist with `is_removable`. Nanoseconds of CPU time a step (of both threads, if there are two), medians of alternating rounds; misses lie between keys that are there.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
@@ -18,7 +18,7 @@ use std::sync::RwLock;
 use std::thread;
 
 const SCAN: usize = 100;
-const CELLS: [&str; 5] = ["insert", "get", "miss", "scan 100", "back 100"];
+const CELLS: [&str; 6] = ["insert", "get", "miss", "scan 100", "back 100", "remove"];
 
 fn main() {
     let rows = rows(1_000_000, 1_000);
@@ -35,6 +35,7 @@ fn main() {
 trait Map {
     fn insert(&self, key: &[u8], payload: u64);
     fn get(&self, key: &[u8]) -> Option<u64>;
+    fn remove(&self, key: &[u8]) -> bool;
     /// The sum of the payloads and of the first bytes of `SCAN` keys from `from` on, upward or downward.
     fn scan(&self, from: &[u8], back: bool) -> u64;
 }
@@ -76,6 +77,9 @@ fn part(map: &impl Map, work: &Work, cell: &str, first: usize, stride: usize) {
     match cell {
         "insert" => numbers.for_each(|number| map.insert(work.present.get(number), number as u64)),
         "get" => numbers.for_each(|number| assert!(map.get(work.hits.get(number)).is_some())),
+        "remove" => numbers.for_each(|number| {
+            black_box(map.remove(work.present.get(number)));
+        }),
         "miss" => numbers.for_each(|number| assert!(map.get(work.misses.get(number)).is_none())),
         _ => {
             let back = cell.starts_with("back");
@@ -111,38 +115,41 @@ fn together(map: impl Map + Sync, work: &Work, figures: &mut Figures) {
 }
 
 fn one_thread(work: &Work, rounds: usize) {
-    let mut figures: [Figures; 3] = Default::default();
+    let mut figures: [Figures; 4] = Default::default();
     for _ in 0..rounds {
-        alone(skiplist(), work, &mut figures[0]);
-        alone(Crossbeam::default(), work, &mut figures[1]);
-        alone(Plain::default(), work, &mut figures[2]);
+        alone(skiplist(false), work, &mut figures[0]);
+        alone(skiplist(true), work, &mut figures[1]);
+        alone(Crossbeam::default(), work, &mut figures[2]);
+        alone(Plain::default(), work, &mut figures[3]);
     }
-    print(work, "one thread", figures);
+    print(work, "one thread", &figures);
 }
 
 fn two_threads(work: &Work, rounds: usize) {
-    let mut figures: [Figures; 3] = Default::default();
+    let mut figures: [Figures; 4] = Default::default();
     for _ in 0..rounds {
-        together(skiplist(), work, &mut figures[0]);
-        together(Crossbeam::default(), work, &mut figures[1]);
-        together(Locked::default(), work, &mut figures[2]);
+        together(skiplist(false), work, &mut figures[0]);
+        together(skiplist(true), work, &mut figures[1]);
+        together(Crossbeam::default(), work, &mut figures[2]);
+        together(Locked::default(), work, &mut figures[3]);
     }
-    print(work, "two threads", figures);
+    print(work, "two threads", &figures);
 }
 
-fn print(work: &Work, threads: &str, figures: [Figures; 3]) {
+fn print(work: &Work, threads: &str, figures: &[Figures; 4]) {
     println!("{}, {threads}", work.kind.name());
-    println!("{:12} {:>10} {:>10} {:>10}", "", "skiplist", "crossbeam", "BTreeMap");
-    let [ours, crossbeam, tree] = figures;
-    for (((cell, ours), crossbeam), tree) in CELLS.iter().zip(ours).zip(crossbeam).zip(tree) {
-        let [ours, crossbeam, tree] = [ours, crossbeam, tree].map(median);
+    println!("{:12} {:>10} {:>10} {:>10} {:>10}", "", "skiplist", "removable", "crossbeam", "BTreeMap");
+    for (index, cell) in CELLS.iter().enumerate() {
+        let [plain, removable, crossbeam, tree] = [0, 1, 2, 3].map(|of| median(figures[of][index].clone()));
+        // Nothing is removed from the first.
+        let ours = if *cell == "remove" { removable } else { plain };
         let verdict = if ours > crossbeam.min(tree) { "loses" } else { "" };
-        println!("{cell:12} {ours:10.0} {crossbeam:10.0} {tree:10.0}  {verdict}");
+        println!("{cell:12} {ours:10.0} {removable:10.0} {crossbeam:10.0} {tree:10.0}  {verdict}");
     }
 }
 
-fn skiplist() -> Skiplist {
-    let config = SkiplistConfig { memory_bytes_max: 8 << 30, seed: 0x5eed, is_removable: false };
+fn skiplist(is_removable: bool) -> Skiplist {
+    let config = SkiplistConfig { memory_bytes_max: 8 << 30, seed: 0x5eed, is_removable };
     Skiplist::new(config).expect("the memory for an empty map")
 }
 
@@ -153,6 +160,12 @@ impl Map for Skiplist {
 
     fn get(&self, key: &[u8]) -> Option<u64> {
         self.pin().get(key).map(|entry| entry.payload())
+    }
+
+    fn remove(&self, key: &[u8]) -> bool {
+        let guard = self.pin();
+        self.is_removable()
+            && guard.get(key).is_some_and(|entry| guard.remove(entry, entry.payload()).is_ok())
     }
 
     fn scan(&self, from: &[u8], back: bool) -> u64 {
@@ -193,6 +206,10 @@ impl Map for Plain {
         self.0.borrow().get(key).copied()
     }
 
+    fn remove(&self, key: &[u8]) -> bool {
+        self.0.borrow_mut().remove(key).is_some()
+    }
+
     fn scan(&self, from: &[u8], back: bool) -> u64 {
         scan_tree(&self.0.borrow(), from, back)
     }
@@ -210,6 +227,10 @@ impl Map for Locked {
         self.0.read().expect("no writer panics").get(key).copied()
     }
 
+    fn remove(&self, key: &[u8]) -> bool {
+        self.0.write().expect("no writer panics").remove(key).is_some()
+    }
+
     fn scan(&self, from: &[u8], back: bool) -> u64 {
         scan_tree(&self.0.read().expect("no writer panics"), from, back)
     }
@@ -225,6 +246,10 @@ impl Map for Crossbeam {
 
     fn get(&self, key: &[u8]) -> Option<u64> {
         self.0.get(key).map(|entry| *entry.value())
+    }
+
+    fn remove(&self, key: &[u8]) -> bool {
+        self.0.remove(key).is_some()
     }
 
     fn scan(&self, from: &[u8], back: bool) -> u64 {

@@ -98,12 +98,7 @@ impl<V> Rax<V> {
             if at.is_none() {
                 return None;
             }
-            let head = self.nodes.head(at);
-            rest = rest.strip_prefix(head.path.as_slice())?;
-            let Some((byte, behind)) = rest.split_first() else {
-                return (!head.own.is_none()).then_some(head.own);
-            };
-            (at, rest) = (self.nodes.child(at, *byte), behind);
+            (at, rest) = self.nodes.descend(at, rest)?;
         }
         (self.nodes.leaf(at).rest.as_slice() == rest).then_some(at)
     }

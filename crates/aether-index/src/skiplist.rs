@@ -7,12 +7,15 @@
 //!
 //! Everything is words of 64 bits, read and written whole, and named by 32-bit offsets: no pointer, so no `unsafe`. A link
 //! tells the next node, how much of its key that has in common with this node's, and the 20 bits after that; so a
-//! search reads one word of each node it passes (`search.rs`).
+//! search reads one word of each node it passes and compares numbers (`search.rs`).
 //!
 //! Reading order: link, key, node, arena, search, insert, value, cursor, scan, check; grace, reuse, remove.
 //!
-//! Papers: Pugh, "Skip Lists" (CACM 33(6), 1990); Fraser, "Practical Lock-Freedom" (2004), for insertion level by level;
-//! Grossi & Italiano (ICALP 1999) for searching by common prefixes. LevelDB's `skiplist.h` for proportion.
+//! Removal is for maps that are made with it: an entry is closed, its node taken out, and its words used again when nobody is
+//! left who can have met them (`remove.rs`, `grace.rs`, `reuse.rs`). A memtable does without, and pays nothing for it.
+//!
+//! Papers: Pugh, "Skip Lists" (CACM 33(6), 1990); Conner (1977) for the codes in links; Harris (DISC 2001) for marks; Fraser,
+//! "Practical Lock-Freedom" (2004), for levels and epochs. LevelDB's `skiplist.h` for proportion.
 
 mod arena;
 mod check;
@@ -93,6 +96,11 @@ impl Skiplist {
     #[inline]
     pub fn pin(&self) -> Guard<'_> {
         Guard { map: self, ticket: self.reuse.as_deref().map(|reuse| reuse.grace.enter()) }
+    }
+
+    /// Whether keys may be removed: what the map was made with.
+    pub fn is_removable(&self) -> bool {
+        self.reuse.is_some()
     }
 
     /// Keys in the map. Who goes through it afterwards finds no fewer, unless some are removed.

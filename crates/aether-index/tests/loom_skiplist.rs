@@ -1,8 +1,8 @@
-//! loom: nodes are linked while others link, look and scan. Run by `cargo xtask loom -p aether-index`.
+//! loom: nodes are linked and taken out while others link, look and scan. Run by `cargo xtask loom -p aether-index`.
 #![cfg(all(loom, feature = "skiplist"))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether_index::skiplist::{Offset, Skiplist, SkiplistConfig};
+use aether_index::skiplist::{CLOSED, Offset, Skiplist, SkiplistConfig};
 use aether_sync::Arc;
 use loom::thread;
 use std::ops::Bound::Unbounded;
@@ -10,7 +10,9 @@ use std::ops::Bound::Unbounded;
 /// Bytes of one chunk: nothing is made after the threads have started.
 const MEMORY: u64 = 64 * 8;
 
-fn check(model: impl Fn(u64) + Sync + Send + 'static, keys: &'static [(&'static [u8], usize)]) {
+type Heights = &'static [(&'static [u8], usize)];
+
+fn check(model: impl Fn(u64) + Sync + Send + 'static, keys: Heights) {
     let seed = seed_for(keys);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -125,4 +127,95 @@ fn who_reads_a_new_payload_reads_what_it_names() {
         writer.join().unwrap();
     };
     check(model, &[(b"k", 1)]);
+}
+
+fn removable(seed: u64) -> Arc<Skiplist> {
+    let config = SkiplistConfig { memory_bytes_max: MEMORY, seed, is_removable: true };
+    Arc::new(Skiplist::new(config).unwrap())
+}
+
+/// Removes `key` if it is there; whether it was.
+fn remove(map: &Skiplist, key: &[u8]) -> bool {
+    let guard = map.pin();
+    guard.get(key).is_some_and(|entry| {
+        let payload = entry.payload();
+        payload != CLOSED && guard.remove(entry, payload).is_ok()
+    })
+}
+
+#[test]
+fn what_is_inserted_behind_a_key_that_goes_is_not_lost() {
+    let model = |seed| {
+        let map = removable(seed);
+        insert(&map, b"b", 1);
+        let other = map.clone();
+        let rival = thread::spawn(move || remove(&other, b"b"));
+        assert!(insert(&map, b"c", 2));
+        assert!(rival.join().unwrap());
+        assert_eq!(keys(&map), [b"c"]);
+        map.check().unwrap();
+    };
+    check(model, &[(b"b", 2), (b"c", 2)]);
+}
+
+#[test]
+fn a_key_that_goes_and_comes_again_is_there_once() {
+    let model = |seed| {
+        let map = removable(seed);
+        insert(&map, b"k", 1);
+        let other = map.clone();
+        let rival = thread::spawn(move || remove(&other, b"k"));
+        let is_new = insert(&map, b"k", 2);
+        assert!(rival.join().unwrap() || is_new);
+        assert_eq!(map.pin().get(b"k").is_some(), map.len() == 1);
+        assert_eq!(keys(&map).len() as u64, map.len());
+        map.check().unwrap();
+    };
+    check(model, &[(b"k", 2)]);
+}
+
+/// It is taken out while it is still being linked upward.
+#[test]
+fn a_key_that_goes_while_it_comes_leaves_nothing_behind() {
+    let model = |seed| {
+        let map = removable(seed);
+        let other = map.clone();
+        let rival = thread::spawn(move || remove(&other, b"k"));
+        assert!(insert(&map, b"k", 1));
+        let is_removed = rival.join().unwrap();
+        assert_eq!(map.len(), u64::from(!is_removed));
+        assert_eq!(map.pin().get(b"k").is_some(), !is_removed);
+        map.check().unwrap();
+        while map.reclaim() && map.used_bytes() > USED_BY_NOTHING && is_removed {}
+        assert!(!is_removed || map.used_bytes() == USED_BY_NOTHING, "the node was not freed");
+    };
+    check(model, &[(b"k", 2)]);
+}
+
+/// Word 0, and the node before all others.
+const USED_BY_NOTHING: u64 = 5 * 8;
+
+#[test]
+fn what_a_reader_has_met_is_not_used_again() {
+    let model = |seed| {
+        let map = removable(seed);
+        insert(&map, b"k", 1);
+        let other = map.clone();
+        let rival = thread::spawn(move || {
+            remove(&other, b"k");
+            (0..3).for_each(|_| {
+                other.reclaim();
+            });
+            insert(&other, b"z", 2);
+        });
+        let guard = map.pin();
+        if let Some(entry) = guard.get(b"k") {
+            assert_eq!((entry.key(), entry.payload() != 2), (b"k".to_vec(), true), "another key's words");
+        }
+        drop(guard);
+        rival.join().unwrap();
+        assert_eq!(keys(&map), [b"z"]);
+        map.check().unwrap();
+    };
+    check(model, &[(b"k", 1), (b"z", 1)]);
 }

@@ -36,6 +36,14 @@ impl Bytes {
         }
     }
 
+    /// What follows these bytes in `key`; none if it does not begin with them.
+    #[inline(always)]
+    pub(super) fn strip_from<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let bytes = self.as_slice();
+        // Most paths are empty: no call for those.
+        if bytes.is_empty() { Some(key) } else { key.strip_prefix(bytes) }
+    }
+
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         match self {

@@ -76,8 +76,10 @@ impl<const N: usize> Inner for Small<N> {
 
     #[inline(always)]
     fn child(&self, byte: u8) -> Ref {
-        let index = self.used().iter().position(|other| *other == byte);
-        index.map_or(Ref::NONE, |index| self.children[index])
+        // All bytes at once, those behind the last child included, where there are no children.
+        let found = (0..N).fold(0u32, |found, index| found | u32::from(self.bytes[index] == byte) << index);
+        let index = (found & ((1 << self.head.count) - 1)).trailing_zeros() as usize;
+        if index < N { self.children[index] } else { Ref::NONE }
     }
 
     fn replace(&mut self, byte: u8, child: Ref) {

@@ -168,6 +168,18 @@ impl<V> Nodes<V> {
         with!(self, at, get, node => node.child(byte))
     }
 
+    /// Goes on from `at` by `rest` of a key: the child or the leaf of its own, and what is left then. None if the key is not below.
+    #[inline(always)]
+    pub(super) fn descend<'k>(&self, at: Ref, rest: &'k [u8]) -> Option<(Ref, &'k [u8])> {
+        with!(self, at, get, node => {
+            let rest = node.head().path.strip_from(rest)?;
+            match rest.split_first() {
+                Some((byte, behind)) => Some((node.child(*byte), behind)),
+                None => Some((node.head().own, rest)),
+            }
+        })
+    }
+
     pub(super) fn replace_child(&mut self, at: Ref, byte: u8, child: Ref) {
         with!(self, at, get_mut, node => node.replace(byte, child));
     }

@@ -8,7 +8,7 @@
 use super::link::Link;
 use super::node::HEAD;
 use super::reuse::{Kind, Reuse};
-use super::search::Spot;
+use super::search::{Place, Spot};
 use super::value::{self, Offset};
 use super::{CLOSED, Entry, Guard, Skiplist, node};
 use aether_sync::atomic::Ordering::*;
@@ -86,16 +86,18 @@ impl Skiplist {
         self.clear(key);
     }
 
-    /// Takes marked nodes out of every level, on the way to `key` and at it.
+    /// Takes marked nodes out of every level: those of `key`, and if they stand in the way, those before it.
     pub(super) fn clear(&self, key: &[u8]) {
-        while !self.try_clear(key) {}
+        if !self.try_clear(key, Self::clear_at) {
+            while !self.try_clear(key, Self::clear_up_to) {}
+        }
     }
 
     /// False if somebody was faster somewhere.
-    fn try_clear(&self, key: &[u8]) -> bool {
+    fn try_clear(&self, key: &[u8], level: fn(&Self, &[u8], usize, Spot) -> Option<Spot>) -> bool {
         let mut spot = Spot::start(key);
-        for level in (0..self.height()).rev() {
-            match self.clear_level(key, level, spot) {
+        for number in (0..self.height()).rev() {
+            match level(self, key, number, spot) {
                 Some(below) => spot = below,
                 None => return false,
             }
@@ -103,8 +105,18 @@ impl Skiplist {
         true
     }
 
+    /// Clears a level at `key`; the last spot below. None if that is marked, too.
+    fn clear_at(&self, key: &[u8], level: usize, spot: Spot) -> Option<Spot> {
+        let spot = self.walk(key, level, &Place { spot, ..Place::default() }).spot;
+        let mut link = self.clear_behind(spot.node, level)?;
+        while link.to() != 0 && self.compare(link.to(), key, 0).0 == Ordering::Equal {
+            link = self.clear_behind(link.to(), level)?;
+        }
+        Some(spot)
+    }
+
     /// Clears a level from `spot` to behind the last node of `key`; the last spot below the key.
-    fn clear_level(&self, key: &[u8], level: usize, mut spot: Spot) -> Option<Spot> {
+    fn clear_up_to(&self, key: &[u8], level: usize, mut spot: Spot) -> Option<Spot> {
         let mut link = self.clear_behind(spot.node, level)?;
         while link.to() != 0 {
             let next = link.to();

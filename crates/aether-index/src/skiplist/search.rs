@@ -3,29 +3,29 @@
 //! A search knows how many bytes the key has in common with the node where it stands, and each link tells how many that node
 //! has in common with the next. If the next one shares more with this node than the key does, it lies below the key,
 //! for this node does; if it shares less, it lies above. If both share as much, the next bytes decide, and the link has
-//! those too. All of that is one comparison of ranks (`link.rs`); so a search reads nothing of a node but its links,
-//! until the key is most likely found (Grossi & Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in
-//! Linked Data Structures", ICALP 1999, without the cached bytes).
+//! those too. All of that is one comparison of codes (`link.rs`); so a search reads nothing of a node but its links, until the
+//! key is most likely found. (Codes as in merging sorted runs; for searching lists by what keys have in common see Grossi &
+//! Italiano, "Efficient Techniques for Maintaining Multidimensional Keys in Linked Data Structures", ICALP 1999.)
 
 use super::Skiplist;
 use super::key;
-use super::link::{Link, common_of_ranks, rank};
+use super::link::{Link, code, common_of_codes};
 use super::node::HEAD;
 use aether_sync::atomic::Ordering::*;
 use core::cmp::Ordering;
 
-/// A node below the key, how many bytes both have in common, and the key's rank from there.
+/// A node below the key, how many bytes both have in common, and the key's code from there.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     pub(super) node: u32,
     pub(super) common: usize,
-    rank: u32,
+    code: u32,
 }
 
 impl Spot {
     #[inline]
     pub(super) fn new(node: u32, common: usize, key: &[u8]) -> Self {
-        Self { node, common, rank: rank(common, |from| key::head(key, from)) }
+        Self { node, common, code: code(common, |from| key::head(key, from)) }
     }
 
     /// Before all nodes. That has no key; links from there count as having nothing in common.
@@ -34,10 +34,10 @@ impl Spot {
         Self::new(HEAD, 0, key)
     }
 
-    /// Goes on to the next node, which lies below the key, as the ranks tell.
+    /// Goes on to the next node, which lies below the key, as the codes tell.
     #[inline(always)]
     fn forward(self, link: Link, key: &[u8]) -> Self {
-        let common = common_of_ranks(self.common, self.rank, link.rank());
+        let common = common_of_codes(self.common, self.code, link.code());
         if common == self.common {
             Self { node: link.to(), ..self }
         } else {
@@ -69,7 +69,7 @@ impl Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Self { spot: Spot { node: HEAD, common: 0, rank: 0 }, link: Link::END, is_found: false }
+        Self { spot: Spot { node: HEAD, common: 0, code: 0 }, link: Link::END, is_found: false }
     }
 }
 
@@ -80,14 +80,14 @@ impl Skiplist {
         let mut spot = upper.spot;
         loop {
             let link = self.link(spot.node, level);
-            if link.rank() > spot.rank {
+            if link.code() > spot.code {
                 return Place { spot, link, is_found: false };
             }
-            if link.rank() < spot.rank {
+            if link.code() < spot.code {
                 spot = spot.forward(link, key);
                 continue;
             }
-            // As far as the ranks tell they are the same: most likely they are, and that was found in the level above.
+            // As far as the codes tell they are the same: most likely they are, and that was found in the level above.
             if link.to() == upper.above() {
                 return Place { spot, link, is_found: upper.is_found };
             }
@@ -98,7 +98,7 @@ impl Skiplist {
         }
     }
 
-    /// Where the node behind `link`, of the same rank as the key, lies as seen from the key, and what both have in common.
+    /// Where the node behind `link`, of the same code as the key, lies as seen from the key, and what both have in common.
     fn compare_behind(&self, link: Link, key: &[u8]) -> (Ordering, usize) {
         match link.to() {
             0 => (Ordering::Greater, 0),
@@ -108,10 +108,10 @@ impl Skiplist {
 
     /// How many bytes the key has in common with the node behind its place.
     pub(super) fn common_above(&self, place: &Place, key: &[u8]) -> usize {
-        if place.link.rank() == place.spot.rank {
+        if place.link.code() == place.spot.code {
             return self.compare_behind(place.link, key).1;
         }
-        common_of_ranks(place.link.common(), place.link.rank(), place.spot.rank)
+        common_of_codes(place.link.common(), place.link.code(), place.spot.code)
     }
 
     /// The node of `key`. Ends at the first level that has it. Below a node that is being removed there may be a new one.
