@@ -26,7 +26,7 @@ fn ask(bytes: &[u8], probes: &[Vec<u8>], bounds: &[Bounds]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(800))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn changed_bytes_never_panic(
