@@ -156,6 +156,7 @@ impl FilterBuilder {
 /// Reads a filter of any kind.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "it lives on a stack, for a look-up; a box would allocate")]
 pub enum Filter<'a> {
     /// A blocked Bloom filter.
     Bloom(Bloom<'a>),

@@ -1,7 +1,8 @@
 //! Sequences of bits in words of 64, with rank and select, and sequences of numbers of a few bits each.
 //!
-//! Rank is answered from a directory: for every eight words, the number of ones before them, in four bytes (6 % on top). Select
-//! searches the directory, then at most eight words. Both stay within the bytes whatever these say.
+//! Rank is answered from a directory: for every eight words, a block, the number of ones before them, in four bytes (6 % on top).
+//! Select is answered from samples, the block of each 512th one or zero: between two of them the directory is searched, then at most eight
+//! words. Both stay within the bytes whatever these say.
 
 use aether_types::{Error, ErrorKind, Reader, Result, Writer};
 
@@ -9,6 +10,35 @@ const WORD_BITS: usize = 64;
 /// Words to an entry of the directory.
 const BLOCK_WORDS: usize = 8;
 const BLOCK_BITS: usize = BLOCK_WORDS * WORD_BITS;
+
+/// Ones or zeros from one sample to the next.
+const SAMPLE: usize = 512;
+
+/// What is to be selected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Select {
+    Nothing,
+    Ones,
+    Zeros,
+}
+
+impl Select {
+    /// Turns what is selected into ones.
+    #[inline]
+    fn shown(self, word: u64) -> u64 {
+        if self == Self::Zeros { !word } else { word }
+    }
+
+    /// How many are selected of `bits`, of which `ones` are set.
+    #[inline]
+    fn count(self, bits: usize, ones: usize) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Ones => ones,
+            Self::Zeros => bits.saturating_sub(ones),
+        }
+    }
+}
 
 /// Bits while they are collected.
 #[derive(Clone, Debug, Default)]
@@ -72,20 +102,24 @@ impl BitVec {
         self.words.iter().for_each(|&word| out.put_u64(word));
     }
 
-    /// The words and the directory.
+    /// The words, the directory and the samples.
     ///
     /// # Errors
     /// `OverLimit` from 2^32 bits on.
-    pub(super) fn write_ranked(&self, out: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn write_ranked(&self, select: Select, out: &mut Vec<u8>) -> Result<()> {
         if u32::try_from(self.len).is_err() {
             return Err(Error::new(ErrorKind::OverLimit, "a filter of more than 512 MiB; part the keys"));
         }
         self.write(out);
         let mut ones = 0;
-        for block in self.words.chunks(BLOCK_WORDS) {
-            out.put_u32(ones);
-            ones += block.iter().map(|word| word.count_ones()).sum::<u32>();
+        let mut samples = Vec::new();
+        for (block, words) in self.words.chunks(BLOCK_WORDS).enumerate() {
+            out.put_u32(ones as u32);
+            ones += words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+            let end = self.len.min((block + 1) * BLOCK_BITS);
+            samples.resize(select.count(end, ones).div_ceil(SAMPLE), block as u32);
         }
+        samples.into_iter().for_each(|block| out.put_u32(block));
         Ok(())
     }
 }
@@ -157,20 +191,22 @@ pub(super) fn ones_below(width: u32) -> u64 {
     1_u64.checked_shl(width).map_or(u64::MAX, |end| end - 1)
 }
 
-/// Bits in bytes, with a directory.
+/// Bits in bytes, with a directory and samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ranked<'a> {
     bits: Bits<'a>,
+    select: Select,
     directory: &'a [[u8; 4]],
+    samples: &'a [[u8; 4]],
     ones: usize,
 }
 
 impl<'a> Ranked<'a> {
-    /// Reads `len` bits and their directory, which must agree.
-    pub(super) fn read(reader: &mut Reader<'a>, len: usize) -> Result<Self> {
+    /// Reads `len` bits, their directory and samples, which must agree.
+    pub(super) fn read(reader: &mut Reader<'a>, len: usize, select: Select) -> Result<Self> {
         let bits = Bits::read(reader, len)?;
         let directory = reader.bytes(bits.count_words().div_ceil(BLOCK_WORDS) * 4)?.as_chunks().0;
-        let mut ranked = Self { bits, directory, ones: 0 };
+        let mut ranked = Self { bits, select, directory, samples: &[], ones: 0 };
         for block in 0..directory.len() {
             if ranked.before_block(block) != ranked.ones {
                 return Err(reader.bad("a directory of ranks that its bits contradict"));
@@ -178,7 +214,20 @@ impl<'a> Ranked<'a> {
             let words = block * BLOCK_WORDS..(block + 1) * BLOCK_WORDS;
             ranked.ones += words.map(|at| ranked.bits.word(at).count_ones() as usize).sum::<usize>();
         }
-        Ok(ranked)
+        let samples = select.count(len, ranked.ones).div_ceil(SAMPLE);
+        ranked.samples = reader.bytes(samples * 4)?.as_chunks().0;
+        if (0..samples).all(|sample| ranked.is_right(sample)) {
+            return Ok(ranked);
+        }
+        Err(reader.bad("a sample that its bits contradict"))
+    }
+
+    /// Whether a sample names the block in which it is.
+    fn is_right(&self, sample: usize) -> bool {
+        let (index, block) = (sample * SAMPLE, self.sample(sample));
+        block < self.directory.len()
+            && self.selected_before(block) <= index
+            && index < self.selected_before(block + 1)
     }
 
     pub(super) fn bits(&self) -> &Bits<'a> {
@@ -199,29 +248,21 @@ impl<'a> Ranked<'a> {
         self.before_block(block) + (whole + part.count_ones()) as usize
     }
 
-    /// Where one number `index` stands; the length if there are not so many.
+    /// Where number `index` of what is to be selected stands; the length if there are not so many.
     #[inline]
-    pub(super) fn select_one(&self, index: usize) -> usize {
-        self.select(index, |block| self.before_block(block), |word| word)
-    }
-
-    /// Where zero number `index` stands; the length if there are not so many.
-    #[inline]
-    pub(super) fn select_zero(&self, index: usize) -> usize {
-        self.select(index, |block| block * BLOCK_BITS - self.before_block(block), |word| !word)
-    }
-
-    /// `before` counts what stands before a block, `shown` turns what is looked for into ones.
-    #[inline]
-    fn select(&self, index: usize, before: impl Fn(usize) -> usize, shown: impl Fn(u64) -> u64) -> usize {
-        let (mut low, mut high) = (0, self.directory.len());
+    pub(super) fn select(&self, index: usize) -> usize {
+        let sample = index / SAMPLE;
+        if sample >= self.samples.len() {
+            return self.bits.len;
+        }
+        let (mut low, mut high) = (self.sample(sample), self.sample(sample + 1) + 1);
         while low + 1 < high {
             let middle = low.midpoint(high);
-            if before(middle) <= index { low = middle } else { high = middle }
+            if self.selected_before(middle) <= index { low = middle } else { high = middle }
         }
-        let mut left = index - before(low).min(index);
+        let mut left = index.saturating_sub(self.selected_before(low));
         for at in low * BLOCK_WORDS..((low + 1) * BLOCK_WORDS).min(self.bits.count_words()) {
-            let word = shown(self.bits.word(at));
+            let word = self.select.shown(self.bits.word(at));
             let ones = word.count_ones() as usize;
             if left < ones {
                 return (at * WORD_BITS + select_in_word(word, left)).min(self.bits.len);
@@ -229,6 +270,18 @@ impl<'a> Ranked<'a> {
             left -= ones;
         }
         self.bits.len
+    }
+
+    /// The block of a sample; of one behind the last, the last block.
+    #[inline]
+    fn sample(&self, sample: usize) -> usize {
+        self.samples.get(sample).map_or(self.directory.len() - 1, |block| u32::from_le_bytes(*block) as usize)
+    }
+
+    /// How many of what is to be selected stand before a block.
+    #[inline]
+    fn selected_before(&self, block: usize) -> usize {
+        self.select.count((block * BLOCK_BITS).min(self.bits.len), self.before_block(block))
     }
 
     #[inline]
@@ -255,11 +308,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn bytes(bits: &[bool]) -> Vec<u8> {
+    fn bytes(bits: &[bool], select: Select) -> Vec<u8> {
         let mut vec = BitVec::default();
         bits.iter().for_each(|&bit| vec.push(bit));
         let mut out = Vec::new();
-        vec.write_ranked(&mut out).unwrap();
+        vec.write_ranked(select, &mut out).unwrap();
         out
     }
 
@@ -275,19 +328,22 @@ mod tests {
         ) {
             let bits: Vec<bool> =
                 runs.iter().flat_map(|&(bit, count)| vec![bit; count]).chain(noise).collect();
-            let bytes = bytes(&bits);
-            let ranked = Ranked::read(&mut Reader::new(&bytes), bits.len()).unwrap();
-            let (ones, zeros) = (places(&bits, true), places(&bits, false));
-            prop_assert_eq!(ranked.ones(), ones.len());
-            let found: Vec<_> = (0..ones.len()).map(|index| ranked.select_one(index)).collect();
-            prop_assert_eq!(&found, &ones);
-            let found: Vec<_> = (0..zeros.len()).map(|index| ranked.select_zero(index)).collect();
-            prop_assert_eq!(&found, &zeros);
-            prop_assert_eq!(ranked.select_one(ones.len()), bits.len());
-            for at in 0..=bits.len() {
-                prop_assert_eq!(ranked.rank(at), ones.partition_point(|&one| one < at));
-                let next = ones.iter().find(|&&one| one >= at).copied().unwrap_or(bits.len());
-                prop_assert_eq!(ranked.bits().next_one(at), next);
+            let ones = places(&bits, true);
+            for select in [Select::Ones, Select::Zeros, Select::Nothing] {
+                let bytes = bytes(&bits, select);
+                let mut reader = Reader::new(&bytes);
+                let ranked = Ranked::read(&mut reader, bits.len(), select).unwrap();
+                prop_assert!(reader.finish().is_ok());
+                prop_assert_eq!(ranked.ones(), ones.len());
+                let selected = if select == Select::Nothing { vec![] } else { places(&bits, select == Select::Ones) };
+                let found: Vec<_> = (0..selected.len()).map(|index| ranked.select(index)).collect();
+                prop_assert_eq!(&found, &selected);
+                prop_assert_eq!(ranked.select(selected.len()), bits.len());
+                for at in 0..=bits.len() {
+                    prop_assert_eq!(ranked.rank(at), ones.partition_point(|&one| one < at));
+                    let next = ones.iter().find(|&&one| one >= at).copied().unwrap_or(bits.len());
+                    prop_assert_eq!(ranked.bits().next_one(at), next);
+                }
             }
         }
 
@@ -305,13 +361,13 @@ mod tests {
 
         #[test]
         fn a_directory_that_its_bits_contradict_is_refused(
-            at in prop_oneof![0..72 * 8_usize, 79 * 8..79 * 8 + 40_usize],
+            at in prop_oneof![0..72 * 8_usize, 79 * 8..79 * 8 + 80_usize],
             bit in 0_u32..8,
         ) {
-            let mut bytes = bytes(&[true; 5000]);
-            prop_assert_eq!(bytes.len(), 79 * 8 + 40);
+            let mut bytes = bytes(&[true; 5000], Select::Ones);
+            prop_assert_eq!(bytes.len(), 79 * 8 + 80);
             bytes[at] ^= 1 << bit;
-            prop_assert!(Ranked::read(&mut Reader::new(&bytes), 5000).is_err());
+            prop_assert!(Ranked::read(&mut Reader::new(&bytes), 5000, Select::Ones).is_err());
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Of each number the lower bits stand in a row of their own. The upper ones count zeros in a bitmap, in which each number is a one: so the
 //! numbers with the same upper bits, a bucket, stand between two zeros.
 
-use super::bits::{BitVec, Bits, Ranked, ones_below};
+use super::bits::{BitVec, Bits, Ranked, Select, ones_below};
 use aether_types::{Reader, Result};
 
 /// Reads the code.
@@ -26,7 +26,7 @@ pub(super) fn write(numbers: &[u64], end: u64, width: u32, out: &mut Vec<u8>) ->
         upper.set((number >> width) as usize + index);
         lower.push_number(number, width);
     }
-    upper.write_ranked(out)?;
+    upper.write_ranked(Select::Zeros, out)?;
     lower.write(out);
     Ok(())
 }
@@ -44,7 +44,7 @@ impl<'a> EliasFano<'a> {
         if upper_bits > bits_max || count.saturating_mul(u64::from(width)) > bits_max {
             return Err(reader.bad(format!("{count} numbers below {end} need more bytes")));
         }
-        let upper = Ranked::read(reader, upper_bits as usize)?;
+        let upper = Ranked::read(reader, upper_bits as usize, Select::Zeros)?;
         if upper.ones() as u64 != count {
             return Err(reader.bad(format!("{} numbers instead of {count}", upper.ones())));
         }
@@ -56,7 +56,7 @@ impl<'a> EliasFano<'a> {
     #[inline]
     pub(super) fn next(&self, least: u64) -> Option<u64> {
         let bucket = (least >> self.width) as usize;
-        let mut at = if bucket == 0 { 0 } else { self.upper.select_zero(bucket - 1) + 1 };
+        let mut at = if bucket == 0 { 0 } else { self.upper.select(bucket - 1) + 1 };
         let mut index = at.checked_sub(bucket)?;
         let rest = least & ones_below(self.width);
         while self.upper.bits().get(at) && index < self.count {

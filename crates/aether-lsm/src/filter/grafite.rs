@@ -4,7 +4,7 @@
 //! stretches as long as the reduced universe r; each stretch is laid over that universe, turned by a hash of the stretch's number:
 //! h(x) = (q(x / r) + x) mod r. Neighbours stay neighbours, so a range becomes one or two ranges of codes, which are looked up in
 //! an Elias-Fano code. Of n keys, a range of l integers without a key meets a code with at most the chance n * l / r, wherever it lies,
-//! also right beside keys; the chance is over the seeds. With b bits per key r is about n * 2^(b - 2.1).
+//! also right beside keys; the chance is over the seeds. With b bits per key r is about n * 2^(b - 2.2).
 //!
 //! Keys are byte strings; the filter knows the first eight bytes as a big-endian integer, shorter keys as if zeros followed. So longer
 //! keys with the same eight bytes are one integer. If all keys have eight bytes, bounds are taken exactly. Ranges longer than
@@ -24,8 +24,9 @@ const FIXED: u8 = 1;
 const PRIME: u128 = (1 << 61) - 1;
 const REDUCED_MIN: u64 = 64;
 const REDUCED_MAX: u64 = 1 << 50;
-/// A bit of the code's bitmap with its share of the directory.
-const RANKED_BIT: f64 = 17.0 / 16.0;
+/// What a one of the code's bitmap takes with its share of the directory, and a zero with that of the samples as well.
+const ONE_BITS: f64 = 17.0 / 16.0;
+const ZERO_BITS: f64 = 18.0 / 16.0;
 
 /// The hash that turns stretches of r integers over the reduced universe.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +115,8 @@ impl GrafiteBuilder {
 
     /// Lower bits of a code, and the reduced universe. A key takes `width` lower bits, a one, and `buckets` zeros, 1 to 2.
     fn shape(&self) -> (u32, u64) {
-        let width = (self.bits_per_key - 2.0 * RANKED_BIT).floor();
-        let buckets = ((self.bits_per_key - width) / RANKED_BIT - 1.0).clamp(1.0, 2.0);
+        let width = (self.bits_per_key - ONE_BITS - ZERO_BITS).floor();
+        let buckets = ((self.bits_per_key - width - ONE_BITS) / ZERO_BITS).clamp(1.0, 2.0);
         let reduced = self.numbers.len() as f64 * buckets * width.exp2();
         (width as u32, (reduced as u64).clamp(REDUCED_MIN, REDUCED_MAX))
     }

@@ -129,7 +129,7 @@ fn blocks(keys: usize, more: f64) -> usize {
 /// The more keys, the sooner one of them contradicts the others: with so many slots, measured, more than half of all seeds do for 1,000
 /// to 1,000,000 keys.
 fn slots_per_key(keys: usize) -> f64 {
-    1.0 + 0.003 * ((keys.max(1) as f64).log2() - 10.0).max(0.0)
+    1.0 + 0.0035 * ((keys.max(1) as f64).log2() - 10.0).max(0.0)
 }
 
 fn solve(hashes: &[KeyHash], shape: &Shape) -> Option<Band> {

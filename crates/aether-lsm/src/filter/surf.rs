@@ -20,7 +20,7 @@ use super::header::{FilterKind, Header, demand, size};
 use super::interval;
 use aether_types::{Reader, Result};
 use core::ops::Bound;
-use trie::{Edge, Shape, Trie};
+use trie::{Edge, Node, Shape, Trie};
 
 pub use build::SurfBuilder;
 pub use suffix::Suffix;
@@ -46,7 +46,7 @@ enum Found {
     /// The least leaf behind an edge from a node `depth` bytes down, whose label is above the bound's byte.
     Above { depth: usize, label: u8, edge: Edge },
     /// The least leaf below a node, in which the bound ends; a key that ends there counts unless it is excluded.
-    Below { depth: usize, node: usize, excluded: bool },
+    Below { depth: usize, node: Node, excluded: bool },
 }
 
 impl<'a> Surf<'a> {
@@ -84,24 +84,24 @@ impl<'a> Surf<'a> {
         }
         let Some(mut node) = self.trie.root() else { return false };
         for (depth, &byte) in key.iter().enumerate() {
-            match self.trie.find(node, byte) {
+            match self.trie.find(&node, byte) {
                 None => return false,
-                Some(Edge::Node(child)) => node = child,
+                Some(Edge::Node(child)) => node = self.trie.node(child),
                 Some(Edge::Leaf(leaf)) => {
                     return self.suffix.admits_key(self.trie.suffix(leaf), &key[depth + 1..], hash);
                 }
             }
         }
-        self.trie.has_end(node)
+        node.has_end
     }
 
     /// False if no key that begins with `prefix` was added.
     pub fn may_contain_prefix(&self, prefix: &[u8]) -> bool {
         let Some(mut node) = self.trie.root() else { return prefix.is_empty() && self.has_empty };
         for (depth, &byte) in prefix.iter().enumerate() {
-            match self.trie.find(node, byte) {
+            match self.trie.find(&node, byte) {
                 None => return false,
-                Some(Edge::Node(child)) => node = child,
+                Some(Edge::Node(child)) => node = self.trie.node(child),
                 Some(Edge::Leaf(leaf)) => {
                     return self.suffix.admits_prefix(self.trie.suffix(leaf), &prefix[depth + 1..]);
                 }
@@ -144,13 +144,13 @@ impl<'a> Surf<'a> {
         let mut node = self.trie.root()?;
         let mut above = None;
         for (depth, &byte) in low.iter().enumerate() {
-            let higher = byte.checked_add(1).and_then(|next| self.trie.next(node, next));
+            let higher = byte.checked_add(1).and_then(|next| self.trie.next(&node, next));
             if let Some((label, edge)) = higher {
                 above = Some(Found::Above { depth, label, edge });
             }
-            match self.trie.find(node, byte) {
+            match self.trie.find(&node, byte) {
                 None => return above,
-                Some(Edge::Node(child)) => node = child,
+                Some(Edge::Node(child)) => node = self.trie.node(child),
                 Some(Edge::Leaf(leaf)) => {
                     let below = self.suffix.is_below(self.trie.suffix(leaf), &low[depth + 1..]);
                     return if below { above } else { Some(Found::Leaf { depth: depth + 1, leaf }) };
@@ -181,25 +181,27 @@ impl<'a> Surf<'a> {
             (Some((_, rest)), Edge::Leaf(leaf)) => {
                 self.suffix.reaches(self.trie.suffix(leaf), rest, included)
             }
-            (Some((_, rest)), Edge::Node(node)) => self.node_reaches(node, false, rest, included),
+            (Some((_, rest)), Edge::Node(node)) => {
+                self.node_reaches(self.trie.node(node), false, rest, included)
+            }
         }
     }
 
     /// Goes down to the least leaf as long as the labels are those of `high`.
-    fn node_reaches(&self, mut node: usize, mut excluded: bool, mut high: &[u8], included: bool) -> bool {
+    fn node_reaches(&self, mut node: Node, mut excluded: bool, mut high: &[u8], included: bool) -> bool {
         loop {
-            if !excluded && self.trie.has_end(node) {
+            if !excluded && node.has_end {
                 return included || !high.is_empty();
             }
             excluded = false;
-            let (Some((&first, rest)), Some((label, edge))) = (high.split_first(), self.trie.next(node, 0))
+            let (Some((&first, rest)), Some((label, edge))) = (high.split_first(), self.trie.next(&node, 0))
             else {
                 return false;
             };
             match edge {
                 _ if label != first => return label < first,
                 Edge::Leaf(leaf) => return self.suffix.reaches(self.trie.suffix(leaf), rest, included),
-                Edge::Node(child) => (node, high) = (child, rest),
+                Edge::Node(child) => (node, high) = (self.trie.node(child), rest),
             }
         }
     }

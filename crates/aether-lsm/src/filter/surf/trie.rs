@@ -7,7 +7,7 @@
 //!
 //! Leaves (edges without a child, and ends of keys) are numbered in the same order; in a node the end comes first.
 
-use crate::filter::bits::{BitVec, Bits, Ranked};
+use crate::filter::bits::{BitVec, Bits, Ranked, Select};
 use aether_types::{Reader, Result, Writer};
 
 /// The label of a key's end in a sparse node.
@@ -31,6 +31,16 @@ pub(super) enum Edge {
     Leaf(usize),
 }
 
+/// Where a node's labels stand: bits if it is dense, bytes if it is sparse, there without the end of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    number: usize,
+    first: usize,
+    end: usize,
+    /// Whether a key ends here.
+    pub(super) has_end: bool,
+}
+
 /// The parts of a trie on their way to bytes.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
@@ -47,11 +57,11 @@ impl Parts {
     /// # Errors
     /// `OverLimit` if there are too many bits.
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<()> {
-        self.dense_labels.write_ranked(out)?;
-        self.dense_nodes.write_ranked(out)?;
-        self.dense_ends.write_ranked(out)?;
-        self.nodes.write_ranked(out)?;
-        self.starts.write_ranked(out)?;
+        self.dense_labels.write_ranked(Select::Nothing, out)?;
+        self.dense_nodes.write_ranked(Select::Nothing, out)?;
+        self.dense_ends.write_ranked(Select::Nothing, out)?;
+        self.nodes.write_ranked(Select::Nothing, out)?;
+        self.starts.write_ranked(Select::Ones, out)?;
         self.suffixes.write(out);
         out.put_bytes(&self.labels);
         Ok(())
@@ -81,11 +91,11 @@ impl<'a> Trie<'a> {
         let trie = Self {
             shape,
             suffix_bits,
-            dense_labels: Ranked::read(reader, dense_nodes * LABELS)?,
-            dense_nodes: Ranked::read(reader, dense_nodes * LABELS)?,
-            dense_ends: Ranked::read(reader, dense_nodes)?,
-            nodes: Ranked::read(reader, sparse_edges)?,
-            starts: Ranked::read(reader, sparse_edges)?,
+            dense_labels: Ranked::read(reader, dense_nodes * LABELS, Select::Nothing)?,
+            dense_nodes: Ranked::read(reader, dense_nodes * LABELS, Select::Nothing)?,
+            dense_ends: Ranked::read(reader, dense_nodes, Select::Nothing)?,
+            nodes: Ranked::read(reader, sparse_edges, Select::Nothing)?,
+            starts: Ranked::read(reader, sparse_edges, Select::Ones)?,
             suffixes: Bits::read(reader, leaves * suffix_bits as usize)?,
             labels: reader.bytes(sparse_edges)?,
         };
@@ -136,6 +146,10 @@ impl<'a> Trie<'a> {
         let (mut node, mut children) = (self.shape.dense_nodes, self.dense_nodes.ones());
         for at in 0..self.shape.sparse_edges.div_ceil(64) {
             let (mut starts, nodes) = (self.starts.bits().word(at), self.nodes.bits().word(at));
+            // Mostly the children of the nodes so far are far ahead.
+            if node + starts.count_ones() as usize <= children {
+                (node, starts) = (node + starts.count_ones() as usize, 0);
+            }
             while starts != 0 {
                 let before = (1_u64 << starts.trailing_zeros()) - 1;
                 if node > children + (nodes & before).count_ones() as usize {
@@ -151,8 +165,8 @@ impl<'a> Trie<'a> {
 
     /// The root, unless there is none.
     #[inline]
-    pub(super) fn root(&self) -> Option<usize> {
-        (self.shape.leaves > 0).then_some(0)
+    pub(super) fn root(&self) -> Option<Node> {
+        (self.shape.leaves > 0).then(|| self.node(0))
     }
 
     /// The suffix of a leaf.
@@ -161,53 +175,41 @@ impl<'a> Trie<'a> {
         self.suffixes.number(leaf, self.suffix_bits)
     }
 
+    /// The node of that number.
+    #[inline]
+    pub(super) fn node(&self, number: usize) -> Node {
+        if number < self.shape.dense_nodes {
+            let has_end = self.dense_ends.bits().get(number);
+            return Node { number, first: number * LABELS, end: (number + 1) * LABELS, has_end };
+        }
+        let start = self.starts.select(number - self.shape.dense_nodes);
+        let end = self.starts.bits().next_one(start + 1);
+        let has_end = self.labels.get(start) == Some(&END) && end > start + 1;
+        Node { number, first: start + usize::from(has_end), end, has_end }
+    }
+
     /// The edge with that label.
     #[inline]
-    pub(super) fn find(&self, node: usize, label: u8) -> Option<Edge> {
-        if node < self.shape.dense_nodes {
-            let at = node * LABELS + usize::from(label);
-            return self.dense_labels.bits().get(at).then(|| self.dense_edge(node, at));
+    pub(super) fn find(&self, node: &Node, label: u8) -> Option<Edge> {
+        if node.number < self.shape.dense_nodes {
+            let at = node.first + usize::from(label);
+            return self.dense_labels.bits().get(at).then(|| self.dense_edge(node.number, at));
         }
-        let (first, end) = self.stretch(node);
-        let labels = self.labels.get(first..end)?;
+        let labels = self.labels.get(node.first..node.end)?;
         let at = labels.binary_search(&label).ok()?;
-        Some(self.sparse_edge(first + at))
+        Some(self.sparse_edge(node.first + at))
     }
 
     /// The edge with the least label that is `least` or higher.
     #[inline]
-    pub(super) fn next(&self, node: usize, least: u8) -> Option<(u8, Edge)> {
-        if node < self.shape.dense_nodes {
-            let at = self.dense_labels.bits().next_one(node * LABELS + usize::from(least));
-            return (at < (node + 1) * LABELS).then(|| ((at % LABELS) as u8, self.dense_edge(node, at)));
+    pub(super) fn next(&self, node: &Node, least: u8) -> Option<(u8, Edge)> {
+        if node.number < self.shape.dense_nodes {
+            let at = self.dense_labels.bits().next_one(node.first + usize::from(least));
+            return (at < node.end).then(|| ((at % LABELS) as u8, self.dense_edge(node.number, at)));
         }
-        let (first, end) = self.stretch(node);
-        let labels = self.labels.get(first..end)?;
+        let labels = self.labels.get(node.first..node.end)?;
         let at = labels.partition_point(|&label| label < least);
-        Some((*labels.get(at)?, self.sparse_edge(first + at)))
-    }
-
-    /// Whether a key ends in the node.
-    #[inline]
-    pub(super) fn has_end(&self, node: usize) -> bool {
-        if node < self.shape.dense_nodes {
-            return self.dense_ends.bits().get(node);
-        }
-        let start = self.starts.select_one(node - self.shape.dense_nodes);
-        self.is_end(start, self.starts.bits().next_one(start + 1))
-    }
-
-    /// Where the labels of a sparse node stand, without the end of a key.
-    #[inline]
-    fn stretch(&self, node: usize) -> (usize, usize) {
-        let start = self.starts.select_one(node - self.shape.dense_nodes);
-        let end = self.starts.bits().next_one(start + 1);
-        (start + usize::from(self.is_end(start, end)), end)
-    }
-
-    #[inline]
-    fn is_end(&self, start: usize, end: usize) -> bool {
-        self.labels.get(start) == Some(&END) && end > start + 1
+        Some((*labels.get(at)?, self.sparse_edge(node.first + at)))
     }
 
     #[inline]
