@@ -124,7 +124,7 @@ impl World {
         let workers: Vec<_> = workers.collect();
         let pushers = OUTSIDE.map(|row| {
             let world = self.clone();
-            thread::spawn("pusher", move || while !world.is_over.load(Acquire) && world.push(row).is_ok() {})
+            thread::spawn("pusher", move || world.push_on(row))
         });
         // A panic was reported by the thread.
         for worker in workers {
@@ -133,6 +133,14 @@ impl World {
         self.is_over.store(true, Release);
         for pusher in pushers {
             let _ = pusher.join();
+        }
+    }
+
+    fn push_on(&self, row: &[u8]) {
+        while !self.is_over.load(Acquire) {
+            if self.push(row).is_err() {
+                return;
+            }
         }
     }
 
@@ -195,9 +203,13 @@ impl World {
             _ => self.env.rollback_prepared(&gtid(tag)),
         };
         let answer = act_if("Answer", ask, |answer| answer.as_ref().ok().map(|known| [tag, code(*known)]))?;
-        let is_forgotten = answer == Resolution::Unknown;
+        let is_known = answer != Resolution::Unknown;
+        if is_known && !dice.once_in(3) {
+            return Ok(());
+        }
         // Only one forgets it.
-        if (is_forgotten || dice.once_in(3)) && self.ledger.lock().known.remove(&tag) && !is_forgotten {
+        let is_first = self.ledger.lock().known.remove(&tag);
+        if is_known && is_first {
             act("Ask", || (), |()| [tag, FORGET]);
             self.env.forget(&gtid(tag))?;
         }
