@@ -22,6 +22,7 @@ pub mod schedule;
 mod step;
 pub mod stream_cut;
 pub mod undo;
+pub mod version_gc;
 
 pub use dice::Dice;
 pub use step::{Step, Trace};
@@ -37,4 +38,5 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("publication", publication::trace),
     ("stream_cut", stream_cut::trace),
     ("undo", undo::trace),
+    ("version_gc", version_gc::trace),
 ];

@@ -1,7 +1,7 @@
-//! The one file that knows TLA+: the actions of `tla/publication` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/publication` and `tla/version_gc` that this crate takes.
 
 use aether_trace::{act, act_if};
-use aether_types::{Lv, StreamId, Timestamp, TxnId};
+use aether_types::{Lv, PageNo, StreamId, Timestamp, TxnId};
 
 /// Drawing a snapshot and registering it, of everything or of what is durable.
 #[inline(always)]
@@ -61,4 +61,49 @@ pub(crate) fn advance(to: Timestamp, body: impl FnOnce() -> u64) {
 #[inline(always)]
 pub(crate) fn strip(txn: TxnId, body: impl FnOnce()) {
     act("Strip", body, |()| [txn.get()]);
+}
+
+/// Letting a snapshot go.
+#[inline(always)]
+pub(crate) fn let_go(body: impl FnOnce()) {
+    act("LetGo", body, |()| []);
+}
+
+/// Ending the oldest snapshot for its age, if it is due.
+#[inline(always)]
+pub(crate) fn expire(body: impl FnOnce() -> Option<Timestamp>) -> Option<Timestamp> {
+    act_if("Expire", body, |ended| ended.map(|at| [at.get()]))
+}
+
+/// Reading what is durable, for the collector.
+#[inline(always)]
+pub(crate) fn gc_durable(body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("GcDurable", body, |durable| [durable.get()])
+}
+
+/// Looking for the oldest snapshot; `body` returns the horizon.
+#[inline(always)]
+pub(crate) fn gc_oldest(body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("GcOldest", body, |horizon| [horizon.get()])
+}
+
+/// Ending a collection.
+#[inline(always)]
+pub(crate) fn gc_end() {
+    act("GcEnd", || (), |()| []);
+}
+
+/// Leaving the table after a rollback.
+#[inline(always)]
+pub(crate) fn end(txn: TxnId, body: impl FnOnce()) {
+    act("End", body, |()| [txn.get()]);
+}
+
+/// Freeing undo pages, sixteen at the most; 0 is none.
+#[inline(always)]
+pub(crate) fn trim<E>(pages: &[PageNo], body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    act_if("Trim", body, |freed| {
+        let page = |at: usize| pages.get(at).map_or(0, |page| page.get());
+        freed.is_ok().then(|| core::array::from_fn::<u64, 16, _>(page))
+    })
 }
