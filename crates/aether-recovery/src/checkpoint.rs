@@ -228,10 +228,10 @@ mod tests {
     use aether_types::Timestamp;
     use std::path::Path;
 
-    fn open(sim: &Sim) -> (Arc<Store>, Vec<Loser>) {
-        let opening = Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true).unwrap();
-        let (store, losers, _) = opening.scan().unwrap().redo().unwrap().into_parts();
-        (store, losers)
+    fn open(sim: &Sim) -> Result<(Arc<Store>, Vec<Loser>)> {
+        let opening = Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true)?;
+        let (store, losers, _) = opening.scan()?.redo()?.into_parts();
+        Ok((store, losers))
     }
 
     /// A transaction stood between its commit record and leaving the table while a whole checkpoint went by: that listed
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_commit_is_one_though_a_whole_checkpoint_passes_before_the_table_forgets_it() {
         let sim = Sim::new(1);
-        let store = open(&sim).0;
+        let store = open(&sim).unwrap().0;
         let txn = store.begin_active(StreamId::new(0)).unwrap();
         let mut mtr = store.mtr(txn.stream(), 256).unwrap();
         let slot = mtr.allocate().unwrap();
@@ -251,7 +251,7 @@ mod tests {
         store.checkpoint().unwrap();
         store.active.remove(txn.id());
         store.log().unwrap().wait_durable(&lv).unwrap();
-        let (_, losers) = open(&sim.kill_image());
+        let (_, losers) = open(&sim.kill_image()).unwrap();
         assert_eq!(losers, Vec::new());
     }
 }

@@ -27,6 +27,7 @@ mod step;
 pub mod stream_cut;
 pub mod two_phase_commit;
 pub mod undo;
+pub mod version_gc;
 pub mod write_back;
 
 pub use dice::Dice;
@@ -48,5 +49,6 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("stream_cut", stream_cut::trace),
     ("two_phase_commit", two_phase_commit::trace),
     ("undo", undo::trace),
+    ("version_gc", version_gc::trace),
     ("write_back", write_back::trace),
 ];

@@ -153,8 +153,7 @@ impl TxnManager {
     /// # Errors
     /// `Corruption` if an undo record is damaged.
     pub(crate) fn roll_back(self: &Arc<Self>, losers: &[Loser]) -> Result<()> {
-        let left = usize::from(planted("leave-a-loser"));
-        losers.iter().skip(left).try_for_each(|loser| self.roll_back_loser(loser))
+        losers.iter().try_for_each(|loser| self.roll_back_loser(loser))
     }
 
     /// Begins a transaction; it sees the newest commits and its own changes.
@@ -221,11 +220,15 @@ impl TxnManager {
     /// The newest timestamp that every snapshot, present and future, lies at or above, and that is durable:
     /// versions replaced at or below it are needed by nobody (T4).
     pub fn horizon(&self) -> Timestamp {
-        let durable = self.durable_ts();
+        if planted("oldest-before-durable") {
+            let oldest = trace::gc_oldest(|| self.snapshots.oldest().unwrap_or(Timestamp::new(u64::MAX)));
+            return oldest.min(trace::gc_durable(|| self.durable_ts()));
+        }
+        let durable = trace::gc_durable(|| self.durable_ts());
         if planted("forget-too-early") {
             return durable;
         }
-        self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable))
+        trace::gc_oldest(|| self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable)))
     }
 
     /// Forgets transactions whose versions nobody needs, and frees their undo pages. Blocks for page changes;
@@ -244,7 +247,10 @@ impl TxnManager {
         }
         drop(remembered);
         self.free_retired(horizon)?;
-        self.segments.trim(&self.store, horizon)
+        let trimmed = if planted("trim-what-is-durable") { self.durable_ts() } else { horizon };
+        self.segments.trim(&self.store, trimmed)?;
+        trace::gc_end();
+        Ok(())
     }
 
     pub(crate) fn retire(&self, at: Timestamp, stubs: Vec<Vec<u8>>) {

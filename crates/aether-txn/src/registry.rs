@@ -4,8 +4,10 @@
 //! the first time; so an age is short by the time of a few commits.
 
 use crate::rank;
+use crate::trace;
 use aether_sync::Mutex;
 use aether_sync::atomic::{AtomicU64, Ordering::*};
+use aether_trace::planted;
 use aether_types::Timestamp;
 use std::time::Duration;
 
@@ -70,13 +72,14 @@ impl Registry {
 
     /// Ends what is older than `longest` and lies below `durable`: new snapshots lie above.
     pub(crate) fn expire(&self, longest: Duration, now: Duration, durable: Timestamp) {
-        while let Some((at, age)) = self.oldest_age(now)
-            && age > longest
-            && at < durable
-        {
-            // Seen by readers before the effects of what is no longer kept: those come through page latches.
-            self.expired.fetch_max(at.get() + 1, AcqRel);
-        }
+        while trace::expire(|| self.expire_oldest(longest, now, durable)).is_some() {}
+    }
+
+    fn expire_oldest(&self, longest: Duration, now: Duration, durable: Timestamp) -> Option<Timestamp> {
+        let (at, age) = self.oldest_age(now)?;
+        let is_over = age > longest && (at < durable || planted("expire-the-durable"));
+        // Seen by readers before the effects of what is no longer kept: those come through page latches.
+        is_over.then(|| self.expired.fetch_max(at.get() + 1, AcqRel)).map(|_| at)
     }
 
     pub(crate) fn expired_below(&self) -> Timestamp {

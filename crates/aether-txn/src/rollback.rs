@@ -74,7 +74,9 @@ impl TxnManager {
 
     pub(crate) fn roll_back_loser(self: &Arc<Self>, loser: &Loser) -> Result<()> {
         let active = self.store.resume_loser(loser);
-        self.undo_until(&active, UndoPtr::none())?;
+        if !planted("end-a-loser") {
+            self.undo_until(&active, UndoPtr::none())?;
+        }
         let credit = self.store.last_credit(&active)?;
         trace::end(active.id(), || self.store.append_end(&active, credit));
         self.table.remove(loser.id);
@@ -104,14 +106,19 @@ impl Txn {
     fn roll_back(&self, writer: Writer) -> Result<()> {
         let manager = self.view.manager().clone();
         writer.state.publish_aborted();
+        if planted("leave-before-undo") {
+            trace::end(writer.active.id(), || manager.table.remove(writer.active.id()));
+        }
         if planted("end-before-undo") {
             let credit = manager.store.last_credit(&writer.active)?;
             manager.store.append_end(&writer.active, credit);
         }
         manager.undo_until(&writer.active, UndoPtr::none())?;
         let credit = manager.store.last_credit(&writer.active)?;
-        trace::end(writer.active.id(), || manager.store.append_end(&writer.active, credit));
-        manager.table.remove(writer.active.id());
+        trace::end(writer.active.id(), || {
+            manager.store.append_end(&writer.active, credit);
+            manager.table.remove(writer.active.id());
+        });
         let now = manager.clock();
         manager.segments.give_back(writer.segment, now);
         manager.aborts.add(1);

@@ -6,6 +6,7 @@
 
 use crate::rank;
 use crate::serial::{Meter, WriteSet, account};
+use crate::trace;
 use aether_page::fixed::Fixed;
 use aether_page::slotted::Slotted;
 use aether_page::{PageOp, PageType, Swip, header};
@@ -275,7 +276,7 @@ impl Segment {
             self.pages.iter().take(last.min(FREE_BATCH)).take_while(|(_, until)| *until <= horizon).count();
         let batch: Vec<PageNo> = self.pages.iter().take(count).map(|(page, _)| *page).collect();
         let rest = self.pages.get(count).map(|(page, _)| *page);
-        self.free_pages(store, &batch, rest)?;
+        trace::trim(&batch, || self.free_pages(store, &batch, rest))?;
         self.pages.drain(..count);
         Ok(())
     }

@@ -67,7 +67,7 @@ impl ReadView {
     /// Reads nothing any more, until [`ReadView::renew`].
     pub(crate) fn let_go(&mut self) {
         if core::mem::take(&mut self.is_registered) {
-            self.manager.snapshots.leave(self.at());
+            trace::let_go(|| self.manager.snapshots.leave(self.at()));
         }
     }
 

@@ -1,8 +1,8 @@
 //! The one file that knows TLA+: the actions that this crate takes, of `tla/publication`, `tla/snapshots`, `tla/lock_manager`,
-//! `tla/two_phase_commit` and `tla/group_commit`.
+//! `tla/two_phase_commit`, `tla/group_commit` and `tla/version_gc`.
 
 use aether_trace::{act, act_if};
-use aether_types::{Lv, Result, StreamId, Timestamp, TxnId};
+use aether_types::{Lv, PageNo, Result, StreamId, Timestamp, TxnId};
 
 /// Drawing a snapshot and registering it, of everything or of what is durable.
 #[inline(always)]
@@ -58,7 +58,7 @@ pub(crate) fn undo(txn: TxnId, first: Option<&u8>, body: impl FnOnce() -> Result
     act_if("Undo", body, |undone| undone.is_ok().then(|| [txn.get(), first.copied().map_or(0, u64::from)]))
 }
 
-/// Appending the record that ends a rollback.
+/// Appending the record that ends a rollback, and leaving the table.
 #[inline(always)]
 pub(crate) fn end<T>(txn: TxnId, body: impl FnOnce() -> T) {
     act("End", body, |_| [txn.get()]);
@@ -120,4 +120,43 @@ pub(crate) fn timeout<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnO
 #[inline(always)]
 pub(crate) fn release<B>(book: &mut B, body: impl FnOnce(&mut B), told: impl FnOnce(&B) -> [u64; 2]) {
     act("Release", || (body(book), book), |(_, book)| told(book));
+}
+
+/// Letting a snapshot go.
+#[inline(always)]
+pub(crate) fn let_go(body: impl FnOnce()) {
+    act("LetGo", body, |()| []);
+}
+
+/// Ending the oldest snapshot for its age, if it is due.
+#[inline(always)]
+pub(crate) fn expire(body: impl FnOnce() -> Option<Timestamp>) -> Option<Timestamp> {
+    act_if("Expire", body, |ended| ended.map(|at| [at.get()]))
+}
+
+/// Reading what is durable, for the collector.
+#[inline(always)]
+pub(crate) fn gc_durable(body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("GcDurable", body, |durable| [durable.get()])
+}
+
+/// Looking for the oldest snapshot; `body` returns the horizon.
+#[inline(always)]
+pub(crate) fn gc_oldest(body: impl FnOnce() -> Timestamp) -> Timestamp {
+    act("GcOldest", body, |horizon| [horizon.get()])
+}
+
+/// Ending a collection.
+#[inline(always)]
+pub(crate) fn gc_end() {
+    act("GcEnd", || (), |()| []);
+}
+
+/// Freeing undo pages, sixteen at the most; 0 is none.
+#[inline(always)]
+pub(crate) fn trim<E>(pages: &[PageNo], body: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    act_if("Trim", body, |freed| {
+        let page = |at: usize| pages.get(at).map_or(0, |page| page.get());
+        freed.is_ok().then(|| core::array::from_fn::<u64, 16, _>(page))
+    })
 }

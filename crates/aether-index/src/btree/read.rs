@@ -2,6 +2,7 @@
 
 use super::descend::Towards;
 use super::{BTree, Stop, retry};
+use crate::trace;
 use aether_page::UndoPtr;
 use aether_page::node::{Flags, Node};
 use aether_txn::recovery::wal::buffer::Access;
@@ -30,6 +31,9 @@ impl Seen {
         }
     }
 }
+
+/// A version's writer, and where its undo record stands.
+type Version = (TxnId, UndoPtr);
 
 /// What the leaf says without its undo.
 pub(super) enum Newest {
@@ -85,6 +89,21 @@ impl BTree {
     }
 
     fn try_get(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen, Stop> {
+        let behind = |newest: &Result<Seen, Version>| newest.as_ref().err().map(|(writer, _)| *writer);
+        match trace::read_row(|| self.try_get_newest(view, key, out), behind)? {
+            Ok(seen) => Ok(seen),
+            Err(version) => older(self.manager(), view, key, version, out),
+        }
+    }
+
+    /// What the leaf says, or the version that the view does not show.
+    #[inline]
+    fn try_get_newest(
+        &self,
+        view: &ReadView,
+        key: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Result<Seen, Version>, Stop> {
         let found = self.leaf(Towards::Key(key), &Access::Normal)?;
         let leaf = &found.node;
         let node = Node::new(leaf.view());
@@ -96,9 +115,9 @@ impl BTree {
         leaf.validate()?;
         view.check()?;
         match newest {
-            Newest::Seen(seen) => Ok(seen),
+            Newest::Seen(seen) => Ok(Ok(seen)),
             Newest::Misled => Err(Stop::Fail(self.wrong_leaf(&found))),
-            Newest::Older(writer, undo) => older(self.manager(), view, key, (writer, undo), out),
+            Newest::Older(writer, undo) => Ok(Err((writer, undo))),
         }
     }
 
@@ -145,31 +164,54 @@ pub(crate) fn older(
     manager: &TxnManager,
     view: &ReadView,
     key: &[u8],
-    mut version: (TxnId, UndoPtr),
+    mut version: Version,
     out: &mut Vec<u8>,
 ) -> Result<Seen, Stop> {
     let mut walk = ChainWalk::default();
     loop {
-        let (writer, undo) = version;
-        walk.visit(undo)?;
-        let bytes = manager.read_undo(undo)?;
-        view.check()?;
-        let Some(bytes) = bytes else { return Err(Stop::Restart) };
-        let record = UndoRecord::decode(&bytes)?;
-        if record.txn != writer || record.key != key {
-            return Err(Stop::Restart);
+        walk.visit(version.1)?;
+        match trace::older(|| behind(manager, view, key, version, out), told)? {
+            Ok(seen) => return Ok(seen),
+            Err(before) => version = before,
         }
-        if record.kind == UndoKind::Insert {
-            return Ok(Seen::Absent);
+    }
+}
+
+/// What stood before a version, or the version that stood there if the view does not show that either.
+fn behind(
+    manager: &TxnManager,
+    view: &ReadView,
+    key: &[u8],
+    (writer, undo): Version,
+    out: &mut Vec<u8>,
+) -> Result<Result<Seen, Version>, Stop> {
+    let bytes = manager.read_undo(undo)?;
+    view.check()?;
+    let Some(bytes) = bytes else { return Err(Stop::Restart) };
+    let record = UndoRecord::decode(&bytes)?;
+    if record.txn != writer || record.key != key {
+        return Err(Stop::Restart);
+    }
+    if record.kind == UndoKind::Insert {
+        return Ok(Ok(Seen::Absent));
+    }
+    match record.version {
+        // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
+        Some((before, undo)) if before == writer || !view.sees(before) => Ok(Err((before, undo))),
+        _ => {
+            out.extend_from_slice(record.value);
+            Ok(Ok(Seen::of(Flags::from_bits(record.flags).unwrap_or_default())))
         }
-        match record.version {
-            // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
-            Some((before, undo)) if before == writer || !view.sees(before) => version = (before, undo),
-            _ => {
-                out.extend_from_slice(record.value);
-                return Ok(Seen::of(Flags::from_bits(record.flags).unwrap_or_default()));
-            }
-        }
+    }
+}
+
+/// For traces: 0 if the record is gone, 1 if another is to be read, 2 if this was the last; none after an error.
+fn told(read: &Result<Result<Seen, Version>, Stop>) -> Option<u64> {
+    match read {
+        Err(Stop::Restart) => Some(0),
+        Err(Stop::Fail(_)) => None,
+        Ok(Err(_)) => Some(1),
+        Ok(Ok(_)) => Some(2),
     }
 }
 

@@ -6,8 +6,10 @@
 
 use super::descend::{Found, Towards};
 use super::{BTree, FILE, Stop, mtr_bytes, retry};
+use crate::trace;
 use aether_page::node::{Node, NodeImage, SplitPlan};
 use aether_page::{Clean, PageOp, Swip};
+use aether_trace::planted;
 use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
@@ -33,6 +35,9 @@ impl BTree {
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
         let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
         let rows = self.cleanable(&Node::new(leaf.view()));
+        for (slot, _) in rows.iter().filter(|(_, clean)| *clean == Clean::StripVersion) {
+            trace::strip_row(|| Node::new(leaf.view()).version(*slot).map(|(writer, _)| writer));
+        }
         let page = mtr.add(leaf);
         if rows.is_empty() {
             return Ok(false);
@@ -51,7 +56,9 @@ impl BTree {
         let manager = self.manager();
         let clean = |slot| {
             let flags = node.flags(slot);
-            let forgotten = node.version(slot).is_none_or(|(writer, _)| manager.is_forgotten(writer));
+            let is_settled = |writer| planted("strip-what-is-settled") && manager.is_settled(writer);
+            let is_forgotten = |writer| manager.is_forgotten(writer) || is_settled(writer);
+            let forgotten = node.version(slot).is_none_or(|(writer, _)| is_forgotten(writer));
             match (forgotten, flags.is_ghost(), flags.is_versioned()) {
                 (true, true, _) => Some((slot, Clean::Remove)),
                 (true, false, true) => Some((slot, Clean::StripVersion)),
