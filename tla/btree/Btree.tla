@@ -8,6 +8,8 @@
 (* moment; torn pages, hints and frames are Frames'.  A mini-transaction      *)
 (* changes all its pages in one step, under their latches, and lets go of     *)
 (* them one by one; that step is atomic over crashes too (PageRedo, Undo).    *)
+(* What a page has room for, where it is split and which page is allocated    *)
+(* are parameters of the steps: Next counts keys, a trace brings bytes.       *)
 EXTENDS Naturals, Sequences, FiniteSets
 CONSTANTS NumReaders, NumWriters, NumKeys, NumPages,
           LeafMax,       \* keys in a leaf
@@ -26,7 +28,7 @@ locks == <<held, changed>>
 vars == <<tree, words, th, locks, map, could>>
 Readers == 1..NumReaders
 Writers == (NumReaders + 1)..(NumReaders + NumWriters)
-Threads == Readers \cup Writers
+Clients == Readers \cup Writers
 Pages == 1..NumPages
 Root == 1                \* never moves
 Leaf(keys, low, high) == [level |-> 0, keys |-> keys, seps |-> <<>>, kids |-> <<>>, low |-> low, high |-> high]
@@ -39,7 +41,7 @@ Init ==
                              ELSE IF p = 2 THEN Leaf(Left, 0, Middle) ELSE Leaf(IF p = 3 THEN Right ELSE {}, Middle, NumKeys + 1)]
   /\ used = (IF Middle = 0 THEN {Root} ELSE {Root, 2, 3})
   /\ version = [p \in Pages |-> 0] /\ latch = [p \in Pages |-> 0]
-  /\ th = [t \in Threads |-> Idle] /\ held = [t \in Threads |-> {}] /\ changed = [t \in Threads |-> {}]
+  /\ th = [t \in Clients |-> Idle] /\ held = [t \in Clients |-> {}] /\ changed = [t \in Clients |-> {}]
   /\ map = Left \cup Right /\ could = [t \in Readers |-> {}]
 -----------------------------------------------------------------------------
 IsValid(p, v) == latch[p] = 0 /\ version[p] = v
@@ -60,11 +62,11 @@ FixRoot(t) ==
   /\ Still /\ UNCHANGED <<words, locks>>
 (* Whatever stands in the page now, changed or not.                           *)
 Asked(t, n) == CASE th[t].goal = "row" -> th[t].key \in n.keys [] th[t].goal = "split" -> HasRoom(n) [] OTHER -> IsSparse(n)
-Look(t) ==
+Look(t, seen) ==
   /\ At(t, "look")
   /\ LET n == page[th[t].node] IN
        th' = IF n.level = 1 THEN LET i == ChildIndex(n, th[t].key) IN [th EXCEPT ![t].pc = "fix", ![t].next = n.kids[i], ![t].index = i]
-             ELSE [th EXCEPT ![t].pc = "leaf", ![t].seen = Asked(t, n)]
+             ELSE [th EXCEPT ![t].pc = "leaf", ![t].seen = seen]
   /\ Still /\ UNCHANGED <<words, locks>>
 FixChild(t) ==
   /\ At(t, "fix") /\ latch[th[t].next] = 0
@@ -100,11 +102,11 @@ Changes(t, pages, goal) ==
   /\ changed' = [changed EXCEPT ![t] = pages] /\ th' = [th EXCEPT ![t].pc = "release", ![t].goal = goal]
   /\ UNCHANGED <<words, held>>
 Mapped(keys) == map' = keys /\ could' = [r \in Readers |-> could[r] \cup {th[r].key \in keys}]
-Write(t) ==
+Write(t, room) ==
   /\ At(t, "write")
   /\ LET n == page[th[t].node] k == th[t].key
          after == IF th[t].op = "put" THEN n.keys \cup {k} ELSE n.keys \ {k}
-     IN IF th[t].op = "put" /\ k \notin n.keys /\ ~HasRoom(n) THEN Changes(t, {}, "split") /\ Still
+     IN IF th[t].op = "put" /\ k \notin n.keys /\ ~room THEN Changes(t, {}, "split") /\ Still
         ELSE IF after = n.keys THEN Changes(t, {}, "done") /\ Still
         ELSE /\ page' = [page EXCEPT ![th[t].node].keys = after]
              /\ Changes(t, {th[t].node}, IF th[t].op = "put" THEN "done" ELSE "merge")
@@ -121,6 +123,7 @@ Release(t, p) ==
 (* Structural changes: parent, then children from left to right.              *)
 Free == Pages \ used
 Lowest(S) == CHOOSE p \in S : \A q \in S : p <= q
+First(S) == IF S = {} THEN 0 ELSE Lowest(S)
 LatchForSplit(t) ==
   /\ At(t, "leaf") /\ th[t].goal = "split"
   /\ IF ~IsValid(th[t].node, th[t].version) THEN Restart(t) /\ UNCHANGED <<words, locks>>
@@ -140,31 +143,29 @@ Without(s, i) == SubSeq(s, 1, i - 1) \o SubSeq(s, i + 1, Len(s))
 LeftKeys(n) == {Lowest(n.keys)}
 Separator(n) == Lowest(n.keys \ LeftKeys(n))
 (* A root that is full becomes the parent of two new nodes.                   *)
-SplitRoot(t, n, p, q) ==
-  /\ page' = [page EXCEPT ![Root] = Inner(<<Separator(n)>>, <<p, q>>), ![p] = Leaf(LeftKeys(n), n.low, Separator(n)),
-                          ![q] = Leaf(n.keys \ LeftKeys(n), Separator(n), n.high)]
+SplitRoot(t, n, left, sep, p, q) ==
+  /\ page' = [page EXCEPT ![Root] = Inner(<<sep>>, <<p, q>>), ![p] = Leaf(left, n.low, sep), ![q] = Leaf(n.keys \ left, sep, n.high)]
   /\ used' = used \cup {p, q} /\ version' = [version EXCEPT ![p] = @ + 1, ![q] = @ + 1] /\ UNCHANGED <<latch, held>>
-SplitChild(t, n, p) ==
+SplitChild(t, n, left, sep, p) ==
   LET above == page[th[t].parent] i == th[t].index IN
-  /\ page' = [page EXCEPT ![th[t].parent] = Inner(With(above.seps, i, Separator(n)), With(above.kids, i + 1, p)),
-                          ![th[t].node] = Leaf(LeftKeys(n), n.low, Separator(n)),
-                          ![p] = Leaf(n.keys \ LeftKeys(n), Separator(n), n.high)]
+  /\ page' = [page EXCEPT ![th[t].parent] = Inner(With(above.seps, i, sep), With(above.kids, i + 1, p)),
+                          ![th[t].node] = Leaf(left, n.low, sep), ![p] = Leaf(n.keys \ left, sep, n.high)]
   /\ used' = used \cup {p} /\ version' = [version EXCEPT ![p] = @ + 1] /\ UNCHANGED <<latch, held>>
-Split(t) ==
+Split(t, left, sep, p, q) ==
   /\ At(t, "split")
   /\ LET n == page[th[t].node]
-         p == Lowest(Free)
          pages == IF th[t].parent = 0 THEN 2 ELSE 1
      IN IF Cardinality(Free) < pages THEN Changes(t, {}, "done") /\ UNCHANGED tree          \* the file is full
-        ELSE /\ (IF pages = 2 THEN SplitRoot(t, n, p, Lowest(Free \ {p})) ELSE SplitChild(t, n, p))
+        ELSE /\ (IF pages = 2 THEN SplitRoot(t, n, left, sep, p, q) ELSE SplitChild(t, n, left, sep, p))
              /\ changed' = [changed EXCEPT ![t] = held[t]] /\ th' = [th EXCEPT ![t].pc = "release", ![t].goal = "row"]
   /\ UNCHANGED <<map, could>>
-(* With the left sibling or the right one, if there is one.                   *)
+(* With the left sibling or the right one, if there is one.  A leaf that was  *)
+(* sparse may have been changed since: the merge looks at both anew.          *)
 Pairs(t) == {th[t].index - 1, th[t].index} \cap (1..(Len(page[th[t].parent].kids) - 1))
 LatchForMerge(t) ==
   /\ At(t, "leaf") /\ th[t].goal = "merge"
-  /\ IF ~IsValid(th[t].node, th[t].version) \/ (th[t].parent # 0 /\ ~IsValid(th[t].parent, th[t].above))
-     THEN Restart(t) /\ UNCHANGED <<words, locks>>
+  /\ IF (th[t].parent = 0 \/ ~th[t].seen) /\ ~IsValid(th[t].node, th[t].version) THEN Restart(t) /\ UNCHANGED <<words, locks>>
+     ELSE IF th[t].parent # 0 /\ ~IsValid(th[t].parent, th[t].above) THEN Restart(t) /\ UNCHANGED <<words, locks>>
      ELSE IF th[t].parent = 0 \/ ~th[t].seen THEN th' = [th EXCEPT ![t].pc = "idle", ![t].goal = "row"] /\ UNCHANGED <<words, locks>>
      ELSE \E i \in Pairs(t) : Take(t, th[t].parent) /\ th' = [th EXCEPT ![t].pc = "left", ![t].pair = i]
   /\ Still
@@ -176,11 +177,12 @@ LatchSibling(t) ==
   /\ Still
 Fits(l, r) == Cardinality(l.keys \cup r.keys) < LeafMax \/ l.keys = {} \/ r.keys = {}
 Outdated(pages) == pages         \* a freed page keeps its bytes; who has read them must begin again
-Merge(t) ==
+FitsAt(t) == LET above == page[th[t].parent] i == th[t].pair IN Fits(page[above.kids[i]], page[above.kids[i + 1]])
+Merge(t, fits) ==
   /\ At(t, "merge")
   /\ LET above == page[th[t].parent] i == th[t].pair p == above.kids[i] q == above.kids[i + 1]
          l == page[p] r == page[q] both == Leaf(l.keys \cup r.keys, l.low, r.high)
-     IN IF ~Fits(l, r) THEN Changes(t, {}, "done") /\ UNCHANGED tree
+     IN IF ~fits THEN Changes(t, {}, "done") /\ UNCHANGED tree
         ELSE IF Len(above.kids) = 2       \* the root's last two children become the root
         THEN /\ page' = [page EXCEPT ![Root] = both] /\ used' = used \ {p, q}
              /\ Changes(t, {Root} \cup Outdated({p, q}), "done")
@@ -189,17 +191,20 @@ Merge(t) ==
              /\ Changes(t, {th[t].parent, p} \cup Outdated({q}), "done")
   /\ UNCHANGED <<map, could>>
 -----------------------------------------------------------------------------
-Step(t) ==
-  \/ FixRoot(t) \/ Look(t) \/ FixChild(t) \/ Couple(t) \/ Answer(t) \/ Return(t) \/ Upgrade(t) \/ Write(t)
-  \/ LatchForSplit(t) \/ LatchChild(t) \/ Split(t) \/ LatchForMerge(t) \/ LatchSibling(t) \/ Merge(t)
-  \/ \E p \in Pages : Release(t, p)
 Next ==
-  \/ \E t \in Threads : Step(t)
+  \/ \E t \in Clients :
+       \/ FixRoot(t) \/ FixChild(t) \/ Couple(t) \/ (At(t, "look") /\ Look(t, Asked(t, page[th[t].node])))
+       \/ Answer(t) \/ Return(t) \/ Upgrade(t) \/ (At(t, "write") /\ Write(t, HasRoom(page[th[t].node])))
+       \/ LatchForSplit(t) \/ LatchChild(t)
+       \/ (At(t, "split") /\ LET n == page[th[t].node] IN Split(t, LeftKeys(n), Separator(n), First(Free), First(Free \ {First(Free)})))
+       \/ LatchForMerge(t) \/ LatchSibling(t) \/ (At(t, "merge") /\ Merge(t, FitsAt(t)))
+       \/ \E p \in Pages : Release(t, p)
   \/ \E t \in Readers, k \in Gets : Begin(t, "get", k)
   \/ \E t \in Writers, k \in Puts : Begin(t, "put", k)
   \/ \E t \in Writers, k \in Deletes : Begin(t, "delete", k)
 Spec == Init /\ [][Next]_vars
-Fair == Spec /\ \A t \in Threads : WF_vars(Step(t))
+GoesOn(t) == Next /\ th[t].pc # "idle" /\ (th'[t] # th[t] \/ held'[t] # held[t])
+Fair == Spec /\ \A t \in Clients : WF_vars(GoesOn(t))
 -----------------------------------------------------------------------------
 Reached == {Root} \cup {page[Root].kids[i] : i \in DOMAIN page[Root].kids}
 Leaves == {p \in Reached : page[p].level = 0}
@@ -216,7 +221,7 @@ FencesNested ==
 (* A page in the tree is in use, and stands there once.                       *)
 OnePlace == Reached = used /\ Cardinality(used) = Len(page[Root].kids) + 1
 (* P6: what is valid is in use, and is where the key belongs.                 *)
-ValidIsRight == \A t \in Threads :
+ValidIsRight == \A t \in Clients :
   th[t].pc \in {"look", "leaf"} /\ th[t].node # Root /\ IsValid(th[t].node, th[t].version) =>
     th[t].node \in used /\ Holds(page[th[t].node], th[t].key)
 WriterIsRight == \A t \in Writers : At(t, "write") =>
@@ -224,7 +229,7 @@ WriterIsRight == \A t \in Writers : At(t, "write") =>
   /\ (th[t].key \in page[th[t].node].keys) = (th[t].key \in map)
 (* T2: an answer was right at one moment since the question.                  *)
 Linearizable == \A t \in Readers : At(t, "answered") => th[t].seen \in could[t]
-OneHolder == \A p \in Pages, t \in Threads : (latch[p] = t) = (p \in held[t])
+OneHolder == \A p \in Pages, t \in Clients : (latch[p] = t) = (p \in held[t])
 (* Whoever begins ends: nobody waits in a circle, restarts come from changes. *)
-Ends == \A t \in Threads : (th[t].pc # "idle") ~> (th[t].pc = "idle")
+Ends == \A t \in Clients : (th[t].pc # "idle") ~> (th[t].pc = "idle")
 =============================================================================

@@ -157,7 +157,9 @@ impl<'s, 'o> Mtr<'s, 'o> {
     /// has read them must begin again.
     pub fn free(&mut self, slot: PageSlot) -> Result<()> {
         let (page, psn) = (self.page_no(slot), self.next_psn(slot));
-        self.outdate(slot);
+        if !planted("freed-pages-stay-valid") {
+            self.outdate(slot);
+        }
         self.free_run(page, 1, psn)
     }
 

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod btree;
 pub mod checkpoint;
 mod dice;
 pub mod frames;
@@ -38,7 +39,11 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
+<<<<<<< HEAD
     ("checkpoint", checkpoint::trace),
+=======
+    ("btree", btree::trace),
+>>>>>>> a1430f3 (trace runs: btree, a tree under optimistic lock coupling against its spec)
     ("frames", frames::trace),
     ("group_commit", group_commit::trace),
     ("lock_manager", lock_manager::trace),

@@ -18,7 +18,7 @@ use std::path::Path;
 
 const STREAMS: usize = 2;
 const PAGES: usize = 3;
-const THREADS_MAX: u64 = 3;
+const THREADS: u64 = 3;
 /// At most, of one thread. The spec has room for the records of all.
 const CHANGES_EACH: u64 = 3;
 
@@ -38,8 +38,7 @@ pub fn trace(seed: u64) -> Trace {
     let file = world.store.pool().file(PAGES_FILE).expect("a store has pages");
     // What has led here is the spec's initial state.
     drop(take());
-    let mut dice = Dice::new(seed, 0);
-    let threads = (1..=2 + dice.below(THREADS_MAX - 1)).map(|number| {
+    let threads = (1..=THREADS).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number));
         thread::spawn("worker", move || {
             name_thread(number);
@@ -82,7 +81,7 @@ impl World {
         for _ in 0..4 + dice.below(3) {
             match dice.below(6) {
                 0 => self.store.checkpoint()?,
-                1 | 2 => drop(self.store.pool().write_back_below(&everywhere())?),
+                1..=3 => drop(self.store.pool().write_back_below(&everywhere())?),
                 _ if changes < CHANGES_EACH => {
                     changes += 1;
                     self.change(dice)?;

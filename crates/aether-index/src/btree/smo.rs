@@ -12,7 +12,7 @@ use aether_page::{Clean, PageOp, Swip};
 use aether_trace::planted;
 use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic, Restart};
 use aether_types::{Error, Result};
 use std::borrow::Cow;
 
@@ -47,7 +47,11 @@ impl BTree {
         let after = self.leaf(Towards::Key(key), &Access::Normal)?.node;
         let node = Node::new(after.view());
         let enough = Need::Row { value_len }.is_met(&node, key);
-        after.validate()?;
+        if enough {
+            trace::has_room(0, || after.validate())?;
+        } else {
+            after.validate()?;
+        }
         Ok(enough)
     }
 
@@ -86,14 +90,28 @@ impl BTree {
         let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
         // Another thread may have split it since it was found full.
         let is_met = need.is_met(&Node::new(node.view()), key);
+        if is_met {
+            trace::has_room(level, || node.validate())?;
+            return Ok(Split::Done);
+        }
         node.validate()?;
         match parent {
-            _ if is_met => Ok(Split::Done),
-            None => self.split_root(mtr, node.upgrade()?, key),
-            Some((parent, index)) => {
-                let parent = parent.upgrade()?;
-                self.split_child(mtr, parent, index, node.upgrade()?, key)
+            None => {
+                let root = trace::latch_for_split(level, || node.upgrade())?;
+                self.split_root(mtr, root, key)
             }
+            Some((parent, index)) => {
+                let parent = trace::latch_for_split(level, || self.upgrade_parent(parent))?;
+                let child = trace::latch_child(|| node.upgrade())?;
+                self.split_child(mtr, parent, index, child, key)
+            }
+        }
+    }
+
+    fn upgrade_parent<'p>(&'p self, parent: Optimistic<'p>) -> Result<Exclusive<'p>, Restart> {
+        match parent.upgrade() {
+            Err(_) if planted("split-under-a-parent-that-changed") => self.latch_anyway(&parent),
+            upgraded => upgraded,
         }
     }
 
@@ -114,9 +132,10 @@ impl BTree {
         mtr.op(left_page, PageOp::NodeInit(left))?;
         mtr.op(right_page, PageOp::NodeInit(right))?;
         let mut image = NodeImage::inner(tree, level, None, None, mtr.page_no(right_page));
-        image.push_child(&plan.separator, mtr.page_no(left_page));
+        let new = [mtr.page_no(left_page), mtr.page_no(right_page)];
+        image.push_child(&plan.separator, new[0]);
         mtr.op(root, PageOp::NodeInit(image))?;
-        mtr.commit();
+        trace::split(trace::first_byte(&plan.separator), new, || mtr.commit());
         Ok(Split::Done)
     }
 
@@ -138,11 +157,11 @@ impl BTree {
         let right = node.right_half(&plan);
         let (parent, child) = (mtr.add(parent), mtr.add(child));
         let new = mtr.allocate()?;
-        let right_no = mtr.page_no(new);
+        let (right_no, first) = (mtr.page_no(new), trace::first_byte(&plan.separator));
         mtr.op(new, PageOp::NodeInit(right))?;
         mtr.op(child, PageOp::NodeCut { count: plan.count, upper: Cow::Owned(plan.separator) })?;
         mtr.op(parent, PageOp::InnerSplit { slot: index, key: Cow::Owned(stored), right: right_no })?;
-        mtr.commit();
+        trace::split(first, [right_no; 2], || mtr.commit());
         Ok(Split::Done)
     }
 
@@ -158,17 +177,21 @@ impl BTree {
     /// True if a merge was made: then the parent may be sparse too.
     fn try_merge(&self, key: &[u8], level: u8) -> Result<bool, Stop> {
         let Found { node, parent } = self.node_at(Towards::Key(key), level, &Access::Normal)?;
-        let Some((parent, index)) = parent else { return Ok(false) };
+        let Some((parent, index)) = parent else {
+            trace::no_merge(level);
+            return Ok(false);
+        };
         let (sparse, siblings) = (self.is_sparse(&Node::new(node.view())), Node::new(parent.view()).count());
         node.validate()?;
         parent.validate()?;
         if !sparse {
+            trace::no_merge(level);
             return Ok(false);
         }
         // With the left sibling, then with the right one: a leaf that was emptied earlier may be either.
         let pairs = [index.checked_sub(1), (index < siblings).then_some(index)];
         for left in pairs.into_iter().flatten() {
-            if let Some(merged) = self.try_merge_pair(&parent, left)? {
+            if let Some(merged) = self.try_merge_pair(&parent, left, level)? {
                 return Ok(merged);
             }
         }
@@ -176,14 +199,15 @@ impl BTree {
     }
 
     /// `None`: both together leave too little room; else true unless the tree's root was the last to merge.
-    fn try_merge_pair(&self, parent: &Optimistic<'_>, left: usize) -> Result<Option<bool>, Stop> {
+    fn try_merge_pair(&self, parent: &Optimistic<'_>, left: usize, level: u8) -> Result<Option<bool>, Stop> {
         let above = Node::new(parent.view());
         let children = [above.child(left), above.child(left + 1)];
         parent.validate()?;
         // Log room first, then latches, downward.
         let mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let parent = parent.upgrade()?;
-        let [left_page, right_page] = children.map(|child| self.pool().exclusive(FILE, child));
+        let parent = trace::latch_for_merge(level, left, || parent.upgrade())?;
+        let latch = |child| trace::latch_sibling(child, || self.pool().exclusive(FILE, child));
+        let [left_page, right_page] = children.map(latch);
         self.merge(mtr, parent, left, left_page?, right_page?)
     }
 
@@ -203,6 +227,7 @@ impl BTree {
         right: Exclusive<'s>,
     ) -> Result<Option<bool>, Stop> {
         let Some(image) = self.merged(&Node::new(left.view()), &Node::new(right.view())) else {
+            trace::merge(false, || ());
             return Ok(None);
         };
         let above = Node::new(parent.view());
@@ -213,7 +238,7 @@ impl BTree {
         mtr.op(left, PageOp::NodeInit(image))?;
         mtr.op(parent, PageOp::InnerMerge { slot: index })?;
         mtr.free(right)?;
-        mtr.commit();
+        trace::merge(true, || mtr.commit());
         Ok(Some(true))
     }
 
@@ -229,7 +254,8 @@ impl BTree {
     fn merged_leaves(&self, left: &Node<'_>, right: &Node<'_>) -> NodeImage<'static> {
         let mut image = NodeImage::leaf(self.id(), left.lower().as_deref(), right.upper().as_deref());
         let mut key = Vec::new();
-        for node in [left, right] {
+        let nodes = if planted("merge-loses-the-right") { &[left][..] } else { &[left, right] };
+        for node in nodes {
             let cleaning = self.cleanable(node);
             for slot in 0..node.count() {
                 let mut row = node.row(slot);
@@ -259,7 +285,7 @@ impl BTree {
         mtr.op(root, PageOp::NodeInit(image))?;
         mtr.free(left)?;
         mtr.free(right)?;
-        mtr.commit();
+        trace::merge(true, || mtr.commit());
         Ok(false)
     }
 

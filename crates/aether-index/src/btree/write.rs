@@ -1,10 +1,12 @@
 //! Changing rows: one mini-transaction of the leaf's operation and the undo record's, each under an exclusive latch.
 
-use super::descend::Towards;
+use super::descend::{Found, Towards};
 use super::{BTree, Stop, mtr_bytes, retry};
+use crate::trace::{self, Written};
 use aether_page::node::{Node, Row};
 use aether_page::{PageOp, UndoPtr};
 use aether_sync::Backoff;
+use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive};
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
@@ -144,10 +146,19 @@ impl BTree {
         }
     }
 
+    fn upgrade_leaf<'p>(&'p self, found: Found<'p>) -> Result<Exclusive<'p>, Stop> {
+        let seen = found.node;
+        match found.upgrade() {
+            Err(_) if planted("upgrade-whatever-came") => Ok(self.latch_anyway(&seen)?),
+            upgraded => upgraded,
+        }
+    }
+
     fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt, Stop> {
         let stream = txn.stream().expect("begin_write was called");
         let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
-        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
+        let found = self.leaf(Towards::Key(key), &Access::Normal)?;
+        let leaf = trace::upgrade(|| self.upgrade_leaf(found))?;
         let old = old_row(&leaf, key);
         let version = old.row.as_ref().and_then(|row| row.version);
         let holder = txn.holder_of_row(self.id(), key, version.map(|(writer, _)| writer))?;
@@ -155,9 +166,11 @@ impl BTree {
             return Ok(Attempt::Blocked(holder));
         }
         if matches!(change, Change::Delete) && !old.is_live() {
+            trace::write(Written::Done, || ());
             return Ok(Attempt::Nothing);
         }
         if !has_room(&leaf, key, &old, change) {
+            trace::write(Written::NoRoom, || ());
             return Ok(Attempt::NoRoom);
         }
         let page = mtr.add(leaf);
@@ -170,7 +183,7 @@ impl BTree {
             Err(slot) => PageOp::LeafInsert { slot, key: Cow::Borrowed(stored), row },
         };
         mtr.op(page, op)?;
-        mtr.commit();
+        trace::write(Written::Done, || mtr.commit());
         Ok(Attempt::Done { existed: old.is_live(), plan, retired: old.stub() })
     }
 }

@@ -57,10 +57,10 @@ impl Teller {
             }
             "Latch" if values[1] == 0 => self.forget_find(),
             "Enter" | "GiveUp" | "Unlatch" | "Latch" => self.step(event, Vec::new()),
-            "Cool" | "Touch" | "StartWriting" | "EndWriting" | "Seize" | "Evict" | "Spare" | "Free" => {
-                if frame(values[0]) > 0 {
-                    self.step(event, vec![frame(values[0])]);
-                }
+            "Cool" | "Touch" | "StartWriting" | "EndWriting" | "Seize" | "Evict" | "Spare" | "Free"
+                if frame(values[0]) > 0 =>
+            {
+                self.step(event, vec![frame(values[0])]);
             }
             _ => {}
         }
