@@ -39,11 +39,8 @@ pub type Run = fn(u64) -> Trace;
 
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
-<<<<<<< HEAD
-    ("checkpoint", checkpoint::trace),
-=======
     ("btree", btree::trace),
->>>>>>> a1430f3 (trace runs: btree, a tree under optimistic lock coupling against its spec)
+    ("checkpoint", checkpoint::trace),
     ("frames", frames::trace),
     ("group_commit", group_commit::trace),
     ("lock_manager", lock_manager::trace),
