@@ -241,3 +241,29 @@ fn no_search_goes_down_from_a_node_that_is_gone() {
     };
     check(model, &[(b"k", 2), (b"z", 1)]);
 }
+
+/// The epoch moves on between a reader's look at it and its being counted there.
+#[test]
+fn a_reader_that_enters_slowly_is_waited_for() {
+    let model = |seed| {
+        let map = removable(seed);
+        insert(&map, b"k", 1);
+        let other = map.clone();
+        let rival = thread::spawn(move || {
+            let reclaim = || {
+                other.reclaim();
+            };
+            (0..2).for_each(|_| reclaim());
+            remove(&other, b"k");
+            (0..3).for_each(|_| reclaim());
+            insert(&other, b"z", 2);
+        });
+        let guard = map.pin();
+        if let Some(entry) = guard.get(b"k") {
+            assert_eq!(entry.key(), b"k", "another key's words");
+        }
+        drop(guard);
+        rival.join().unwrap();
+    };
+    check(model, &[(b"k", 1), (b"z", 1)]);
+}
