@@ -219,3 +219,51 @@ fn what_a_reader_has_met_is_not_used_again() {
     };
     check(model, &[(b"k", 1), (b"z", 1)]);
 }
+
+/// A node may get into an upper level after it was taken out of the lowest. Searches went down from there, along links that
+/// know nothing of what was inserted since.
+#[test]
+fn no_search_goes_down_from_a_node_that_is_gone() {
+    let model = |seed| {
+        let map = removable(seed);
+        let other = map.clone();
+        let rival = thread::spawn(move || {
+            if remove(&other, b"k") {
+                insert(&other, b"z", 2);
+                let guard = other.pin();
+                assert!(guard.get(b"z").is_some(), "a key that is there is not found");
+                assert!(guard.cursor().last(), "a key that is there is not the last");
+            }
+        });
+        assert!(insert(&map, b"k", 1));
+        rival.join().unwrap();
+        map.check().unwrap();
+    };
+    check(model, &[(b"k", 2), (b"z", 1)]);
+}
+
+/// The epoch moves on between a reader's look at it and its being counted there.
+#[test]
+fn a_reader_that_enters_slowly_is_waited_for() {
+    let model = |seed| {
+        let map = removable(seed);
+        insert(&map, b"k", 1);
+        let other = map.clone();
+        let rival = thread::spawn(move || {
+            let reclaim = || {
+                other.reclaim();
+            };
+            (0..2).for_each(|_| reclaim());
+            remove(&other, b"k");
+            (0..3).for_each(|_| reclaim());
+            insert(&other, b"z", 2);
+        });
+        let guard = map.pin();
+        if let Some(entry) = guard.get(b"k") {
+            assert_eq!(entry.key(), b"k", "another key's words");
+        }
+        drop(guard);
+        rival.join().unwrap();
+    };
+    check(model, &[(b"k", 1), (b"z", 1)]);
+}

@@ -80,7 +80,7 @@ fn wanted<'m>(model: &'m Model, what: Seek, key: &[u8]) -> Option<(&'m Vec<u8>, 
     }
 }
 
-fn owned<'a>(row: Option<(&[u8], &'a u64)>) -> Option<(Vec<u8>, u64)> {
+fn owned(row: Option<(&[u8], &u64)>) -> Option<(Vec<u8>, u64)> {
     row.map(|(key, value)| (key.to_vec(), *value))
 }
 

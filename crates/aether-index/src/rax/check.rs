@@ -63,7 +63,8 @@ impl<V> Rax<V> {
                 format!("rax: a node counts {} children, has {children}, and may be too small", head.count);
             return Err(Error::corruption(what));
         }
-        if !head.own.is_none() && !(head.own.is_leaf() && self.nodes.bytes(head.own).is_empty()) {
+        let is_bare = |own: Ref| own.is_none() || (own.is_leaf() && self.nodes.bytes(own).is_empty());
+        if !is_bare(head.own) {
             return Err(Error::corruption("rax: the leaf of a key that ends at a node has something left"));
         }
         Ok(())

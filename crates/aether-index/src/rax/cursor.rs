@@ -146,8 +146,7 @@ impl RaxCursor {
             return true;
         }
         let key = core::mem::take(&mut self.key);
-        let is_there = self.place(rax, &key);
-        is_there
+        self.place(rax, &key)
     }
 
     /// Goes to the first key at or above `key`; true if it is that one.

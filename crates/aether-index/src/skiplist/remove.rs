@@ -105,12 +105,17 @@ impl Skiplist {
         true
     }
 
-    /// Clears a level at `key`; the last spot below. None if that is marked, too.
+    /// Clears a level at `key`; the last spot below. None if that is marked, or if there is another meanwhile.
     fn clear_at(&self, key: &[u8], level: usize, spot: Spot) -> Option<Spot> {
         let spot = self.walk(key, level, &Place { spot, ..Place::default() }).spot;
         let mut link = self.clear_behind(spot.node, level)?;
-        while link.to() != 0 && self.compare(link.to(), key, 0).0 == Ordering::Equal {
-            link = self.clear_behind(link.to(), level)?;
+        while link.to() != 0 {
+            match self.compare(link.to(), key, 0).0 {
+                Ordering::Greater => break,
+                Ordering::Equal => link = self.clear_behind(link.to(), level)?,
+                // Inserted meanwhile; what is to be taken out may stand behind it.
+                Ordering::Less => return None,
+            }
         }
         Some(spot)
     }

@@ -74,12 +74,37 @@ impl Default for Place {
 }
 
 impl Skiplist {
-    /// Goes along `level` from `place` above it to the place of `key`.
+    /// Goes along `level` from `upper`, the place in the level above, to the place of `key`.
+    ///
+    /// A node that is being removed may stand in a level though it was taken out of the lowest: its links know nothing of
+    /// what was inserted since. One passes by such a node, and never goes down from it: the spot is then an earlier one,
+    /// and the link, which does not belong to it, is marked.
     #[inline]
     pub(super) fn walk(&self, key: &[u8], level: usize, upper: &Place) -> Place {
-        let mut spot = upper.spot;
+        let place = self.walk_from(upper.spot, key, level, upper, |_| {});
+        if !place.link.is_marked() || level == 0 {
+            return place;
+        }
+        let mut safe = upper.spot;
+        let place = self.walk_from(upper.spot, key, level, upper, |spot| safe = spot);
+        if place.link.is_marked() { Place { spot: safe, ..place } } else { place }
+    }
+
+    /// The same, which tells of each spot that is not being removed, and may end at one that is.
+    #[inline(always)]
+    fn walk_from(
+        &self,
+        mut spot: Spot,
+        key: &[u8],
+        level: usize,
+        upper: &Place,
+        mut tell: impl FnMut(Spot),
+    ) -> Place {
         loop {
             let link = self.link(spot.node, level);
+            if !link.is_marked() {
+                tell(spot);
+            }
             if link.code() > spot.code {
                 return Place { spot, link, is_found: false };
             }
@@ -166,17 +191,20 @@ impl Skiplist {
         None
     }
 
-    /// The last node; that before all others if there is none.
+    /// The last node; that before all others if there is none. Goes down from none that is being removed: see `walk`.
     pub(super) fn last(&self) -> u32 {
-        let mut node = HEAD;
+        let mut last = HEAD;
         for level in (0..self.height()).rev() {
-            while let next = self.link(node, level).to()
-                && next != 0
-            {
-                node = next;
+            let mut node = last;
+            while node != 0 {
+                let link = self.link(node, level);
+                if !link.is_marked() || level == 0 {
+                    last = node;
+                }
+                node = link.to();
             }
         }
-        node
+        last
     }
 
     /// Levels in which there may be a node. Relaxed: who sees too few starts lower, where all nodes are.
