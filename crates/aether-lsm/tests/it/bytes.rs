@@ -1,7 +1,7 @@
 //! Bytes from outside: an error that says where, or a filter that answers; and bytes that must not change.
 
-use crate::strategies::{Bounds, RECIPES, borrowed, bound, build, keys, probe};
-use aether_lsm::filter::{Filter, KeyHash};
+use crate::strategies::{Bounds, RECIPES, borrowed, bound, build, filters, keys, probe};
+use aether_lsm::filter::{Filter, KeyHash, Suffix, SurfBuilder};
 use aether_types::{ErrorKind, checksum};
 use proptest::prelude::*;
 
@@ -31,14 +31,14 @@ proptest! {
     #[test]
     fn changed_bytes_never_panic(
         keys in keys(),
-        which in 0..RECIPES.len(),
+        which in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         header in prop::collection::vec((0_usize..32, any::<u8>()), 0..3),
         cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
         probes in prop::collection::vec(probe(), 0..30),
         bounds in prop::collection::vec((bound(), bound()), 0..30),
     ) {
-        let mut bytes = build(RECIPES[which], &keys);
+        let mut bytes = which.get(&filters(&keys)).1.clone();
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] ^= value;
@@ -73,6 +73,25 @@ proptest! {
     }
 }
 
+/// A dense node without labels, then one with a child where it has no label: bytes 32..64 are the labels, 68..100 the children.
+#[test]
+fn a_dense_node_that_cannot_be_is_refused() {
+    let mut builder = SurfBuilder::new(Suffix::None).sparse_to_dense(0);
+    builder.add(b"k").unwrap();
+    let sound = builder.finish().unwrap();
+    assert!(Filter::open(&sound).is_ok());
+    let label = usize::from(b'k');
+    for (cleared, child) in [(true, None), (true, Some(label)), (false, Some(label + 1))] {
+        let mut bytes = sound.clone();
+        bytes[32 + label / 8] ^= if cleared { 1 << (label % 8) } else { 0 };
+        if let Some(child) = child {
+            bytes[68 + child / 8] |= 1 << (child % 8);
+        }
+        let error = Filter::open(&bytes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption, "{error}");
+    }
+}
+
 /// Checksums of the filters of one set of keys, in the order of the recipes.
 const SUMS: [u64; 11] = [
     0xd95d_215d_7974_8307,
@@ -97,4 +116,36 @@ fn the_bytes_are_those_of_version_1() {
     let sums: Vec<_> =
         RECIPES.iter().map(|&recipe| build(recipe, &keys)).map(|bytes| checksum(0, &bytes)).collect();
     assert_eq!(sums, SUMS, "{sums:x?}");
+}
+
+/// A byte of the header that no builder writes: which recipe, where, what, and the error.
+#[test]
+fn headers_out_of_bounds_are_refused() {
+    use ErrorKind::{Corruption, Unsupported};
+    let keys: Vec<_> = (0..100_u64).map(|number| (number << 40).to_be_bytes().to_vec()).collect();
+    let cases = [
+        (0, 0, 9, Unsupported),
+        (0, 1, 2, Unsupported),
+        (0, 2, 0, Corruption),
+        (0, 2, 25, Corruption),
+        (0, 8, 0, Corruption),
+        (0, 16, 3, Corruption),
+        (2, 2, 33, Corruption),
+        (2, 16, 1, Corruption),
+        (2, 24, 200, Corruption),
+        (4, 2, 33, Corruption),
+        (4, 3, 4, Corruption),
+        (4, 8, 99, Corruption),
+        (4, 24, 1, Corruption),
+        (9, 2, 49, Corruption),
+        (9, 3, 2, Corruption),
+        (9, 8, 99, Corruption),
+        (9, 23, 1, Corruption),
+    ];
+    for (recipe, offset, value, kind) in cases {
+        let mut bytes = build(RECIPES[recipe], &keys);
+        bytes[offset] = value;
+        let error = Filter::open(&bytes).unwrap_err();
+        assert_eq!(error.kind(), kind, "{value} at {offset} of {:?}: {error}", RECIPES[recipe]);
+    }
 }

@@ -105,7 +105,8 @@ impl<'a> Trie<'a> {
         }
     }
 
-    /// What is wrong with the parts, if anything.
+    /// What is wrong with the parts, if anything. Every node but the root has one edge to it, or this tells; so what can be reached from the root
+    /// is a tree, whatever the bits say.
     fn fault(&self) -> Option<&'static str> {
         let nodes = self.shape.dense_nodes + self.starts.ones();
         let children = self.dense_nodes.ones() + self.nodes.ones();
@@ -119,48 +120,15 @@ impl<'a> Trie<'a> {
         if edges.checked_sub(children) != Some(self.shape.leaves) {
             return Some("a number of leaves that is not the number of keys");
         }
-        self.fault_of_dense().or_else(|| self.fault_of_sparse())
+        (0..self.shape.dense_nodes).find_map(|node| self.fault_of_dense(node))
     }
 
-    fn fault_of_dense(&self) -> Option<&'static str> {
-        let mut children = 0;
-        for node in 0..self.shape.dense_nodes {
-            if node > children {
-                return Some("a node above its parent");
-            }
-            let words = node * 4..(node + 1) * 4;
-            let pairs = words.map(|at| (self.dense_labels.bits().word(at), self.dense_nodes.bits().word(at)));
-            let (mut any, mut stray) = (0, 0);
-            for (labels, nodes) in pairs {
-                (any, stray) = (any | labels, stray | nodes & !labels);
-                children += nodes.count_ones() as usize;
-            }
-            if any == 0 || stray != 0 {
-                return Some("a node without labels, or a child without a label");
-            }
-        }
-        None
-    }
-
-    fn fault_of_sparse(&self) -> Option<&'static str> {
-        let (mut node, mut children) = (self.shape.dense_nodes, self.dense_nodes.ones());
-        for at in 0..self.shape.sparse_edges.div_ceil(64) {
-            let (mut starts, nodes) = (self.starts.bits().word(at), self.nodes.bits().word(at));
-            // Mostly the children of the nodes so far are far ahead.
-            if node + starts.count_ones() as usize <= children {
-                (node, starts) = (node + starts.count_ones() as usize, 0);
-            }
-            while starts != 0 {
-                let before = (1_u64 << starts.trailing_zeros()) - 1;
-                if node > children + (nodes & before).count_ones() as usize {
-                    return Some("a node above its parent");
-                }
-                node += 1;
-                starts &= starts - 1;
-            }
-            children += nodes.count_ones() as usize;
-        }
-        None
+    fn fault_of_dense(&self, node: usize) -> Option<&'static str> {
+        let words = node * 4..(node + 1) * 4;
+        let pairs = words.map(|at| (self.dense_labels.bits().word(at), self.dense_nodes.bits().word(at)));
+        let (labels, stray) =
+            pairs.fold((0, 0), |(labels, stray), (some, nodes)| (labels | some, stray | nodes & !some));
+        (labels == 0 || stray != 0).then_some("a node without labels, or a child without a label")
     }
 
     /// The root, unless there is none.
