@@ -199,3 +199,57 @@ impl<'a> Trie<'a> {
         Edge::Leaf(dense_leaves + at - children)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dense(nodes: usize, labels: &[usize], children: &[usize], ends: &[usize]) -> Parts {
+        let bits = |len, places: &[usize]| {
+            let mut bits = BitVec::zeros(len);
+            places.iter().for_each(|&place| bits.set(place));
+            bits
+        };
+        Parts {
+            dense_labels: bits(nodes * LABELS, labels),
+            dense_nodes: bits(nodes * LABELS, children),
+            dense_ends: bits(nodes, ends),
+            ..Parts::default()
+        }
+    }
+
+    fn sparse(labels: &[u8], children: &[bool], starts: &[bool]) -> Parts {
+        let mut parts = Parts { labels: labels.to_vec(), ..Parts::default() };
+        children.iter().for_each(|&bit| parts.nodes.push(bit));
+        starts.iter().for_each(|&bit| parts.starts.push(bit));
+        parts
+    }
+
+    fn fault(parts: &Parts, leaves: usize, dense_nodes: usize) -> Option<String> {
+        let mut bytes = Vec::new();
+        parts.write(&mut bytes).unwrap();
+        let shape = Shape { leaves, dense_nodes, sparse_edges: parts.labels.len() };
+        Trie::read(&mut Reader::new(&bytes), shape, 0).err().map(|error| error.what().to_string())
+    }
+
+    fn refused(parts: &Parts, leaves: usize, dense_nodes: usize, why: &str) {
+        let fault = fault(parts, leaves, dense_nodes).unwrap();
+        assert!(fault.contains(why), "{fault} instead of {why}");
+    }
+
+    #[test]
+    fn sound_parts_are_read() {
+        assert_eq!(fault(&dense(2, &[10, 20, 256 + 7], &[20], &[]), 2, 2), None);
+        assert_eq!(fault(&sparse(&[10, 20, 7], &[false, true, false], &[true, false, true]), 2, 0), None);
+    }
+
+    #[test]
+    fn parts_that_are_no_tree_are_refused() {
+        refused(&dense(2, &[10, 256 + 7], &[5], &[]), 1, 2, "without a label");
+        refused(&dense(1, &[], &[], &[0]), 1, 1, "without labels");
+        refused(&dense(2, &[10, 20, 256 + 7], &[], &[]), 3, 2, "without an edge");
+        refused(&sparse(&[10, 20, 7], &[true, true, false], &[true, false, true]), 1, 0, "without a node");
+        refused(&sparse(&[10, 20, 7], &[true, false, false], &[false, true, true]), 2, 0, "of no node");
+        refused(&sparse(&[10, 20, 7], &[false, true, false], &[true, false, true]), 3, 0, "number of leaves");
+    }
+}
