@@ -8,7 +8,7 @@
 //! | kind | answers | begin at |
 //! |---|---|---|
 //! | blocked Bloom | points, with one cache miss | [`BloomBuilder`] |
-//! | ribbon | points, in a quarter less space, for a dearer build | [`RibbonBuilder`] |
+//! | ribbon | points, in three tenths less space, for a dearer build | [`RibbonBuilder`] |
 //! | SuRF | points, ranges and prefixes of strings | [`SurfBuilder`] |
 //! | Grafite | points and short ranges of integers of eight bytes | [`GrafiteBuilder`] |
 //!

@@ -97,4 +97,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn another_count_is_refused() {
+        let mut bytes = Vec::new();
+        write(&[1, 2, 3], 10, 0, &mut bytes).unwrap();
+        let read = |count, end| EliasFano::read(&mut Reader::new(&bytes), count, end, 0);
+        assert!(read(3, 10).is_ok());
+        let error = read(2, 11).unwrap_err();
+        assert!(error.what().contains("3 numbers instead of 2"), "{error}");
+    }
 }

@@ -50,7 +50,7 @@ enum Found {
 }
 
 impl<'a> Surf<'a> {
-    /// Checks header, lengths, counts, directories and that every node has one parent, above it; linear in the bytes.
+    /// Checks header, lengths, counts, directories and that every node has one parent; linear in the bytes.
     ///
     /// # Errors
     /// `Corruption` that names the offset, or `Unsupported` for a later version.

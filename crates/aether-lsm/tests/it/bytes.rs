@@ -1,6 +1,6 @@
 //! Bytes from outside: an error that says where, or a filter that answers; and bytes that must not change.
 
-use crate::strategies::{Bounds, RECIPES, borrowed, bound, build, keys, probe};
+use crate::strategies::{Bounds, RECIPES, borrowed, bound, build, filters, keys, probe};
 use aether_lsm::filter::{Filter, KeyHash};
 use aether_types::{ErrorKind, checksum};
 use proptest::prelude::*;
@@ -31,14 +31,14 @@ proptest! {
     #[test]
     fn changed_bytes_never_panic(
         keys in keys(),
-        which in 0..RECIPES.len(),
+        which in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         header in prop::collection::vec((0_usize..32, any::<u8>()), 0..3),
         cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
         probes in prop::collection::vec(probe(), 0..30),
         bounds in prop::collection::vec((bound(), bound()), 0..30),
     ) {
-        let mut bytes = build(RECIPES[which], &keys);
+        let mut bytes = which.get(&filters(&keys)).1.clone();
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] ^= value;
@@ -97,4 +97,36 @@ fn the_bytes_are_those_of_version_1() {
     let sums: Vec<_> =
         RECIPES.iter().map(|&recipe| build(recipe, &keys)).map(|bytes| checksum(0, &bytes)).collect();
     assert_eq!(sums, SUMS, "{sums:x?}");
+}
+
+/// A byte of the header that no builder writes: which recipe, where, what, and the error.
+#[test]
+fn headers_out_of_bounds_are_refused() {
+    use ErrorKind::{Corruption, Unsupported};
+    let keys: Vec<_> = (0..100_u64).map(|number| (number << 40).to_be_bytes().to_vec()).collect();
+    let cases = [
+        (0, 0, 9, Unsupported),
+        (0, 1, 2, Unsupported),
+        (0, 2, 0, Corruption),
+        (0, 2, 25, Corruption),
+        (0, 8, 0, Corruption),
+        (0, 16, 3, Corruption),
+        (2, 2, 33, Corruption),
+        (2, 16, 1, Corruption),
+        (2, 24, 200, Corruption),
+        (4, 2, 33, Corruption),
+        (4, 3, 4, Corruption),
+        (4, 8, 99, Corruption),
+        (4, 24, 1, Corruption),
+        (9, 2, 49, Corruption),
+        (9, 3, 2, Corruption),
+        (9, 8, 99, Corruption),
+        (9, 23, 1, Corruption),
+    ];
+    for (recipe, offset, value, kind) in cases {
+        let mut bytes = build(RECIPES[recipe], &keys);
+        bytes[offset] = value;
+        let error = Filter::open(&bytes).unwrap_err();
+        assert_eq!(error.kind(), kind, "{value} at {offset} of {:?}: {error}", RECIPES[recipe]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Filters against an ordered set: never "no" about what is there.
 
-use crate::strategies::{RECIPES, borrowed, bound, build, key, keys, probe};
+use crate::strategies::{RECIPES, borrowed, bound, build, build_dense, filters, key, keys, probe};
 use aether_lsm::filter::{Filter, FilterBuilder, KeyHash, Recipe, Suffix};
 use aether_types::ErrorKind;
 use proptest::prelude::*;
@@ -41,17 +41,16 @@ proptest! {
         bounds in prop::collection::vec((bound(), bound()), 0..60),
     ) {
         let probes: Vec<_> = keys.iter().flat_map(|key| neighbours(key)).chain(probes).collect();
-        for recipe in RECIPES {
-            let bytes = build(recipe, &keys);
+        for (recipe, bytes) in filters(&keys) {
             let filter = Filter::open(&bytes).unwrap();
             prop_assert_eq!(filter.is_empty(), keys.is_empty());
             for key in &keys {
-                prop_assert!(filter.may_contain(key), "{:?}: {:?}", recipe, key);
+                prop_assert!(filter.may_contain(key), "{}: {:?}", recipe, key);
                 prop_assert!(filter.may_contain_hashed(key, KeyHash::of(key)));
                 let point = Bound::Included(key.as_slice());
-                prop_assert!(filter.may_contain_range(point, point), "{:?}: {:?}", recipe, key);
+                prop_assert!(filter.may_contain_range(point, point), "{}: {:?}", recipe, key);
                 for end in 0..=key.len() {
-                    prop_assert!(filter.may_contain_prefix(&key[..end]), "{:?}: {:?} {}", recipe, key, end);
+                    prop_assert!(filter.may_contain_prefix(&key[..end]), "{}: {:?} {}", recipe, key, end);
                 }
             }
             for probe in &probes {
@@ -68,7 +67,7 @@ proptest! {
             for (from, to) in bounds.iter().cloned().chain(near) {
                 let there = keys.iter().any(|key| is_inside(key, &from, &to));
                 let maybe = filter.may_contain_range(borrowed(&from), borrowed(&to));
-                prop_assert!(maybe || !there, "{:?}: {:?} to {:?} of {:?}", recipe, from, to, keys);
+                prop_assert!(maybe || !there, "{}: {:?} to {:?} of {:?}", recipe, from, to, keys);
                 let reversed = matches!(
                     (&from, &to),
                     (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to))
@@ -83,10 +82,11 @@ proptest! {
     #[test]
     fn surf_is_as_exact_as_what_it_keeps(
         keys in prop::collection::btree_set(key(), 0..120),
+        ratio in prop::sample::select(vec![0_usize, 1, 64]),
         bounds in prop::collection::vec((bound(), bound()), 0..60),
         probes in prop::collection::vec(key(), 0..60),
     ) {
-        let bytes = build(Recipe::Surf { suffix: Suffix::None }, &keys);
+        let bytes = build_dense(Suffix::None, ratio, &keys);
         let filter = Filter::open(&bytes).unwrap();
         let leaves = leaves(&keys);
         for (from, to) in &bounds {
@@ -155,6 +155,29 @@ fn covers(leaves: &[Leaf], key: &[u8]) -> bool {
 
 fn is_reversed(from: &[u8], to: &Bound<Vec<u8>>) -> bool {
     matches!(to, Bound::Included(to) | Bound::Excluded(to) if from >= to.as_slice())
+}
+
+/// Large enough for several samples of select and for dense levels.
+#[test]
+fn many_keys_are_never_denied() {
+    let texts = (0..30_000_u64).map(|number| {
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        format!("/{}/{}/{}", mixed % 40, mixed / 40 % 700, mixed / 28_000 % 1000).into_bytes()
+    });
+    let keys: BTreeSet<Vec<u8>> = texts.collect();
+    for (recipe, bytes) in filters(&keys) {
+        let filter = Filter::open(&bytes).unwrap();
+        for key in &keys {
+            assert!(filter.may_contain(key), "{recipe}: {key:?}");
+            let (head, tail) = key.split_at(key.len() - 1);
+            let [below, above] = [[head, &[tail[0] - 1]].concat(), [head, &[tail[0] + 1]].concat()];
+            assert!(
+                filter.may_contain_range(Bound::Excluded(&below), Bound::Excluded(&above)),
+                "{recipe}: {key:?}"
+            );
+            assert!(filter.may_contain_prefix(head), "{recipe}: {key:?}");
+        }
+    }
 }
 
 #[test]

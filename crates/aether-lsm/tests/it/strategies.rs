@@ -1,6 +1,6 @@
 //! Keys, bounds and recipes for the tests of filters.
 
-use aether_lsm::filter::{FilterBuilder, Recipe, Suffix};
+use aether_lsm::filter::{FilterBuilder, Recipe, Suffix, SurfBuilder};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -74,6 +74,23 @@ pub(crate) fn build<'a>(recipe: Recipe, keys: impl IntoIterator<Item = &'a Vec<u
         builder.add(key).unwrap();
     }
     builder.finish().unwrap()
+}
+
+/// The same as tries whose upper levels are dense, some or all; sets so small would have none.
+pub(crate) fn build_dense(suffix: Suffix, ratio: usize, keys: &BTreeSet<Vec<u8>>) -> Vec<u8> {
+    let mut builder = SurfBuilder::new(suffix).sparse_to_dense(ratio);
+    keys.iter().for_each(|key| builder.add(key).unwrap());
+    builder.finish().unwrap()
+}
+
+/// Filters of each kind, with what each is called.
+pub(crate) fn filters(keys: &BTreeSet<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    let each = RECIPES.into_iter().map(|recipe| (format!("{recipe:?}"), build(recipe, keys)));
+    let dense = [(Suffix::None, 0), (Suffix::Hash(3), 1), (Suffix::Real(9), 0), (Suffix::Real(8), 1)];
+    let dense = dense.into_iter().map(|(suffix, ratio)| {
+        (format!("dense {suffix:?}, ratio {ratio}"), build_dense(suffix, ratio, keys))
+    });
+    each.chain(dense).collect()
 }
 
 /// A bound over borrowed bytes.

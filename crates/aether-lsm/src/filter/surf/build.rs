@@ -8,7 +8,7 @@ use crate::filter::bits::BitVec;
 use crate::filter::header::{FilterKind, Header};
 use aether_types::Result;
 
-/// A level is dense if all dense ones together have at most this part of the bits of the sparse ones below.
+/// The paper's choice for [`SurfBuilder::sparse_to_dense`].
 const SPARSE_TO_DENSE: usize = 64;
 const DENSE_NODE_BITS: usize = 513;
 const SPARSE_EDGE_BITS: usize = 10;
@@ -36,6 +36,7 @@ impl Level {
 #[derive(Debug)]
 pub struct SurfBuilder {
     suffix: Suffix,
+    sparse_to_dense: usize,
     ascending: Ascending,
     has_empty: bool,
     keys: usize,
@@ -51,6 +52,7 @@ impl SurfBuilder {
     pub fn new(suffix: Suffix) -> Self {
         Self {
             suffix: suffix.clamped(),
+            sparse_to_dense: SPARSE_TO_DENSE,
             ascending: Ascending::default(),
             has_empty: false,
             keys: 0,
@@ -58,6 +60,12 @@ impl SurfBuilder {
             last: Vec::new(),
             shared: 0,
         }
+    }
+
+    /// Makes levels dense from the root on, as long as those below have `ratio` times their bits; 64 unless it is said. 0: all levels.
+    pub fn sparse_to_dense(mut self, ratio: usize) -> Self {
+        self.sparse_to_dense = ratio;
+        self
     }
 
     /// Adds a key; the last one again changes nothing.
@@ -109,7 +117,7 @@ impl SurfBuilder {
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let last = core::mem::take(&mut self.last);
         self.keep(&last, 0);
-        let dense = dense_levels(&self.levels);
+        let dense = dense_levels(&self.levels, self.sparse_to_dense);
         let (parts, shape) = self.parts(dense);
         let mut header = Header::new(FilterKind::Surf, self.keys);
         header.parameter = self.suffix.bits() as u8;
@@ -149,13 +157,13 @@ impl SurfBuilder {
 }
 
 /// How many levels from the root are worth being dense.
-fn dense_levels(levels: &[Level]) -> usize {
+fn dense_levels(levels: &[Level], ratio: usize) -> usize {
     let mut sparse: usize = levels.iter().map(|level| level.labels.len() * SPARSE_EDGE_BITS).sum();
     let mut dense = 0;
     let pays = |level: &&Level| {
         dense += level.node_count * DENSE_NODE_BITS;
         sparse -= level.labels.len() * SPARSE_EDGE_BITS;
-        dense * SPARSE_TO_DENSE <= sparse
+        dense.saturating_mul(ratio) <= sparse
     };
     levels.iter().take_while(pays).count()
 }

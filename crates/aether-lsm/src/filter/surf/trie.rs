@@ -105,7 +105,8 @@ impl<'a> Trie<'a> {
         }
     }
 
-    /// What is wrong with the parts, if anything.
+    /// What is wrong with the parts, if anything. Every node but the root has one edge to it, or this tells; so what can be reached from the root
+    /// is a tree, whatever the bits say.
     fn fault(&self) -> Option<&'static str> {
         let nodes = self.shape.dense_nodes + self.starts.ones();
         let children = self.dense_nodes.ones() + self.nodes.ones();
@@ -119,48 +120,15 @@ impl<'a> Trie<'a> {
         if edges.checked_sub(children) != Some(self.shape.leaves) {
             return Some("a number of leaves that is not the number of keys");
         }
-        self.fault_of_dense().or_else(|| self.fault_of_sparse())
+        (0..self.shape.dense_nodes).find_map(|node| self.fault_of_dense(node))
     }
 
-    fn fault_of_dense(&self) -> Option<&'static str> {
-        let mut children = 0;
-        for node in 0..self.shape.dense_nodes {
-            if node > children {
-                return Some("a node above its parent");
-            }
-            let words = node * 4..(node + 1) * 4;
-            let pairs = words.map(|at| (self.dense_labels.bits().word(at), self.dense_nodes.bits().word(at)));
-            let (mut any, mut stray) = (0, 0);
-            for (labels, nodes) in pairs {
-                (any, stray) = (any | labels, stray | nodes & !labels);
-                children += nodes.count_ones() as usize;
-            }
-            if any == 0 || stray != 0 {
-                return Some("a node without labels, or a child without a label");
-            }
-        }
-        None
-    }
-
-    fn fault_of_sparse(&self) -> Option<&'static str> {
-        let (mut node, mut children) = (self.shape.dense_nodes, self.dense_nodes.ones());
-        for at in 0..self.shape.sparse_edges.div_ceil(64) {
-            let (mut starts, nodes) = (self.starts.bits().word(at), self.nodes.bits().word(at));
-            // Mostly the children of the nodes so far are far ahead.
-            if node + starts.count_ones() as usize <= children {
-                (node, starts) = (node + starts.count_ones() as usize, 0);
-            }
-            while starts != 0 {
-                let before = (1_u64 << starts.trailing_zeros()) - 1;
-                if node > children + (nodes & before).count_ones() as usize {
-                    return Some("a node above its parent");
-                }
-                node += 1;
-                starts &= starts - 1;
-            }
-            children += nodes.count_ones() as usize;
-        }
-        None
+    fn fault_of_dense(&self, node: usize) -> Option<&'static str> {
+        let words = node * 4..(node + 1) * 4;
+        let pairs = words.map(|at| (self.dense_labels.bits().word(at), self.dense_nodes.bits().word(at)));
+        let (labels, stray) =
+            pairs.fold((0, 0), |(labels, stray), (some, nodes)| (labels | some, stray | nodes & !some));
+        (labels == 0 || stray != 0).then_some("a node without labels, or a child without a label")
     }
 
     /// The root, unless there is none.
@@ -229,5 +197,59 @@ impl<'a> Trie<'a> {
         }
         let dense_leaves = self.dense_labels.ones() - self.dense_nodes.ones() + self.dense_ends.ones();
         Edge::Leaf(dense_leaves + at - children)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dense(nodes: usize, labels: &[usize], children: &[usize], ends: &[usize]) -> Parts {
+        let bits = |len, places: &[usize]| {
+            let mut bits = BitVec::zeros(len);
+            places.iter().for_each(|&place| bits.set(place));
+            bits
+        };
+        Parts {
+            dense_labels: bits(nodes * LABELS, labels),
+            dense_nodes: bits(nodes * LABELS, children),
+            dense_ends: bits(nodes, ends),
+            ..Parts::default()
+        }
+    }
+
+    fn sparse(labels: &[u8], children: &[bool], starts: &[bool]) -> Parts {
+        let mut parts = Parts { labels: labels.to_vec(), ..Parts::default() };
+        children.iter().for_each(|&bit| parts.nodes.push(bit));
+        starts.iter().for_each(|&bit| parts.starts.push(bit));
+        parts
+    }
+
+    fn fault(parts: &Parts, leaves: usize, dense_nodes: usize) -> Option<String> {
+        let mut bytes = Vec::new();
+        parts.write(&mut bytes).unwrap();
+        let shape = Shape { leaves, dense_nodes, sparse_edges: parts.labels.len() };
+        Trie::read(&mut Reader::new(&bytes), shape, 0).err().map(|error| error.what().to_string())
+    }
+
+    fn refused(parts: &Parts, leaves: usize, dense_nodes: usize, why: &str) {
+        let fault = fault(parts, leaves, dense_nodes).unwrap();
+        assert!(fault.contains(why), "{fault} instead of {why}");
+    }
+
+    #[test]
+    fn sound_parts_are_read() {
+        assert_eq!(fault(&dense(2, &[10, 20, 256 + 7], &[20], &[]), 2, 2), None);
+        assert_eq!(fault(&sparse(&[10, 20, 7], &[false, true, false], &[true, false, true]), 2, 0), None);
+    }
+
+    #[test]
+    fn parts_that_are_no_tree_are_refused() {
+        refused(&dense(2, &[10, 256 + 7], &[5], &[]), 1, 2, "without a label");
+        refused(&dense(1, &[], &[], &[0]), 1, 1, "without labels");
+        refused(&dense(2, &[10, 20, 256 + 7], &[], &[]), 3, 2, "without an edge");
+        refused(&sparse(&[10, 20, 7], &[true, true, false], &[true, false, true]), 1, 0, "without a node");
+        refused(&sparse(&[10, 20, 7], &[true, false, false], &[false, true, true]), 2, 0, "of no node");
+        refused(&sparse(&[10, 20, 7], &[false, true, false], &[true, false, true]), 3, 0, "number of leaves");
     }
 }
