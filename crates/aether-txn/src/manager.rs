@@ -221,7 +221,7 @@ impl TxnManager {
     /// versions replaced at or below it are needed by nobody (T4).
     pub fn horizon(&self) -> Timestamp {
         if planted("oldest-before-durable") {
-            let oldest = trace::gc_oldest(|| self.snapshots.oldest().unwrap_or(Timestamp::new(u64::MAX)));
+            let oldest = trace::gc_oldest(|| self.snapshots.oldest().unwrap_or(self.clock()));
             return oldest.min(trace::gc_durable(|| self.durable_ts()));
         }
         let durable = trace::gc_durable(|| self.durable_ts());

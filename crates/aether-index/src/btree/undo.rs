@@ -6,7 +6,6 @@ use crate::trace;
 use aether_page::node::{Flags, Node, Row};
 use aether_page::{PageOp, Swip, UndoPtr};
 use aether_sync::Arc;
-use aether_trace::planted;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -66,8 +65,7 @@ impl BTree {
         };
         let page = mtr.add(leaf);
         mtr.op(page, op)?;
-        let head = if planted("head-stays") { pointer } else { record.previous };
-        mtr.in_txn(txn, head);
+        mtr.in_txn(txn, record.previous);
         mtr.commit();
         Ok(true)
     }
