@@ -60,3 +60,29 @@ fn sorted<'a>(logs: &'a [Log], actions: &[&str]) -> Vec<&'a Event> {
     found.sort_by_key(|event| event.begin);
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: &'static str, values: &[u64], begin: u64) -> Event {
+        Event { action, values: values.to_vec(), begin, end: begin + 1 }
+    }
+
+    #[test]
+    fn a_life_ends_at_the_first_crash_and_begins_with_what_it_left() {
+        let events = vec![
+            event("Recover", &[0, 10, 20], 1),
+            event("Crash", &[], 30),
+            event("PowerCut", &[], 40),
+            event("Recover", &[0, 150, 200], 50),
+            event("Die", &[], 90),
+        ];
+        let lives = Lives::new(&[Log { thread: 0, events }]);
+        let ends: Vec<_> =
+            lives.0.iter().map(|life| life.end.as_ref().map(|end| (end.crash, end.cut))).collect();
+        assert_eq!(ends, [Some(((30, 31), 150)), Some(((90, 91), 0))]);
+        assert_eq!([20, 35, 60, 95].map(|ticket| lives.of(ticket)), [Some(0), None, Some(1), None]);
+        assert!(lives.is_left(20, 150) && !lives.is_left(20, 151) && !lives.is_left(60, 170));
+    }
+}
