@@ -25,6 +25,7 @@ impl Lives {
     pub(super) fn new(logs: &[Log]) -> Self {
         let crashes = sorted(logs, &["Crash", "PowerCut", "Die"]);
         let openings = sorted(logs, &["Recover"]);
+        let cuts = sorted(logs, &["CutBack"]);
         let mut lives = vec![Life { opened: 0, end: None }];
         while let Some(life) = lives.last_mut() {
             let Some(crash) = crashes.iter().find(|crash| crash.begin > life.opened) else { break };
@@ -34,8 +35,11 @@ impl Lives {
                 life.end = Some(End { crash, restart: never, cut: 0 });
                 break;
             };
-            let restart = (opening.begin, opening.end);
-            life.end = Some(End { crash: (crash.begin, crash.end), restart, cut: opening.values[1] });
+            let (crash, restart) = ((crash.begin, crash.end), (opening.begin, opening.end));
+            // An opening that was cut short before may have cut the log back already, and begun above that.
+            let between = cuts.iter().filter(|cut| crash.0 < cut.begin && cut.begin < opening.begin);
+            let cut = between.map(|cut| cut.values[2]).fold(opening.values[1], u64::min);
+            life.end = Some(End { crash, restart, cut });
             lives.push(Life { opened: opening.begin, end: None });
         }
         Self(lives)
@@ -74,8 +78,9 @@ mod tests {
         let events = vec![
             event("Recover", &[0, 10, 20], 1),
             event("Crash", &[], 30),
+            event("CutBack", &[0, 180, 150], 35),
             event("PowerCut", &[], 40),
-            event("Recover", &[0, 150, 200], 50),
+            event("Recover", &[0, 190, 200], 50),
             event("Die", &[], 90),
         ];
         let lives = Lives::new(&[Log { thread: 0, events }]);
