@@ -276,8 +276,7 @@ impl Stream {
         if self.ring.durable() >= target {
             return None;
         }
-        let spare = || planted("two-leaders").then(|| AlignedBuf::new(8 * BLOCK_BYTES as usize));
-        let buffer = lead.buffer.take().or_else(spare)?;
+        let buffer = lead.buffer.take()?;
         lead.hurry = false;
         Some(Leader { stream: self, buffer: Some(buffer) })
     }
