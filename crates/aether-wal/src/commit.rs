@@ -154,7 +154,7 @@ impl Wal {
         // Checked by the leader itself: after a failure nothing is tried again (R2).
         let has_ended = self.poison.is_set() && !planted("flush-after-the-end");
         let flushed = if has_ended { Ok(()) } else { leader.flush(&self.durable()) };
-        if let Some(error) = flushed.err().filter(|_| !planted("try-again")) {
+        if let Err(error) = flushed {
             self.fail(error);
         }
         drop(leader);
