@@ -109,7 +109,7 @@ impl Wal {
         while let Some(seen) = trace::look_further(look) {
             if let Some(doubt) = seen {
                 // A flush may have been published between the two looks.
-                let is_hasty = dawdles("doubt-at-first-sight");
+                let is_hasty = dawdles(planted("doubt-at-first-sight"));
                 let is_durable = || self.is_durable(lv) && !is_hasty;
                 return if trace::doubt(is_durable) { Ok(()) } else { Err(doubt) };
             }
@@ -153,7 +153,7 @@ impl Wal {
             leader.gather(gather);
         }
         // Checked by the leader itself: after a failure nothing is tried again (R2).
-        let has_ended = !dawdles("flush-after-the-end") && self.poison.is_set();
+        let has_ended = !dawdles(planted("flush-after-the-end")) && self.poison.is_set();
         let flushed = if has_ended { Ok(()) } else { leader.flush(&self.durable()) };
         if let Err(error) = flushed {
             self.fail(error);
@@ -201,10 +201,9 @@ impl Wal {
     }
 }
 
-/// For planted bugs: true if this is one, after a while in which others may do something.
+/// Lets others do something in the window of a planted bug.
 #[inline(always)]
-fn dawdles(name: &str) -> bool {
-    let is_planted = planted(name);
+fn dawdles(is_planted: bool) -> bool {
     if is_planted {
         (0..32).for_each(|_| thread::yield_now());
     }
