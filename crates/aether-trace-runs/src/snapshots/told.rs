@@ -127,3 +127,40 @@ impl<'a> Teller<'a> {
         self.steps.push(Step { action: event.action, actor, values, interval: (event.begin, event.end) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: &'static str, values: &[u64], begin: u64) -> Event {
+        Event { action, values: values.to_vec(), begin, end: begin + 1 }
+    }
+
+    /// The engine's own transaction, which says that another is prepared, is none of the spec's.
+    #[test]
+    fn timestamps_count_the_commits_of_the_run() {
+        let events = vec![
+            event("DrawSnapshot", &[7, 0], 1),
+            event("Begin", &[10, 1], 2),
+            event("Prepare", &[900], 3),
+            event("Bound", &[901, 7], 4),
+            event("Draw", &[8], 5),
+            event("DrawSnapshot", &[8, 0], 6),
+            event("Begin", &[11, 0], 7),
+            event("Bound", &[900, 8], 8),
+            event("Draw", &[9], 9),
+            event("Read", &[10, NOT_ASKED, MISSING], 10),
+        ];
+        let trace = translate(&[Log { thread: 1, events }]);
+        let told: Vec<_> =
+            trace.logs[0].iter().map(|step| (step.action, step.actor, step.values.clone())).collect();
+        let expected = [
+            ("Begin", 1, vec![0]),
+            ("Prepare", 1, vec![]),
+            ("Begin", 7, vec![0]),
+            ("CommitPrepared", 1, vec![1]),
+            ("Read", 7, vec![1, NOT_ASKED_THERE, 0]),
+        ];
+        assert_eq!(told, expected);
+    }
+}

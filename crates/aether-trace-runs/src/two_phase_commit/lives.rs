@@ -25,6 +25,7 @@ impl Lives {
     pub(super) fn new(logs: &[Log]) -> Self {
         let crashes = sorted(logs, &["Crash", "PowerCut", "Die"]);
         let openings = sorted(logs, &["Recover"]);
+        let cuts = sorted(logs, &["CutBack"]);
         let mut lives = vec![Life { opened: 0, end: None }];
         while let Some(life) = lives.last_mut() {
             let Some(crash) = crashes.iter().find(|crash| crash.begin > life.opened) else { break };
@@ -34,8 +35,11 @@ impl Lives {
                 life.end = Some(End { crash, restart: never, cut: 0 });
                 break;
             };
-            let restart = (opening.begin, opening.end);
-            life.end = Some(End { crash: (crash.begin, crash.end), restart, cut: opening.values[1] });
+            let (crash, restart) = ((crash.begin, crash.end), (opening.begin, opening.end));
+            // An opening that was cut short before may have cut the log back already, and begun above that.
+            let between = cuts.iter().filter(|cut| crash.0 < cut.begin && cut.begin < opening.begin);
+            let cut = between.map(|cut| cut.values[2]).fold(opening.values[1], u64::min);
+            life.end = Some(End { crash, restart, cut });
             lives.push(Life { opened: opening.begin, end: None });
         }
         Self(lives)
@@ -59,4 +63,31 @@ fn sorted<'a>(logs: &'a [Log], actions: &[&str]) -> Vec<&'a Event> {
     let mut found: Vec<_> = events.filter(|event| actions.contains(&event.action)).collect();
     found.sort_by_key(|event| event.begin);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: &'static str, values: &[u64], begin: u64) -> Event {
+        Event { action, values: values.to_vec(), begin, end: begin + 1 }
+    }
+
+    #[test]
+    fn a_life_ends_at_the_first_crash_and_begins_with_what_it_left() {
+        let events = vec![
+            event("Recover", &[0, 10, 20], 1),
+            event("Crash", &[], 30),
+            event("CutBack", &[0, 180, 150], 35),
+            event("PowerCut", &[], 40),
+            event("Recover", &[0, 190, 200], 50),
+            event("Die", &[], 90),
+        ];
+        let lives = Lives::new(&[Log { thread: 0, events }]);
+        let ends: Vec<_> =
+            lives.0.iter().map(|life| life.end.as_ref().map(|end| (end.crash, end.cut))).collect();
+        assert_eq!(ends, [Some(((30, 31), 150)), Some(((90, 91), 0))]);
+        assert_eq!([20, 35, 60, 95].map(|ticket| lives.of(ticket)), [Some(0), None, Some(1), None]);
+        assert!(lives.is_left(20, 150) && !lives.is_left(20, 151) && !lives.is_left(60, 170));
+    }
 }
