@@ -172,8 +172,10 @@ impl Teller<'_> {
         self.group = None;
     }
 
+    /// The log's `CopyOut` is another: where the page would be, it has a position, which is no page's number.
     fn copy_out(&mut self, event: &Event) {
-        let Some((at, (.., psn))) = self.page(event.values[0]) else { return };
+        let known = self.page(event.values[0]).filter(|(_, page)| page.0.get() == event.values[2]);
+        let Some((at, (.., psn))) = known else { return };
         self.copied += 1;
         self.step(event, vec![at, event.values[1] - psn]);
     }
