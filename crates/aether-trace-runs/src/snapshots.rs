@@ -128,7 +128,7 @@ impl World {
     /// False if another was first.
     fn write(&self, txn: &mut Txn, tag: u64, place: u64) -> bool {
         let put = || txn.put(&self.rows, &key(place), &tag.to_le_bytes()).is_ok();
-        act_if("Write", put, |done| done.then_some([place + 1]))
+        act_if("Write", put, |done| done.then_some([tag, place + 1]))
     }
 
     /// Who is refused is rolled back; what commits tells so itself, unless it only read.

@@ -83,7 +83,8 @@ impl<'a> Teller<'a> {
                 self.step(event, self.own, vec![self.snapshot]);
             }
             "Read" => self.step(event, self.own, values.iter().map(|tag| self.version(*tag)).collect()),
-            "Write" => self.step(event, self.own, values.clone()),
+            // That of a tree says only whether a row was changed.
+            "Write" if values.len() == 2 => self.step(event, self.own, values[1..].to_vec()),
             "Bound" => self.drawing = values[0],
             "Draw" => self.draw(event, prepared.get(&self.drawing).copied()),
             "Commit" => {
