@@ -92,13 +92,13 @@ fn compare_scan(
     assert_eq!(found, wanted.into_iter().map(|(key, value)| (key.clone(), *value)).collect::<Vec<_>>());
 }
 
-fn compare_seeks(guard: &Guard<'_>, model: &Model, key: &Vec<u8>) {
+fn compare_seeks(guard: &Guard<'_>, model: &Model, key: &[u8]) {
     let mut cursor = guard.cursor();
-    let above = model.range(key.clone()..).next();
+    let above = model.range::<[u8], _>((Included(key), Unbounded)).next();
     assert_eq!(cursor.seek(key).then(|| cursor.key().to_vec()).as_ref(), above.map(|row| row.0));
-    let below = model.range(..=key.clone()).next_back();
+    let below = model.range::<[u8], _>((Unbounded, Included(key))).next_back();
     assert_eq!(cursor.seek_le(key).then(|| cursor.key().to_vec()).as_ref(), below.map(|row| row.0));
-    let below = model.range(..key.clone()).next_back();
+    let below = model.range::<[u8], _>((Unbounded, Excluded(key))).next_back();
     assert_eq!(cursor.seek_lt(key).then(|| cursor.key().to_vec()).as_ref(), below.map(|row| row.0));
 }
 
