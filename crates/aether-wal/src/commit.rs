@@ -127,6 +127,7 @@ impl Wal {
     /// Flushes a stream that lags behind `lv`, or waits for one that is being flushed; true if it led.
     fn advance(&self, lv: &Lv, gather: Duration) -> bool {
         let mut behind = None;
+        dawdles(planted("flush-after-the-end"));
         for stream in &self.streams {
             let target = lv.get(stream.id).get();
             let try_lead = || (stream.ring.durable() < target).then(|| stream.try_lead(target));
@@ -153,7 +154,7 @@ impl Wal {
             leader.gather(gather);
         }
         // Checked by the leader itself: after a failure nothing is tried again (R2).
-        let has_ended = !dawdles(planted("flush-after-the-end")) && self.poison.is_set();
+        let has_ended = self.poison.is_set() && !planted("flush-after-the-end");
         let flushed = if has_ended { Ok(()) } else { leader.flush(&self.durable()) };
         if let Err(error) = flushed {
             self.fail(error);
