@@ -73,10 +73,10 @@ impl Reader {
                     (record.action, record.change) = (named("Change"), [change[0], change[1], change[2]]);
                 }
             }
-            ("UndoPart", _) => {
+            ("UndoPart", [txn]) => {
                 let claim = self.claim.take().filter(|(begin, _)| *begin > event.begin);
                 if let Some((begin, end)) = claim {
-                    self.add(begin, Record::new(named("UndoPart"), self.txn, end, 0));
+                    self.add(begin, Record::new(named("UndoPart"), *txn, end, 0));
                 }
             }
             _ => {}
