@@ -150,10 +150,13 @@ impl Life {
             let own = records.range(life.begun..ended);
             life.records.extend(own.map(|(claim, record)| (record.end, *claim)));
             life.find_flushes(&events, found);
-            let recover = events.iter().find(|event| event.begin > ended && event.action == "Recover");
-            life.left = recover.map_or(0, |event| event.values[1]);
+            // What the next opening found, which may not have come to its end.
+            let found =
+                |event: &&&Event| event.begin > ended && matches!(event.action, "CutBack" | "Recover");
+            let found = events.iter().find(found);
+            life.left = found.map_or(0, |event| event.values[1]);
             lives.push(life);
-            if recover.is_none() {
+            if found.is_none() {
                 break;
             }
         }
