@@ -117,8 +117,8 @@ pub(crate) fn merge<T>(fits: bool, body: impl FnOnce() -> T) -> T {
 
 /// Undoing a part in groups of its own, if there is one: the undo head stays.
 #[inline(always)]
-pub(crate) fn undo_part<T>(body: impl FnOnce() -> T) -> T {
-    act("UndoPart", body, |_| [])
+pub(crate) fn undo_part<T>(txn: TxnId, body: impl FnOnce() -> T) -> T {
+    act("UndoPart", body, |_| [txn.get()])
 }
 
 /// Reading a row up to the validation of its page; `behind` tells the writer behind whose version is to be looked.

@@ -117,13 +117,23 @@ impl World {
     fn read(&self, _: u64, mut dice: Dice) -> Result<()> {
         for _ in 0..VIEWS_EACH {
             if dice.once_in(2) {
-                self.read_at(&self.manager.view())?;
+                self.hold(&self.manager.view(), &mut dice)?;
             } else {
-                self.read_at(self.manager.begin().view())?;
+                self.hold(self.manager.begin().view(), &mut dice)?;
             }
-            if dice.once_in(2) {
-                self.collect(&mut dice)?;
-            }
+        }
+        Ok(())
+    }
+
+    /// Reads, and perhaps collects before or after: what the snapshot needs stays.
+    fn hold(&self, view: &ReadView, dice: &mut Dice) -> Result<()> {
+        let turn = dice.below(4);
+        if turn == 0 {
+            self.collect(dice)?;
+        }
+        self.read_at(view)?;
+        if turn == 1 {
+            self.collect(dice)?;
         }
         Ok(())
     }
@@ -147,7 +157,10 @@ impl World {
             for _ in 0..3 + dice.below(4) {
                 let key = [b'k' + dice.below(5) as u8, dice.below(3) as u8];
                 let key = if dice.once_in(2) || key[0] == KEY[0] { &key[..] } else { &key[..1] };
-                self.tree.put(&mut txn, key, &value(0))?;
+                match self.tree.put(&mut txn, key, &value(0)) {
+                    Err(error) if error.kind() == ErrorKind::Expired => break,
+                    put => put?,
+                }
             }
             txn.abort()?;
             self.collect(&mut dice)?;

@@ -73,7 +73,7 @@ impl BTree {
     /// The root goes in the group that says so: were that another group, perhaps in another stream, a crash could keep a later
     /// life of the page and lose that this one was undone.
     fn undo_creation(&self, txn: &ActiveTxn, record: &UndoRecord<'_>) -> Result<()> {
-        trace::undo_part(|| self.clear())?;
+        trace::undo_part(txn.id(), || self.clear())?;
         let mut mtr = self.store().mtr(txn.stream(), mtr_bytes(self.store()))?;
         let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
         mtr.free(root)?;

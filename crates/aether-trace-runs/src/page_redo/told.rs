@@ -61,7 +61,10 @@ impl Life {
                 let is_it = |event: &&&Event| event.action == action && event.values.len() == values;
                 events.iter().find(|event| event.begin > ended && is_it(event)).map(|event| &event.values)
             };
-            let left = after("Recover", 3).map(|values| values[1]);
+            // What the next opening found, which may not have come to its end.
+            let found =
+                |event: &&&Event| event.begin > ended && matches!(event.action, "CutBack" | "Recover");
+            let left = events.iter().find(found).map(|event| event.values[1]);
             life.redo_start = after("Redo", 4).map_or(0, |values| values[0]);
             let found = life.records.len() as u64;
             life.records.extend(own_records(logs, life.begun, ended));

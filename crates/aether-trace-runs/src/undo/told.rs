@@ -73,10 +73,10 @@ impl Reader {
                     (record.action, record.change) = (named("Change"), [change[0], change[1], change[2]]);
                 }
             }
-            ("UndoPart", _) => {
+            ("UndoPart", [txn]) => {
                 let claim = self.claim.take().filter(|(begin, _)| *begin > event.begin);
                 if let Some((begin, end)) = claim {
-                    self.add(begin, Record::new(named("UndoPart"), self.txn, end, 0));
+                    self.add(begin, Record::new(named("UndoPart"), *txn, end, 0));
                 }
             }
             _ => {}
@@ -150,10 +150,13 @@ impl Life {
             let own = records.range(life.begun..ended);
             life.records.extend(own.map(|(claim, record)| (record.end, *claim)));
             life.find_flushes(&events, found);
-            let recover = events.iter().find(|event| event.begin > ended && event.action == "Recover");
-            life.left = recover.map_or(0, |event| event.values[1]);
+            // What the next opening found, which may not have come to its end.
+            let found =
+                |event: &&&Event| event.begin > ended && matches!(event.action, "CutBack" | "Recover");
+            let found = events.iter().find(found);
+            life.left = found.map_or(0, |event| event.values[1]);
             lives.push(life);
-            if recover.is_none() {
+            if found.is_none() {
                 break;
             }
         }
