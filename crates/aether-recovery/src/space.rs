@@ -157,9 +157,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
     /// has read them must begin again.
     pub fn free(&mut self, slot: PageSlot) -> Result<()> {
         let (page, psn) = (self.page_no(slot), self.next_psn(slot));
-        if !planted("freed-pages-stay-valid") {
-            self.outdate(slot);
-        }
+        self.outdate(slot);
         self.free_run(page, 1, psn)
     }
 

@@ -12,7 +12,7 @@ use aether_page::{Clean, PageOp, Swip};
 use aether_trace::planted;
 use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic, Restart};
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
 use aether_types::{Error, Result};
 use std::borrow::Cow;
 
@@ -101,17 +101,10 @@ impl BTree {
                 self.split_root(mtr, root, key)
             }
             Some((parent, index)) => {
-                let parent = trace::latch_for_split(level, || self.upgrade_parent(parent))?;
+                let parent = trace::latch_for_split(level, || parent.upgrade())?;
                 let child = trace::latch_child(|| node.upgrade())?;
                 self.split_child(mtr, parent, index, child, key)
             }
-        }
-    }
-
-    fn upgrade_parent<'p>(&'p self, parent: Optimistic<'p>) -> Result<Exclusive<'p>, Restart> {
-        match parent.upgrade() {
-            Err(_) if planted("split-under-a-parent-that-changed") => self.latch_anyway(&parent),
-            upgraded => upgraded,
         }
     }
 
