@@ -102,7 +102,8 @@ impl Opening {
 
     /// Reads the log and cuts it; writes nothing.
     pub fn scan(self) -> Result<Scanned> {
-        let scan = open_scan(&self.env, &self.home, &self.config.wal, self.control.current())?;
+        let open = || open_scan(&self.env, &self.home, &self.config.wal, self.control.current());
+        let scan = trace::open(open, Scan::cut)?;
         Ok(Scanned { opening: self, scan })
     }
 }

@@ -8,7 +8,6 @@ use crate::store::{PAGES_FILE, Store};
 use aether_page::space_map::PageState;
 use aether_page::{PageOp, Swip, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
-use aether_trace::planted;
 use aether_types::{Error, ErrorKind, PageNo, Psn, Result};
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
@@ -84,7 +83,6 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let view = self.view(slot);
         let (fresh, floor) = match self.is_fresh(slot) {
             true => (true, Psn::new(0)),
-            false if planted("forget-the-floor") => (false, Psn::new(0)),
             false => (false, space_map::psn_floor(view)),
         };
         if floor.get() >= Psn::END {

@@ -74,6 +74,12 @@ pub(crate) fn install<E>(redo_start: &Lv, body: impl FnOnce() -> Result<(), E>) 
     act_if("Install", body, |done| done.is_ok().then(|| first_four(redo_start)))
 }
 
+/// Reading the log; `cut` tells up to where it is kept.
+#[inline(always)]
+pub(crate) fn open<T, E>(body: impl FnOnce() -> Result<T, E>, cut: impl FnOnce(&T) -> Lv) -> Result<T, E> {
+    act_if("Open", body, |scan| scan.as_ref().ok().map(|scan| first_four(&cut(scan))))
+}
+
 /// Repairing torn pages, the sync included.
 #[inline(always)]
 pub(crate) fn repair<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

@@ -61,10 +61,13 @@ impl Life {
                 let is_it = |event: &&&Event| event.action == action && event.values.len() == values;
                 events.iter().find(|event| event.begin > ended && is_it(event)).map(|event| &event.values)
             };
-            // What the next opening found, which may not have come to its end.
-            let found =
-                |event: &&&Event| event.begin > ended && matches!(event.action, "CutBack" | "Recover");
-            let left = events.iter().find(found).map(|event| event.values[1]);
+            // The lowest that the next openings found, up to the one that has begun to write: what only lay in the
+            // system's cache the first of them may have seen and a later one not.
+            let mut later = events.iter().filter(|event| event.begin > ended);
+            let begun =
+                later.clone().find(|event| event.action == "Recover").map_or(NEVER, |event| event.begin);
+            let opens = later.by_ref().filter(|event| event.action == "Open" && event.begin < begun);
+            let left = opens.map(|event| event.values[0]).min();
             life.redo_start = after("Redo", 4).map_or(0, |values| values[0]);
             let found = life.records.len() as u64;
             life.records.extend(own_records(logs, life.begun, ended));

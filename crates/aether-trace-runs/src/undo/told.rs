@@ -150,13 +150,16 @@ impl Life {
             let own = records.range(life.begun..ended);
             life.records.extend(own.map(|(claim, record)| (record.end, *claim)));
             life.find_flushes(&events, found);
-            // What the next opening found, which may not have come to its end.
-            let found =
-                |event: &&&Event| event.begin > ended && matches!(event.action, "CutBack" | "Recover");
-            let found = events.iter().find(found);
-            life.left = found.map_or(0, |event| event.values[1]);
+            // The lowest that the next openings found, up to the one that has begun to write: what only lay in the
+            // system's cache the first of them may have seen and a later one not.
+            let mut later = events.iter().filter(|event| event.begin > ended);
+            let begun =
+                later.clone().find(|event| event.action == "Recover").map_or(NEVER, |event| event.begin);
+            let opens = later.by_ref().filter(|event| event.action == "Open" && event.begin < begun);
+            let left = opens.map(|event| event.values[0]).min();
+            life.left = left.unwrap_or(0);
             lives.push(life);
-            if found.is_none() {
+            if left.is_none() {
                 break;
             }
         }
