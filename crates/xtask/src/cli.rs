@@ -171,6 +171,9 @@ struct ValidateArgs {
     /// Only this folder of tla/; may be given more than once
     #[arg(long = "spec", value_name = "NAME")]
     specs: Vec<String>,
+    /// Only traces of this source; both if none is named
+    #[arg(long = "source", value_name = "SOURCE", value_enum)]
+    sources: Vec<tla::Source>,
     /// How many events, of all protocols together
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     events: u64,
@@ -250,7 +253,7 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
             let (specs, mutants) = (&args.specs[..], &args.mutants[..]);
             tla::validate(
                 root,
-                &tla::Validation { specs, events, is_quick, seed, mutants, all_mutants, record },
+                &tla::Validation { specs, sources, events, is_quick, seed, mutants, all_mutants, record },
             )
         }
         Task::Floors(args) => show_floors(root, args.shape.format),

@@ -23,7 +23,7 @@ use mutant::Mutant;
 use page::Rows;
 use record::{Counted, Record};
 use tools::Tools;
-pub(crate) use validate::{Validation, validate};
+pub(crate) use validate::{Source, Validation, validate};
 
 use crate::terminal::{Mood, paint, say, warn};
 

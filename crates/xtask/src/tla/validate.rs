@@ -19,7 +19,8 @@ use super::page::Rows;
 use super::tools::Tools;
 use super::{HOME, chosen};
 use crate::terminal::{Mood, paint, say, warn};
-use runner::{Order, Runner, Source};
+pub(crate) use runner::Source;
+use runner::{Order, Runner};
 use traces::Traces;
 use verdict::{Refusal, judge};
 
@@ -30,6 +31,8 @@ const MUTANT_EVENTS: u64 = 12_000;
 pub(crate) struct Validation<'a> {
     /// None: every protocol that has traces.
     pub(crate) specs: &'a [String],
+    /// None: both.
+    pub(crate) sources: &'a [Source],
     /// Of all protocols together.
     pub(crate) events: u64,
     /// Too few events for the rare ones: an action that does not occur is told, and is no error.
@@ -82,7 +85,7 @@ fn accept_code(
     protocols: &[Protocol],
     plan: &Validation<'_>,
 ) -> Result<bool, String> {
-    let runners = Runner::all(root, false)?;
+    let runners = Runner::all(root, plan.sources, false)?;
     let shares = |protocol: &Protocol| protocol.trace.as_ref().map_or(0, Model::shares);
     let share = plan.events / (protocols.iter().map(shares).sum::<u64>().max(1) * runners.len() as u64);
     let start = Instant::now();
@@ -157,7 +160,7 @@ fn refuse_mutants(
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
         return Err(format!("there is no bug {unknown} to plant; there are {}", names.join(", ")));
     }
-    let runners = Runner::all(root, true)?;
+    let runners = Runner::all(root, plan.sources, true)?;
     let mut right = true;
     let mut rows = Rows::new("planted", 2);
     for protocol in protocols {

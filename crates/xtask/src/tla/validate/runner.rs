@@ -14,7 +14,7 @@ use crate::tla::tools::Tools;
 const RUN_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// How threads take turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Source {
     /// As shuttle says; a seed repeats it.
     Schedules,
@@ -50,12 +50,13 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Builds one for each source; blocks.
+    /// Builds one for each source that is wanted, for all if none is named; blocks.
     ///
     /// # Errors
     /// A build fails.
-    pub(crate) fn all(root: &Path, with_mutants: bool) -> Result<Vec<Self>, String> {
+    pub(crate) fn all(root: &Path, wanted: &[Source], with_mutants: bool) -> Result<Vec<Self>, String> {
         let sources = [Source::Schedules, Source::Threads].into_iter();
+        let sources = sources.filter(|source| wanted.is_empty() || wanted.contains(source));
         sources.map(|source| Self::build(root, source, with_mutants)).collect()
     }
 
