@@ -250,7 +250,7 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Tla(TlaTask::Validate(args)) => {
             let ValidateArgs { quick: is_quick, seed, all_mutants, record, .. } = *args;
             let events = if is_quick { args.events / 20 } else { args.events };
-            let (specs, mutants) = (&args.specs[..], &args.mutants[..]);
+            let (specs, sources, mutants) = (&args.specs[..], &args.sources[..], &args.mutants[..]);
             tla::validate(
                 root,
                 &tla::Validation { specs, sources, events, is_quick, seed, mutants, all_mutants, record },
