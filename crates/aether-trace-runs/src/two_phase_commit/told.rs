@@ -148,7 +148,9 @@ impl Teller<'_> {
                     self.point(event, Some(values[0]), vec![values[1]]);
                 }
             }
-            "Prepared" | "Answer" => self.point(event, Some(values[0]), values[1..].to_vec()),
+            "Prepared" => self.point(event, Some(values[0]), values[1..].to_vec()),
+            // That of a tree says only whether a row is there.
+            "Answer" if values.len() == 2 => self.point(event, Some(values[0]), vec![values[1]]),
             "Publish" => {
                 self.push(named("Flush"), Kind::Flush(values[1]), (event.begin, event.end), None, Vec::new())
             }

@@ -218,7 +218,8 @@ impl<'a> Teller<'a> {
                     self.step(&Event { action: named("Flush"), ..event.clone() }, 0, vec![*count]);
                 }
             }
-            "Crash" => self.step(event, 0, event.values.clone()),
+            // That of the disk says when it happened, not what it has left.
+            "Crash" if !event.values.is_empty() => self.step(event, 0, event.values.clone()),
             "Die" | "PowerCut" => {
                 let left = life.count(life.left);
                 self.step(&Event { action: named("Crash"), ..event.clone() }, 0, vec![left]);
