@@ -5,17 +5,14 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{FIRST_TREE_ROOT, Opening, StoreConfig};
+use crate::{Dice, Trace, stage};
+use aether_index::BTree;
+use aether_index::txn::recovery::FIRST_TREE_ROOT;
 use aether_index::txn::{Durability, TxnConfig, TxnManager};
-use aether_index::{BTree, TreeUndo};
 use aether_sim::Sim;
-use aether_sync::{Arc, thread};
-use aether_trace::{act, name_thread, take};
+use aether_sync::Arc;
+use aether_trace::{act, take};
 use aether_types::Result;
-use std::path::Path;
 use std::time::Duration;
 
 /// Keys, and the largest number of threads, as in `trace.cfg`.
@@ -40,37 +37,21 @@ pub fn trace(seed: u64) -> Trace {
     let count = 2 + dice.below(THREADS_MAX - 1);
     let threads = (1..=count).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             world.work(number, count, &mut dice).expect("the store is sound");
         })
     });
-    for thread in threads.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
     told::translate(take(), THREADS_MAX)
 }
 
 impl World {
     /// A store with an empty tree.
     fn open(seed: u64) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 64,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            ..BufferConfig::default()
-        };
-        let (ring_bytes, flusher) = (128 << 10, seed.is_multiple_of(2));
-        let wal =
-            WalConfig { segment_bytes: 256 << 10, ring_bytes, flusher, recycle: 1, ..WalConfig::default() };
-        let config = StoreConfig { buffer, wal, redo_threads: 1, ..StoreConfig::default() };
-        let redone =
-            Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-        let floor = redone.timestamp_floor();
-        let (store, losers, _) = redone.into_parts();
+        let mut store = stage::config(64, 1);
+        store.wal.flusher = seed.is_multiple_of(2);
         let config = TxnConfig { lock_timeout: Duration::from_secs(1), ..TxnConfig::new(Durability::None) };
-        let manager = TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))?;
+        let manager = stage::manager(&Sim::new(seed), store, config)?;
         let tree = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
         Ok(Self { manager, tree })
     }

@@ -6,16 +6,13 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
+use crate::{Dice, Trace, stage};
 use aether_index::txn::recovery::wal::buffer::page::{PageOp, Swip, UndoPtr};
-use aether_index::txn::recovery::{ActiveTxn, Opening, PAGES_FILE, Store, StoreConfig};
+use aether_index::txn::recovery::{ActiveTxn, PAGES_FILE, Store};
 use aether_sim::Sim;
 use aether_sync::{Arc, thread};
 use aether_trace::{name_thread, take};
 use aether_types::{Lv, PageNo, Result, StreamId, Timestamp};
-use std::path::Path;
 
 const STREAMS: u64 = 2;
 /// The spec's transactions: those of one worker are one there.
@@ -51,29 +48,16 @@ pub fn trace(seed: u64) -> Trace {
         let checkpoints = move || (0..times).for_each(|_| store.checkpoint().expect("the store is sound"));
         threads.push(thread::spawn("checkpointer", checkpoints));
     }
-    for thread in threads {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
     told::translate(take(), &pages)
 }
 
 fn open(seed: u64, dice: &mut Dice) -> Result<Arc<Store>> {
-    let streams = STREAMS as usize;
-    let buffer = BufferConfig {
-        num_frames: 16,
-        enable_page_provider: false,
-        prefetch_threads: 0,
-        streams,
-        ..BufferConfig::default()
-    };
-    let flusher = seed.is_multiple_of(2);
-    let wal = WalConfig { streams, segment_bytes: 256 << 10, ring_bytes: 128 << 10, flusher, recycle: 1 };
+    let mut config = stage::config(16, STREAMS as usize);
+    config.wal.flusher = seed.is_multiple_of(2);
     // Workers take checkpoints after a few flushes, or hardly ever.
-    let max_recovery_bytes = (32 << 10) << dice.below(4);
-    let config = StoreConfig { buffer, wal, max_recovery_bytes, redo_threads: 1, ..StoreConfig::default() };
-    let opening = Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?;
-    Ok(opening.scan()?.redo()?.into_parts().0)
+    config.max_recovery_bytes = (32 << 10) << dice.below(4);
+    Ok(stage::redone(&Sim::new(seed), config)?.into_parts().0)
 }
 
 struct Worker {

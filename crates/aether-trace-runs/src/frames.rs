@@ -6,14 +6,14 @@
 
 mod told;
 
-use crate::{Dice, Trace};
+use crate::{Dice, Trace, stage};
 use aether_index::txn::recovery::wal::buffer::page::{PageFile, PageType, Swip, header};
 use aether_index::txn::recovery::wal::buffer::{
     Access, Budget, BufferConfig, DoubleWrite, Exclusive, NoGate, NoSource, Pool, PoolParts, Shared,
 };
 use aether_sim::Sim;
-use aether_sync::{Arc, thread};
-use aether_trace::{act, name_thread, take};
+use aether_sync::Arc;
+use aether_trace::{act, take};
 use aether_types::{FileId, Lsn, Lv, PageNo, PageSize, Psn, Result, StoreId, StreamId};
 use aether_vfs::Env;
 use std::path::Path;
@@ -58,16 +58,12 @@ pub fn trace(seed: u64) -> Trace {
     let mut dice = Dice::new(seed, 0);
     let threads = (1..=2 + dice.below(THREADS_MAX - 1)).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             // That all frames are in use at once ends it.
             let _ = world.work(&mut dice);
         })
     });
-    for thread in threads.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
     let told = told::translate(take());
     drop((parent, others));
     told

@@ -7,18 +7,14 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{Opening, StoreConfig};
+use crate::{Dice, Trace, stage};
+use aether_index::BTree;
 use aether_index::txn::{CommitHandle, Durability, Txn, TxnConfig, TxnManager};
-use aether_index::{BTree, TreeUndo};
 use aether_sim::{Errno, Fault, OpKind, Sim};
 use aether_sync::Arc;
 use aether_sync::thread::{self, JoinHandle};
 use aether_trace::{act, act_if, take};
 use aether_types::{Result, StreamId};
-use std::path::Path;
 
 const STREAMS: usize = 2;
 /// Half of the spec's, since all may be of one stream.
@@ -79,21 +75,8 @@ fn wait(handle: CommitHandle, tag: u64) {
 
 impl World {
     fn open(sim: &Sim) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 64,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            streams: STREAMS,
-            ..BufferConfig::default()
-        };
-        let (segment_bytes, ring_bytes) = (256 << 10, 128 << 10);
-        let wal = WalConfig { streams: STREAMS, segment_bytes, ring_bytes, flusher: false, recycle: 1 };
-        let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
-        let redone = Opening::begin(sim.env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-        let floor = redone.timestamp_floor();
-        let (store, losers, _) = redone.into_parts();
         let config = TxnConfig::new(Durability::Sync);
-        let manager = TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))?;
+        let manager = stage::manager(sim, stage::config(64, STREAMS), config)?;
         let trees = (0..STREAMS as u32).map(|number| {
             let mut txn = manager.begin();
             let tree = BTree::create(&mut txn, FIRST_TREE + number)?;

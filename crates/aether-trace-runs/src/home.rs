@@ -9,7 +9,8 @@ use aether_wal::{Control, Incarnation, Scan, Wal, WalConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const HOME: &str = "/home";
+/// Where logs and stores of runs are.
+pub(crate) const HOME: &str = "/home";
 const STORE: StoreId = StoreId::new([7; 16]);
 /// Taken under no lock of the log.
 const CONTROL: Rank = Rank::new(1, "incarnations");

@@ -24,6 +24,7 @@ pub mod page_redo;
 pub mod publication;
 pub mod schedule;
 pub mod snapshots;
+mod stage;
 mod step;
 pub mod stream_cut;
 pub mod two_phase_commit;

@@ -5,17 +5,12 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::TreeUndo;
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{Opening, StoreConfig};
+use crate::{Dice, Trace, stage};
 use aether_index::txn::{Durability, LockMode, Resource, Txn, TxnConfig, TxnManager, TxnOptions};
 use aether_sim::Sim;
-use aether_sync::{Arc, thread};
-use aether_trace::{name_thread, take};
+use aether_sync::Arc;
+use aether_trace::take;
 use aether_types::Result;
-use std::path::Path;
 use std::time::Duration;
 
 /// The spec looks for cycles of two and three.
@@ -36,35 +31,18 @@ pub fn trace(seed: u64) -> Trace {
     drop(take());
     let workers = (1..=WORKERS).map(|number| {
         let (manager, mut dice) = (manager.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             let count = 1 + dice.below(TXNS_EACH);
             // A refusal ends a transaction, nothing ends the store.
             (0..count).try_for_each(|_| transaction(&manager, &mut dice)).expect("the store is sound");
         })
     });
-    for worker in workers.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = worker.join();
-    }
+    stage::join(workers);
     told::translate(&take())
 }
 
 fn open(seed: u64) -> Result<Arc<TxnManager>> {
-    let buffer = BufferConfig {
-        num_frames: 64,
-        enable_page_provider: false,
-        prefetch_threads: 0,
-        ..BufferConfig::default()
-    };
-    let (segment_bytes, ring_bytes) = (256 << 10, 128 << 10);
-    let wal = WalConfig { streams: 1, segment_bytes, ring_bytes, flusher: false, recycle: 1 };
-    let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
-    let redone = Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-    let floor = redone.timestamp_floor();
-    let (store, losers, _) = redone.into_parts();
-    let config = TxnConfig::new(Durability::None);
-    TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))
+    stage::manager(&Sim::new(seed), stage::config(64, 1), TxnConfig::new(Durability::None))
 }
 
 /// Takes a few locks; who is refused goes on or ends.

@@ -4,9 +4,9 @@
 mod told;
 
 use crate::home::{Home, Segments};
-use crate::{Dice, Trace};
-use aether_sync::{Arc, thread};
-use aether_trace::{act, name_thread, take};
+use crate::{Dice, Trace, stage};
+use aether_sync::Arc;
+use aether_trace::{act, take};
 use aether_types::{Lv, Result, StreamId};
 use aether_wal::{FIRST_KIND, Wal};
 
@@ -63,17 +63,12 @@ impl Life<'_> {
     fn work(&self, wal: &Arc<Wal>) {
         let threads = (1..=self.writers).map(|number| {
             let (wal, dice, commits) = (wal.clone(), Dice::new(self.seed, 10 + number), self.commits);
-            thread::spawn("writer", move || {
-                name_thread(number);
+            stage::worker(number, move || {
                 // The power cut ends it.
                 let _ = write(&wal, dice, commits);
             })
         });
-        let threads: Vec<_> = threads.collect();
-        for thread in threads {
-            // A panic was reported by the thread.
-            let _ = thread.join();
-        }
+        stage::join(threads);
     }
 }
 

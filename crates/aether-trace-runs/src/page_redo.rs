@@ -5,13 +5,13 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
+use crate::home::after_crash;
+use crate::{Dice, Trace, stage};
+use aether_index::txn::recovery::wal::buffer::DOUBLE_WRITE_NAME;
 use aether_index::txn::recovery::wal::buffer::page::space_map::PageState;
 use aether_index::txn::recovery::wal::buffer::page::{PageOp, Swip, header::psn};
-use aether_index::txn::recovery::wal::buffer::{BufferConfig, DOUBLE_WRITE_NAME};
-use aether_index::txn::recovery::{Mtr, Opening, PAGES_FILE, Store, StoreConfig, pages_path};
-use aether_sim::{CrashPolicy, Sim, file_number};
+use aether_index::txn::recovery::{Mtr, PAGES_FILE, Store, pages_path};
+use aether_sim::{Sim, file_number};
 use aether_sync::{Arc, thread};
 use aether_trace::{act, name_thread, take};
 use aether_types::{Lv, PageNo, Result, StreamId};
@@ -59,7 +59,7 @@ pub fn trace(seed: u64) -> Trace {
             }
             live(store, page, Dice::new(seed, 10 * life));
         }
-        sim = crash(&sim, &mut dice);
+        sim = after_crash(&sim, &mut dice);
         if dice.once_in(2) {
             sim.cut_power_at(dice.below(OPENING));
         }
@@ -73,25 +73,10 @@ pub fn trace(seed: u64) -> Trace {
     told::translate(take(), &places)
 }
 
-fn crash(sim: &Sim, dice: &mut Dice) -> Sim {
-    let policies = CrashPolicy::all(dice.next());
-    let policy = policies[dice.below(policies.len() as u64) as usize];
-    if dice.once_in(3) { sim.kill_image() } else { sim.crash_image(policy) }
-}
-
 fn open(sim: &Sim) -> Result<Arc<Store>> {
-    let buffer = BufferConfig {
-        num_frames: 16,
-        enable_page_provider: false,
-        prefetch_threads: 0,
-        streams: 1,
-        ..BufferConfig::default()
-    };
-    let wal =
-        WalConfig { streams: 1, segment_bytes: 256 << 10, ring_bytes: 64 << 10, flusher: false, recycle: 1 };
-    let config = StoreConfig { buffer, wal, redo_threads: 1, ..StoreConfig::default() };
-    let opening = Opening::begin(sim.env(), Path::new(HOME), config, true)?;
-    Ok(opening.scan()?.redo()?.into_parts().0)
+    let mut config = stage::config(16, 1);
+    config.wal.ring_bytes = 64 << 10;
+    Ok(stage::redone(sim, config)?.into_parts().0)
 }
 
 /// Begins to write, so that the store is not closed cleanly; tells which page comes first.
@@ -123,15 +108,11 @@ fn live(store: Arc<Store>, page: PageNo, mut dice: Dice) {
     })];
     for number in 2..4 {
         let (store, mut dice) = (store.clone(), Dice::new(dice.next(), number));
-        threads.push(thread::spawn("writer", move || {
-            name_thread(number);
+        threads.push(stage::worker(number, move || {
             let _ = write_back(&store, &mut dice);
         }));
     }
-    for thread in threads {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
 }
 
 fn write_back(store: &Store, dice: &mut Dice) -> Result<()> {

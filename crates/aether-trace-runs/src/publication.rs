@@ -4,17 +4,14 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{FIRST_TREE_ROOT, Opening, StoreConfig};
+use crate::{Dice, Trace, stage};
+use aether_index::BTree;
+use aether_index::txn::recovery::FIRST_TREE_ROOT;
 use aether_index::txn::{Durability, ReadView, Txn, TxnConfig, TxnManager};
-use aether_index::{BTree, TreeUndo};
 use aether_sim::Sim;
-use aether_sync::{Arc, thread};
-use aether_trace::{act, act_if, name_thread, take};
+use aether_sync::Arc;
+use aether_trace::{act, act_if, take};
 use aether_types::Result;
-use std::path::Path;
 use std::time::Duration;
 
 const ROWS: u64 = 2;
@@ -39,38 +36,22 @@ pub fn trace(seed: u64) -> Trace {
     drop(take());
     let workers = (1..=2 + dice.below(WORKERS_MAX - 1)).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             // A conflict ends a transaction, nothing ends the store.
             world.work(number, &mut dice).expect("the store is sound");
         })
     });
-    for worker in workers.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = worker.join();
-    }
+    stage::join(workers);
     told::translate(take(), clock)
 }
 
 impl World {
     /// A store with both rows, which nobody remembers the writer of.
     fn open(seed: u64) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 64,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            streams: STREAMS,
-            ..BufferConfig::default()
-        };
-        let (ring_bytes, flusher) = (128 << 10, seed.is_multiple_of(2));
-        let wal = WalConfig { streams: STREAMS, segment_bytes: 256 << 10, ring_bytes, flusher, recycle: 1 };
-        let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
-        let redone =
-            Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-        let floor = redone.timestamp_floor();
-        let (store, losers, _) = redone.into_parts();
+        let mut store = stage::config(64, STREAMS);
+        store.wal.flusher = seed.is_multiple_of(2);
         let config = TxnConfig { lock_timeout: Duration::from_secs(1), ..TxnConfig::new(Durability::Sync) };
-        let manager = TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))?;
+        let manager = stage::manager(&Sim::new(seed), store, config)?;
         let tree = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
         let mut txn = manager.begin();
         (0..ROWS).try_for_each(|row| tree.put(&mut txn, &key(row), &0u64.to_le_bytes()))?;

@@ -5,13 +5,13 @@
 
 mod told;
 
-use crate::{Dice, Trace};
+use crate::{Dice, Trace, stage};
 use aether_kv::buffer::BufferConfig;
 use aether_kv::{DbEnv, Durability, Isolation, Keyspace, Options, TxnOptions, WalConfig};
 use aether_kv::{Result, Txn};
 use aether_sim::Sim;
-use aether_sync::{Arc, Mutex, Rank, thread};
-use aether_trace::{act, act_if, name_thread, take};
+use aether_sync::{Arc, Mutex, Rank};
+use aether_trace::{act, act_if, take};
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,16 +42,12 @@ pub fn trace(seed: u64) -> Trace {
     drop(take());
     let workers = (0..WORKERS).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number + 1));
-        thread::spawn("worker", move || {
-            name_thread(number + 1);
+        stage::worker(number + 1, move || {
             // A conflict ends a transaction, nothing ends the store.
             world.work(number, &mut dice).expect("the store is sound");
         })
     });
-    for worker in workers.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = worker.join();
-    }
+    stage::join(workers);
     told::translate(&take())
 }
 

@@ -8,10 +8,10 @@ mod book;
 mod told;
 
 use crate::home::{Home, Segments};
-use crate::{Dice, Trace};
+use crate::{Dice, Trace, stage};
 use aether_sim::{Errno, Fault, OpKind};
-use aether_sync::{Arc, thread};
-use aether_trace::{act_if, name_thread, take};
+use aether_sync::Arc;
+use aether_trace::{act_if, take};
 use aether_types::{Lsn, Lv, Result, StreamId};
 use aether_wal::{Scan, Wal};
 use book::{Book, Files, Txn};
@@ -85,8 +85,7 @@ impl Life<'_> {
         let workers = (1..=self.workers).map(|number| {
             let (book, mut dice) = (book.clone(), Dice::new(self.seed, 10 + number));
             let range = self.first..(self.first + self.txns).min(TXNS_EACH);
-            thread::spawn("worker", move || {
-                name_thread(number);
+            stage::worker(number, move || {
                 for index in range {
                     // The power cut ends it.
                     let txn = Txn::new(number + index * WORKERS_MAX);
@@ -96,11 +95,7 @@ impl Life<'_> {
                 }
             })
         });
-        let workers: Vec<_> = workers.collect();
-        for worker in workers {
-            // A panic was reported by the thread.
-            let _ = worker.join();
-        }
+        stage::join(workers);
     }
 }
 

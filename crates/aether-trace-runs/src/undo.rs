@@ -6,17 +6,15 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{FIRST_TREE_ROOT, Opening, StoreConfig};
+use crate::home::after_crash;
+use crate::{Dice, Trace, stage};
+use aether_index::txn::recovery::FIRST_TREE_ROOT;
 use aether_index::txn::{Durability, Savepoint, Txn, TxnConfig, TxnManager};
 use aether_index::{BTree, TreeUndo};
-use aether_sim::{CrashPolicy, Sim};
-use aether_sync::{Arc, thread};
+use aether_sim::Sim;
+use aether_sync::Arc;
 use aether_trace::{act, act_if, name_thread, take};
 use aether_types::{Error, ErrorKind, Result};
-use std::path::Path;
 use std::time::Duration;
 
 const ROWS: u64 = 2;
@@ -56,9 +54,7 @@ pub fn trace(seed: u64) -> Trace {
             }
             live(Arc::new(world), seed, life);
         }
-        let policies = CrashPolicy::all(dice.next());
-        let policy = policies[dice.below(policies.len() as u64) as usize];
-        sim = if dice.once_in(3) { sim.kill_image() } else { sim.crash_image(policy) };
+        sim = after_crash(&sim, &mut dice);
         if dice.once_in(3) {
             sim.cut_power_at(dice.below(OPENING));
         }
@@ -76,31 +72,17 @@ fn live(world: Arc<World>, seed: u64, life: u64) {
     let workers = (1..=WORKERS).map(|number| {
         let (world, dice) = (world.clone(), Dice::new(seed, 10 * life + number));
         let tag = (10 * life + number) * 100;
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             // The power cut ends it.
             let _ = Worker { world, number, dice, tag }.work();
         })
     });
-    for worker in workers.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = worker.join();
-    }
+    stage::join(workers);
 }
 
 impl World {
     fn open(sim: &Sim) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 32,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            streams: 1,
-            ..BufferConfig::default()
-        };
-        let (segment_bytes, ring_bytes) = (256 << 10, 128 << 10);
-        let wal = WalConfig { streams: 1, segment_bytes, ring_bytes, flusher: false, recycle: 1 };
-        let config = StoreConfig { buffer, wal, redo_threads: 1, ..StoreConfig::default() };
-        let redone = Opening::begin(sim.env(), Path::new("/home"), config, true)?.scan()?.redo()?;
+        let redone = stage::redone(sim, stage::config(32, 1))?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
         // So that it is not closed cleanly.

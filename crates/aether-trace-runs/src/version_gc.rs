@@ -6,18 +6,15 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{FIRST_TREE_ROOT, Opening, StoreConfig};
+use crate::{Dice, Trace, stage};
+use aether_index::BTree;
+use aether_index::txn::recovery::FIRST_TREE_ROOT;
 use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager};
-use aether_index::{BTree, TreeUndo};
 use aether_sim::Sim;
 use aether_sync::{Arc, Mutex, Rank, thread};
 use aether_trace::{act_if, name_thread, take};
 use aether_types::{ErrorKind, Result};
 use aether_vfs::ManualClock;
-use std::path::Path;
 use std::time::Duration;
 
 /// With the others, as many snapshots as the spec has readers.
@@ -58,36 +55,20 @@ pub fn trace(seed: u64) -> Trace {
     let mut threads: Vec<_> = (1..=WRITERS).map(|number| part("writer", number, World::write)).collect();
     threads.extend((1..=READERS).map(|number| part("reader", WRITERS + number, World::read)));
     threads.push(part("filler", 8, World::fill));
-    for thread in threads {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
     told::translate(take(), clock)
 }
 
 impl World {
     /// A store with the row, which nobody remembers the writer of.
     fn open(seed: u64) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 64,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            streams: 1,
-            ..BufferConfig::default()
-        };
-        let (segment_bytes, ring_bytes) = (256 << 10, 128 << 10);
-        let wal = WalConfig { streams: 1, segment_bytes, ring_bytes, flusher: false, recycle: 1 };
-        let config = StoreConfig { buffer, wal, ..StoreConfig::default() };
         let sim = Sim::new(seed);
-        let redone = Opening::begin(sim.env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-        let floor = redone.timestamp_floor();
-        let (store, losers, _) = redone.into_parts();
         let config = TxnConfig {
             lock_timeout: Duration::ZERO,
             snapshot_age_max: (!seed.is_multiple_of(3)).then_some(SECOND),
             ..TxnConfig::new(Durability::Sync)
         };
-        let manager = TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))?;
+        let manager = stage::manager(&sim, stage::config(64, 1), config)?;
         let tree = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
         let world = Self { manager, tree, clock: sim.clock(), collecting: Mutex::new(COLLECTING, ()) };
         let mut txn = world.manager.begin();

@@ -5,16 +5,13 @@
 
 mod told;
 
-use crate::{Dice, Trace};
-use aether_index::txn::recovery::wal::WalConfig;
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
+use crate::{Dice, Trace, stage};
 use aether_index::txn::recovery::wal::buffer::page::{PageOp, Swip};
-use aether_index::txn::recovery::{Opening, PAGES_FILE, Store, StoreConfig};
+use aether_index::txn::recovery::{PAGES_FILE, Store};
 use aether_sim::{Sim, file_number};
-use aether_sync::{Arc, thread};
-use aether_trace::{name_thread, take};
+use aether_sync::Arc;
+use aether_trace::take;
 use aether_types::{Lsn, Lv, PageNo, Result, StreamId, limits};
-use std::path::Path;
 
 const STREAMS: usize = 2;
 const PAGES: usize = 3;
@@ -40,15 +37,11 @@ pub fn trace(seed: u64) -> Trace {
     drop(take());
     let threads = (1..=THREADS).map(|number| {
         let (world, mut dice) = (world.clone(), Dice::new(seed, number));
-        thread::spawn("worker", move || {
-            name_thread(number);
+        stage::worker(number, move || {
             world.work(&mut dice).expect("the store is sound");
         })
     });
-    for thread in threads.collect::<Vec<_>>() {
-        // A panic was reported by the thread.
-        let _ = thread.join();
-    }
+    stage::join(threads);
     let disk =
         told::Disk { file: file_number(file.path()), page_bytes: world.store.page_size().bytes() as u64 };
     told::translate(take(), &world.pages, disk)
@@ -57,19 +50,9 @@ pub fn trace(seed: u64) -> Trace {
 impl World {
     /// A store with some pages, all of them clean.
     fn open(seed: u64) -> Result<Self> {
-        let buffer = BufferConfig {
-            num_frames: 24,
-            enable_page_provider: false,
-            prefetch_threads: 0,
-            streams: STREAMS,
-            ..BufferConfig::default()
-        };
-        let (ring_bytes, flusher) = (128 << 10, seed.is_multiple_of(2));
-        let wal = WalConfig { streams: STREAMS, segment_bytes: 256 << 10, ring_bytes, flusher, recycle: 1 };
-        let config = StoreConfig { buffer, wal, redo_threads: 1, ..StoreConfig::default() };
-        let redone =
-            Opening::begin(Sim::new(seed).env(), Path::new("/home"), config, true)?.scan()?.redo()?;
-        let store = redone.into_parts().0;
+        let mut config = stage::config(24, STREAMS);
+        config.wal.flusher = seed.is_multiple_of(2);
+        let store = stage::redone(&Sim::new(seed), config)?.into_parts().0;
         let mut pages = (0..PAGES).map(|_| make_page(&store)).collect::<Result<Vec<_>>>()?;
         pages.sort_by_key(|(_, frame, _)| *frame);
         store.checkpoint()?;
