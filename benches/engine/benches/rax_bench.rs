@@ -9,7 +9,7 @@
 
 use aether_kv::lsm::index::rax::{Rax, RaxCursor, Seek};
 use blart::TreeMap;
-use engine_benches::keys::{Keys, Kind, mix};
+use engine_benches::keys::{Kind, Work};
 use engine_benches::{Cost, is_full, is_wanted, median, rows};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -49,33 +49,12 @@ trait Map {
     fn prefix(&self, prefix: &[u8]) -> u64;
 }
 
-/// Keys in the orders in which they are used.
-struct Work {
-    kind: Kind,
-    present: Keys,
-    hits: Keys,
-    misses: Keys,
-}
-
-impl Work {
-    /// Even numbers are there, odd ones are misses.
-    fn new(kind: Kind, rows: u64) -> Self {
-        let spread = |number: u64| mix(number) % rows;
-        let keys = |numbers: &dyn Fn(u64) -> u64| Keys::new(kind, (0..rows).map(numbers));
-        Self {
-            kind,
-            present: keys(&|number| number * 2),
-            hits: keys(&|number| spread(number) * 2),
-            misses: keys(&|number| spread(number) * 2 + 1),
-        }
-    }
-
-    fn prefix<'k>(&self, key: &'k [u8]) -> &'k [u8] {
-        match self.kind {
-            Kind::Integers => &key[..7],
-            Kind::Random => &key[..2],
-            Kind::Urls => &key[..key.len() - 8],
-        }
+/// The beginning of a key that some others share.
+fn prefix<'k>(work: &Work, key: &'k [u8]) -> &'k [u8] {
+    match work.kind {
+        Kind::Integers => &key[..7],
+        Kind::Random => &key[..2],
+        Kind::Urls => &key[..key.len() - 8],
     }
 }
 
@@ -91,7 +70,7 @@ fn run(map: &mut impl Map, work: &Work, figures: &mut Figures) {
             "get" => work.hits.iter().for_each(|key| assert!(map.get(key).is_some())),
             "miss" => work.misses.iter().for_each(|key| assert!(map.get(key).is_none())),
             "scan 100" => work.hits.iter().take(count).map(|key| map.scan(key)).for_each(keep),
-            "prefix" => work.hits.iter().take(count).map(|key| map.prefix(work.prefix(key))).for_each(keep),
+            "prefix" => work.hits.iter().take(count).map(|key| map.prefix(prefix(work, key))).for_each(keep),
             _ => work.present.iter().for_each(|key| assert!(map.remove(key).is_some())),
         };
         figures.push(Cost::per_step(count as u64, work_of).cpu);

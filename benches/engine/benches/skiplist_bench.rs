@@ -8,7 +8,7 @@
 
 use aether_kv::lsm::index::skiplist::{Skiplist, SkiplistConfig};
 use crossbeam_skiplist::SkipMap;
-use engine_benches::keys::{Keys, Kind, mix};
+use engine_benches::keys::{Kind, Work};
 use engine_benches::{Cost, is_full, is_wanted, median, rows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,28 +38,6 @@ trait Map {
     fn remove(&self, key: &[u8]) -> bool;
     /// The sum of the payloads and of the first bytes of `SCAN` keys from `from` on, upward or downward.
     fn scan(&self, from: &[u8], back: bool) -> u64;
-}
-
-/// Keys in the orders in which they are used.
-struct Work {
-    kind: Kind,
-    present: Keys,
-    hits: Keys,
-    misses: Keys,
-}
-
-impl Work {
-    /// Even numbers are there, odd ones are misses.
-    fn new(kind: Kind, rows: u64) -> Self {
-        let spread = |number: u64| mix(number) % rows;
-        let keys = |numbers: &dyn Fn(u64) -> u64| Keys::new(kind, (0..rows).map(numbers));
-        Self {
-            kind,
-            present: keys(&|number| number * 2),
-            hits: keys(&|number| spread(number) * 2),
-            misses: keys(&|number| spread(number) * 2 + 1),
-        }
-    }
 }
 
 /// Steps of a cell; scans are longer, so there are fewer.

@@ -82,3 +82,29 @@ pub fn mix(number: u64) -> u64 {
     let mixed = (number ^ number >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 29
 }
+
+/// Keys in the orders in which a map is asked for them.
+pub struct Work {
+    /// What they are.
+    pub kind: Kind,
+    /// Those that are there, in order.
+    pub present: Keys,
+    /// The same, mixed; some come more than once, some never.
+    pub hits: Keys,
+    /// Those that lie between.
+    pub misses: Keys,
+}
+
+impl Work {
+    /// Even numbers are there, odd ones are misses.
+    pub fn new(kind: Kind, rows: u64) -> Self {
+        let spread = |number: u64| mix(number) % rows;
+        let keys = |numbers: &dyn Fn(u64) -> u64| Keys::new(kind, (0..rows).map(numbers));
+        Self {
+            kind,
+            present: keys(&|number| number * 2),
+            hits: keys(&|number| spread(number) * 2),
+            misses: keys(&|number| spread(number) * 2 + 1),
+        }
+    }
+}

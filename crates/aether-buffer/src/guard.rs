@@ -181,12 +181,12 @@ impl<'p> Exclusive<'p> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         let latch = &self.pool.frame(self.frame).latch;
-        if self.changed.get() && !planted("write-without-a-version") {
-            trace::unlatch(self.frame, || latch.release_exclusive());
-        } else if self.changed.get() {
-            trace::unlatch(self.frame, || latch.release_exclusive_unchanged());
-        } else {
-            latch.release_exclusive_unchanged();
+        if !self.changed.get() {
+            return latch.release_exclusive_unchanged();
         }
+        trace::unlatch(self.frame, || match planted("write-without-a-version") {
+            false => latch.release_exclusive(),
+            true => latch.release_exclusive_unchanged(),
+        });
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The B+tree is coupled optimistically: readers write nothing to shared memory and validate the parent after
 //! they have the child's version; writers latch a leaf exclusively, and for a split or merge its parent and
-//! siblings too. Specs: `BTreeOLC`.
+//! siblings too. Specs: `Btree`, `Undo`, `VersionGc`.
 //!
 //! The maps know no transactions and no log: whoever keeps rows in one brings both. `skiplist` is concurrent, `rax` has one
 //! owner at a time.

@@ -2,8 +2,11 @@
 #![cfg(all(feature = "rax", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod ranges;
+
 use aether_index::rax::{Rax, RaxCursor, Seek};
 use proptest::prelude::*;
+use ranges::{is_empty, taken};
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, *};
 
@@ -156,22 +159,6 @@ impl World {
         };
         assert_eq!(found, wanted);
     }
-}
-
-fn is_empty(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
-    match (from, to) {
-        (Unbounded, _) | (_, Unbounded) => false,
-        (Included(from), Included(to)) => from > to,
-        (Included(from) | Excluded(from), Included(to) | Excluded(to)) => from >= to,
-    }
-}
-
-/// Takes from both ends as `turns` say, then the rest from the front.
-fn taken<T>(mut rows: impl DoubleEndedIterator<Item = T>, turns: &[bool]) -> Vec<T> {
-    let mut seen: Vec<_> =
-        turns.iter().filter_map(|back| if *back { rows.next_back() } else { rows.next() }).collect();
-    seen.extend(rows);
-    seen
 }
 
 fn play(steps: Vec<Step>) {

@@ -2,11 +2,14 @@
 #![cfg(all(feature = "skiplist", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod ranges;
+
 use aether_index::skiplist::{
     CLOSED, Guard, Inserted, KEY_BYTES_MAX, MapCursor, Offset, Skiplist, SkiplistConfig,
 };
 use aether_types::ErrorKind;
 use proptest::prelude::*;
+use ranges::{is_empty, taken};
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, *};
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -60,22 +63,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 type Model = BTreeMap<Vec<u8>, u64>;
-
-fn is_empty(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
-    match (from, to) {
-        (Unbounded, _) | (_, Unbounded) => false,
-        (Included(from), Included(to)) => from > to,
-        (Included(from) | Excluded(from), Included(to) | Excluded(to)) => from >= to,
-    }
-}
-
-/// Takes from both ends as `turns` say, then the rest from the front.
-fn taken<T>(mut rows: impl DoubleEndedIterator<Item = T>, turns: &[bool]) -> Vec<T> {
-    let mut seen: Vec<_> =
-        turns.iter().filter_map(|back| if *back { rows.next_back() } else { rows.next() }).collect();
-    seen.extend(rows);
-    seen
-}
 
 fn compare_scan(
     guard: &Guard<'_>,

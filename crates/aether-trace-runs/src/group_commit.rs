@@ -12,7 +12,7 @@ use aether_index::BTree;
 use aether_index::txn::{CommitHandle, Durability, Txn, TxnConfig, TxnManager};
 use aether_sim::{Errno, Fault, OpKind, Sim};
 use aether_sync::Arc;
-use aether_sync::thread::{self, JoinHandle};
+use aether_sync::thread;
 use aether_trace::{act, act_if, take};
 use aether_types::{Result, StreamId};
 
@@ -56,13 +56,8 @@ pub fn trace(seed: u64) -> Trace {
         }
     }
     handles.into_iter().for_each(|(handle, tag)| wait(handle, tag));
-    waiters.into_iter().for_each(join);
+    stage::join(waiters);
     told::translate(&take())
-}
-
-/// A panic was reported by the thread.
-fn join(thread: JoinHandle<()>) {
-    let _ = thread.join();
 }
 
 /// The commit is told by the engine, that it is durable here.

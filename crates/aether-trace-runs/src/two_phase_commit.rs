@@ -7,13 +7,13 @@ mod lives;
 mod told;
 
 use crate::home::after_crash;
-use crate::{Dice, Trace};
+use crate::{Dice, Trace, stage};
 use aether_kv::buffer::BufferConfig;
 use aether_kv::{DbEnv, Durability, Keyspace, Options, Resolution, Result, WalConfig};
 use aether_sim::Sim;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Arc, Mutex, Rank, thread};
-use aether_trace::{act, act_if, name_thread, take};
+use aether_trace::{act, act_if, take};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -114,8 +114,7 @@ impl World {
     fn live(self: &Arc<Self>, seed: u64) {
         let workers = (1..=WORKERS).map(|number| {
             let (world, mut dice) = (self.clone(), Dice::new(seed, number));
-            thread::spawn("worker", move || {
-                name_thread(number);
+            stage::worker(number, move || {
                 let count = 2 + dice.below(4);
                 // The power cut ends it.
                 let _ = (0..count).try_for_each(|_| world.work(&mut dice));
@@ -126,14 +125,9 @@ impl World {
             let world = self.clone();
             thread::spawn("pusher", move || world.push_on(row))
         });
-        // A panic was reported by the thread.
-        for worker in workers {
-            let _ = worker.join();
-        }
+        stage::join(workers);
         self.is_over.store(true, Release);
-        for pusher in pushers {
-            let _ = pusher.join();
-        }
+        stage::join(pushers);
     }
 
     fn push_on(&self, row: &[u8]) {

@@ -11,8 +11,8 @@ use aether_index::BTree;
 use aether_index::txn::recovery::FIRST_TREE_ROOT;
 use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager};
 use aether_sim::Sim;
-use aether_sync::{Arc, Mutex, Rank, thread};
-use aether_trace::{act_if, name_thread, take};
+use aether_sync::{Arc, Mutex, Rank};
+use aether_trace::{act_if, take};
 use aether_types::{ErrorKind, Result};
 use aether_vfs::ManualClock;
 use std::time::Duration;
@@ -45,16 +45,15 @@ pub fn trace(seed: u64) -> Trace {
     let clock = world.manager.stats().clock.get();
     // What has led here is the spec's initial state.
     drop(take());
-    let part = |name: &'static str, number: u64, work: fn(&World, u64, Dice) -> Result<()>| {
+    let part = |number: u64, work: fn(&World, u64, Dice) -> Result<()>| {
         let world = world.clone();
-        thread::spawn(name, move || {
-            name_thread(number);
+        stage::worker(number, move || {
             work(&world, number, Dice::new(seed, number)).expect("the store is sound");
         })
     };
-    let mut threads: Vec<_> = (1..=WRITERS).map(|number| part("writer", number, World::write)).collect();
-    threads.extend((1..=READERS).map(|number| part("reader", WRITERS + number, World::read)));
-    threads.push(part("filler", 8, World::fill));
+    let mut threads: Vec<_> = (1..=WRITERS).map(|number| part(number, World::write)).collect();
+    threads.extend((1..=READERS).map(|number| part(WRITERS + number, World::read)));
+    threads.push(part(8, World::fill));
     stage::join(threads);
     told::translate(take(), clock)
 }

@@ -1,6 +1,6 @@
 //! The steps that want more than one command. They write straight to the terminal and block until done.
 
-use std::env;
+use std::env::{self, consts::ARCH};
 use std::path::Path;
 use std::process::Command;
 
@@ -21,9 +21,6 @@ const TSAN_CRATES: &[&str] = &[
     "aether-index",
     "aether-kv",
 ];
-
-/// A sanitizer wants a target named.
-const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// Runs `tests/<checker>_*.rs` of `packages` (if none are named: of every crate that has some) with
 /// `--cfg <checker>`, in a target directory of their own so that other builds stay warm.
@@ -61,7 +58,7 @@ pub(crate) fn tsan(root: &Path, packages: &[String]) -> Result<(), String> {
         "test",
         "-Zbuild-std",
         "--target",
-        HOST,
+        &format!("{ARCH}-unknown-linux-gnu"),
         "--target-dir",
         "target/tsan",
         "--tests",

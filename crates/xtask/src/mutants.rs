@@ -49,7 +49,8 @@ pub(crate) fn run(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     if let Some(unknown) = plan.packages.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!("{unknown} is no subject; there are {}", names.join(", ")));
     }
-    let explained = survivors(&fs::read_to_string(root.join(SURVIVORS)).unwrap_or_default())?;
+    let text = fs::read_to_string(root.join(SURVIVORS)).map_err(|error| format!("{SURVIVORS}: {error}"))?;
+    let explained = survivors(&text)?;
     let wanted = |subject: &&Subject| {
         plan.packages.is_empty() || plan.packages.iter().any(|name| name == subject.name)
     };
