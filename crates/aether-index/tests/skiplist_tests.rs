@@ -2,6 +2,7 @@
 #![cfg(all(feature = "skiplist", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+#[path = "shared/ranges.rs"]
 mod ranges;
 
 use aether_index::skiplist::{
