@@ -75,9 +75,10 @@ impl Pool {
     }
 
     fn write_back(&self, wanted: impl Fn(u32) -> bool) -> Result<usize> {
+        let checks_early = planted("go-on-after-failure") && self.check_healthy().is_ok();
         let mut under_way = self.write_back.lock();
         // Under the lock: once a batch has failed, its copies in the double-write area may be all that is left of pages.
-        if !planted("go-on-after-failure") {
+        if !checks_early {
             self.check_healthy()?;
         }
         let this = &mut *under_way;
