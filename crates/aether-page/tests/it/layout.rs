@@ -1,10 +1,10 @@
 //! Do the bytes stand where `docs/formats.md` says?
 
 use crate::support::TestPage;
-use aether_page::node::{NodeImage, Row};
+use aether_page::node::{NodeImage, Row, layout};
 use aether_page::space_map::PageState;
-use aether_page::types::{PageNo, PageSize, Psn, TxnId};
-use aether_page::{PageOp, PageType, UndoPtr, check_page, slotted};
+use aether_page::types::{PageNo, PageSize, Psn, Reader, TxnId};
+use aether_page::{PageOp, PageType, UndoPtr, check_page, overflow, slotted};
 use std::borrow::Cow;
 
 fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
@@ -134,4 +134,41 @@ fn a_page_check_finds_each_kind_of_damage_to_a_heap() {
         set(bytes, slotted::GARBAGE_AT, words - 4 - start);
     });
     assert!(heap.len() == 1 && heap[0].contains("heap at"), "{heap:?}");
+}
+
+/// What a page check finds after one change of a page that is sound.
+fn found(op: PageOp, change: &dyn Fn(&mut [u8])) -> Vec<String> {
+    let mut bytes = TestPage::made_by(&op, PageSize::MIN).bytes();
+    change(&mut bytes);
+    check_page(TestPage::from_bytes(&bytes).view())
+}
+
+#[test]
+fn a_page_check_finds_damage_to_a_part_of_a_value() {
+    let op = || PageOp::OverflowInit { index: 0, first: PageNo::new(9), bytes: Cow::Borrowed(b"abc") };
+    assert_eq!(found(op(), &|_| ()), Vec::<String>::new());
+    let long = found(op(), &|bytes| bytes[overflow::LEN_AT + 1] = 0xff);
+    assert!(long.len() == 1 && long[0].contains("bytes in one page"), "{long:?}");
+    let nowhere = found(op(), &|bytes| bytes[overflow::FIRST_AT] = 0);
+    assert!(nowhere.len() == 1 && nowhere[0].contains("page 0"), "{nowhere:?}");
+}
+
+#[test]
+fn a_page_check_finds_damage_to_a_node() {
+    let op = || PageOp::NodeInit(NodeImage::leaf(5, Some(b"k"), Some(b"m")));
+    assert_eq!(found(op(), &|_| ()), Vec::<String>::new());
+    let level = found(op(), &|bytes| bytes[layout::LEVEL_AT] = 3);
+    assert!(level.len() == 1 && level[0].contains("level 3"), "{level:?}");
+    let flags = found(op(), &|bytes| bytes[layout::FLAGS_AT] |= 0x80);
+    assert!(flags.len() == 1 && flags[0].contains("fence flags"), "{flags:?}");
+    let prefix = found(op(), &|bytes| bytes[layout::PREFIX_AT] = 1);
+    assert!(prefix.len() == 1 && prefix[0].contains("prefix of 1, not 0"), "{prefix:?}");
+}
+
+#[test]
+fn an_infinite_fence_with_a_key_is_no_operation() {
+    let decode = |bytes: &[u8]| PageOp::decode(&mut Reader::new(bytes), PageSize::MIN).map(|_| ());
+    assert!(decode(&[10, 1, 1, 5, 0, 1, b'z', 6, 0]).is_ok());
+    let error = decode(&[10, 1, 1, 5, 1, b'a', 1, b'z', 6, 0]).unwrap_err();
+    assert!(error.to_string().contains("infinite fence"), "{error}");
 }

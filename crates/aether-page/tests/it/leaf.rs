@@ -244,6 +244,8 @@ fn what_does_not_fit_is_refused() {
     page.refuses(&insert(0, b"d", 0));
     page.refuses(&insert(1, b"c", 0));
     page.refuses(&insert(0, b"c", 4000));
+    let error = insert(0, b"c", 4000).check(page.view()).unwrap_err();
+    assert!(error.to_string().contains("bytes are free"), "{error}");
     page.run(&insert(0, b"c", 900));
     page.refuses(&insert(1, b"bb", 0));
     page.refuses(&insert(0, b"c", 0));

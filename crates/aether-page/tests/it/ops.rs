@@ -193,3 +193,11 @@ fn what_refers_to_page_0_is_refused() {
     image.push_child(b"k", zero);
     page.refuses(&PageOp::NodeInit(image));
 }
+
+#[test]
+fn records_that_a_page_cannot_hold_are_refused() {
+    let page = TestPage::new(PageSize::MIN);
+    for record_size in [0, 12, 4096, 1 << 20] {
+        page.refuses(&PageOp::FixedInit { record_size, owner: 1, link: 2 });
+    }
+}
