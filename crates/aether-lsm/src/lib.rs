@@ -6,5 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod filter;
+pub mod levels;
+pub mod pacer;
+pub mod policy;
+mod rank;
+mod trace;
+pub mod version;
 
 pub use aether_index as index;

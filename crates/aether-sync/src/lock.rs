@@ -185,6 +185,15 @@ impl<T> RwLock<T> {
         RwLockReadGuard { inner: sound(self.inner.read()), _held: held }
     }
 
+    /// Takes the lock shared unless somebody has it, or waits for it, exclusively. Never blocks.
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        #[cfg(any(loom, shuttle))]
+        let inner = self.inner.try_read().ok()?;
+        #[cfg(not(any(loom, shuttle)))]
+        let inner = self.inner.try_read()?;
+        Some(RwLockReadGuard { inner, _held: Held::new(self.rank) })
+    }
+
     /// Takes the lock exclusively; blocks.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         let held = Held::new(self.rank);

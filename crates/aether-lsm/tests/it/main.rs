@@ -5,4 +5,6 @@
 mod bytes;
 mod model;
 mod rates;
+mod shapes;
+mod simulator;
 mod strategies;

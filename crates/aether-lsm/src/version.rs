@@ -1,0 +1,85 @@
+//! Versions of the level list: which runs there are, in which order.
+//!
+//! A [`Version`] never changes. An [`Edit`] (a flush, a merge, a move) makes the next one, and [`VersionSet::install`] puts it in its
+//! place if it still fits: if another was faster, the edit is applied to what that one has left; if an input is gone or the
+//! order of age would not be kept, it is [`Refused`] and the merge has been for nothing. What makes edits durable and repeats them at open, the
+//! manifest, is the caller's: an edit is in it before it is installed here.
+//!
+//! A run's file is deleted when the last reference to it goes, by whoever lets it go: never while a version that somebody reads has it, never twice, and
+//! never because the store is closed: only if an installed edit took the run out, or its maker gave it up.
+//!
+//! Readers come by the list in one of two ways, chosen at build time; both are always compiled, tested and measured
+//! (`cargo bench -p engine-benches --bench left_right_lsm`):
+//!
+//! - [`slots`](Slots), the default: a [`Reader`] keeps the version it saw last, and one load tells that it is still the newest. Only
+//!   after an install does it fetch another, which never waits: it reads a slot that nobody writes.
+//! - [`LeftRight`], with the feature `left-right-lsm`: readers use the list in place, without counting references; who installs waits for
+//!   them, twice.
+//!
+//! Specs: `tla/version_install`, `tla/left_right`; orderings: `tests/loom_versions.rs`.
+
+mod claims;
+mod edit;
+mod left_right;
+mod run;
+mod set;
+mod slots;
+
+pub use claims::{Claim, Claims};
+pub use edit::{Edit, Refused};
+pub use left_right::LeftRight;
+pub use run::{OnLast, Run};
+pub use set::{Reader, VersionSet};
+pub use slots::Slots;
+
+use crate::policy::{LevelShape, Shape};
+use aether_sync::Arc;
+use aether_types::{FileId, Timestamp};
+
+/// A list of levels of runs, the newest first, that never changes.
+#[derive(Debug)]
+pub struct Version<F> {
+    levels: Vec<Vec<Arc<Run<F>>>>,
+}
+
+impl<F> Default for Version<F> {
+    fn default() -> Self {
+        Self { levels: Vec::new() }
+    }
+}
+
+impl<F> Version<F> {
+    /// A list as a manifest tells it: levels, each with its newest run first.
+    pub fn new(levels: Vec<Vec<Arc<Run<F>>>>) -> Self {
+        Self { levels }
+    }
+
+    /// The levels, the newest first, each with its newest run first.
+    pub fn levels(&self) -> &[Vec<Arc<Run<F>>>] {
+        &self.levels
+    }
+
+    /// All runs, the newest first.
+    pub fn runs(&self) -> impl Iterator<Item = &Arc<Run<F>>> {
+        self.levels.iter().flatten()
+    }
+
+    /// What a policy sees of it; `is_merging` tells the runs that take part in a merge.
+    pub fn shape(
+        &self,
+        unit_bytes: u64,
+        oldest_snapshot: Timestamp,
+        is_merging: impl Fn(FileId) -> bool,
+    ) -> Shape {
+        let level = |runs: &Vec<Arc<Run<F>>>| {
+            let runs = runs.iter().map(|run| {
+                let mut shape = run.shape().clone();
+                shape.is_merging = is_merging(shape.id);
+                shape
+            });
+            LevelShape { runs: runs.collect() }
+        };
+        let levels = self.levels.iter().map(level).collect();
+        Shape { oldest_snapshot, levels, ..Shape::empty(unit_bytes) }
+    }
+}

@@ -1,0 +1,84 @@
+//! Changes of the level list.
+
+use super::{Run, Version};
+use crate::policy::Plan;
+use aether_sync::Arc;
+use aether_types::{FileId, Timestamp};
+use core::fmt;
+
+/// Why an edit was not installed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// A run that it takes out is not there any more.
+    Missing(FileId),
+    /// An older version of a key would get before a newer one.
+    OutOfOrder,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(id) => write!(f, "run {} is gone", id.get()),
+            Self::OutOfOrder => f.write_str("the result would stand on the wrong side of a run"),
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// A change of the level list: runs go, and others come in their place.
+#[derive(Debug)]
+pub struct Edit<F> {
+    pub(super) removed: Vec<FileId>,
+    pub(super) added: Vec<Arc<Run<F>>>,
+    level: usize,
+}
+
+impl<F> Edit<F> {
+    /// A new run before all others.
+    pub fn flush(run: Arc<Run<F>>) -> Self {
+        Self { removed: Vec::new(), added: vec![run], level: 0 }
+    }
+
+    /// The outcome of a merge: runs that do not overlap, or none if nothing was left.
+    pub fn merge(plan: &Plan, outcome: Vec<Arc<Run<F>>>) -> Self {
+        Self { removed: plan.inputs.clone(), added: outcome, level: plan.target }
+    }
+
+    /// True if `run` comes with it.
+    pub(super) fn adds(&self, run: &Arc<Run<F>>) -> bool {
+        self.added.iter().any(|added| Arc::ptr_eq(added, run))
+    }
+}
+
+impl<F> Version<F> {
+    /// The version after `edit`.
+    ///
+    /// # Errors
+    /// Refused if it does not fit.
+    pub fn with(&self, edit: &Edit<F>) -> Result<Self, Refused> {
+        let is_there = |id: &FileId| self.runs().any(|run| run.id() == *id);
+        if let Some(id) = edit.removed.iter().find(|id| !is_there(id)) {
+            return Err(Refused::Missing(*id));
+        }
+        let shape = self.shape(1, Timestamp::new(0), |_| false);
+        if !edit.removed.is_empty() && !shape.fits(&edit.removed, edit.level) {
+            return Err(Refused::OutOfOrder);
+        }
+        Ok(self.apply(edit))
+    }
+
+    fn apply(&self, edit: &Edit<F>) -> Self {
+        let goes = |run: &Arc<Run<F>>| edit.removed.contains(&run.id());
+        let mut levels = self.levels.clone();
+        levels.resize_with(levels.len().max(edit.level + 1), Vec::new);
+        let target = &levels[edit.level];
+        // In the place of the newest that goes, or before all.
+        let place = target.iter().position(goes).unwrap_or(0);
+        levels.iter_mut().for_each(|level| level.retain(|run| !goes(run)));
+        levels[edit.level].splice(place..place, edit.added.iter().cloned());
+        let depth = levels.iter().rposition(|level| !level.is_empty()).map_or(0, |bottom| bottom + 1);
+        levels.truncate(depth);
+        Self { levels }
+    }
+}
