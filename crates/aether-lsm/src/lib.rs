@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod filter;
+pub mod run;
 
 pub use aether_index as index;
