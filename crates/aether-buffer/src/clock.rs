@@ -190,9 +190,11 @@ impl Pool {
             return false;
         }
         let resident = frame.resident();
-        let open = self.open_file(resident.file()).expect("a resident page belongs to an open file");
-        let psn = header::psn(View::new(self.words(index)));
-        open.translation.set(resident.page(), Entry::evicted(psn));
+        // None if the file was taken away while this page was being loaded or held.
+        if let Ok(open) = self.open_file(resident.file()) {
+            let psn = header::psn(View::new(self.words(index)));
+            open.translation.set(resident.page(), Entry::evicted(psn));
+        }
         true
     }
 

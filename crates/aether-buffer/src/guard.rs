@@ -3,7 +3,7 @@
 use crate::frame::Resident;
 use crate::pool::Pool;
 use crate::trace;
-use aether_page::{PageMut, Swip, View, header};
+use aether_page::{PageMut, PageType, Swip, View, header};
 use aether_sync::Version;
 use aether_sync::atomic::Ordering::{AcqRel, Relaxed};
 use aether_trace::planted;
@@ -160,6 +160,7 @@ impl<'p> Exclusive<'p> {
     /// Remembers that the page is about to be changed by a group that `stream` will place at or after
     /// `position`; called before the claim (P5).
     pub fn mark_dirty(&mut self, stream: StreamId, position: Lsn) {
+        debug_assert!(!header::is_type(self.view(), PageType::Block), "a block never changes");
         self.pool.dirty.mark(self.frame, stream, position);
     }
 

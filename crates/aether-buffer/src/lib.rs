@@ -14,6 +14,7 @@
 
 mod budget;
 mod clock;
+mod files;
 mod frame;
 mod gate;
 mod guard;
@@ -33,6 +34,7 @@ mod write_back;
 
 pub use aether_page as page;
 pub use budget::{Account, Budget, Charge};
+pub use files::{BLOCK_OVERHEAD_BYTES, BlockSource};
 pub use frame::{Frame, FrameState, Resident};
 pub use gate::{Durable, FlushGate, NoGate};
 pub use guard::{Exclusive, Optimistic, Restart, Shared};

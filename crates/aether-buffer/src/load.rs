@@ -3,13 +3,14 @@
 //! A frame is claimed first (taken, latched exclusively, entered in the translation array), and only then the
 //! file is read: bytes read earlier could be older than what another load, change and eviction have left there.
 
+use crate::files::{BLOCK_OVERHEAD_BYTES, BlockSource, Content, OpenFile};
 use crate::frame::{FrameState, Resident};
-use crate::pool::{Access, OpenFile, Pool};
+use crate::pool::{Access, Pool};
 use crate::trace;
 use crate::translation::Entry;
-use aether_page::{View, header, load_words, verify};
+use aether_page::{PageFile, PageMut, PageType, View, header, load_words, verify};
 use aether_trace::planted;
-use aether_types::{Error, FileId, Lv, PageNo, Result};
+use aether_types::{Error, FileId, Lv, PageNo, Psn, Result};
 use aether_vfs::AlignedBuf;
 use core::cell::RefCell;
 
@@ -37,7 +38,7 @@ impl Pool {
     ) -> Result<Option<Claim>> {
         let frame = self.take_frame(access)?;
         // Before the array says so: who finds the frame there waits for this page, and for no other.
-        let resident = Resident::new(open.pages.id(), page);
+        let resident = Resident::new(open.id, page);
         trace::take(resident, frame, || self.frame(frame).set_resident(resident));
         let entered = trace::enter(frame, || self.enter(open, page, entry, frame));
         if !matches!(entered, Ok(true)) {
@@ -55,11 +56,24 @@ impl Pool {
     /// Fills claimed pages, ascending, with one read, and lets go of their latches. Returns the first error; pages with an
     /// error are absent as before.
     pub(crate) fn load(&self, open: &OpenFile, claims: &[Claim], access: &Access<'_>) -> Result<()> {
+        match &open.content {
+            Content::Pages { pages, .. } => self.load_pages(open, pages, claims, access),
+            Content::Blocks(source) => self.load_blocks(open, &**source, claims, access),
+        }
+    }
+
+    fn load_pages(
+        &self,
+        open: &OpenFile,
+        pages: &PageFile,
+        claims: &[Claim],
+        access: &Access<'_>,
+    ) -> Result<()> {
         let (Some(first), Some(last)) = (claims.first(), claims.last()) else { return Ok(()) };
         let page_bytes = self.config.page_size.bytes();
         let place = |page: PageNo| (page.get() - first.page.get()) as usize * page_bytes;
         with_buffer(place(last.page) + page_bytes, |bytes| {
-            let mut outcome = open.pages.read(first.page, bytes);
+            let mut outcome = pages.read(first.page, bytes);
             let is_read = outcome.is_ok();
             for claim in claims {
                 let part = &mut bytes[place(claim.page)..][..page_bytes];
@@ -70,12 +84,58 @@ impl Pool {
                     self.finish_load(claim.frame, access);
                     continue;
                 }
-                open.translation.set(claim.page, claim.entry);
-                self.give_back(claim.frame);
+                self.abandon(open, claim);
                 outcome = outcome.and(filled);
             }
             outcome
         })
+    }
+
+    /// The page of a claim is absent as before.
+    fn abandon(&self, open: &OpenFile, claim: &Claim) {
+        open.translation.set(claim.page, claim.entry);
+        self.give_back(claim.frame);
+    }
+
+    fn load_blocks(
+        &self,
+        open: &OpenFile,
+        source: &dyn BlockSource,
+        claims: &[Claim],
+        access: &Access<'_>,
+    ) -> Result<()> {
+        let mut pages = [PageNo::new(0); RUN_PAGES as usize];
+        let pages = &mut pages[..claims.len()];
+        pages.iter_mut().zip(claims).for_each(|(page, claim)| *page = claim.page);
+        let (mut waiting, mut outcome) = (claims.iter(), Ok(()));
+        source.read(pages, &mut |block| {
+            let claim = waiting.next().expect("a source hands out as many blocks as it was asked for");
+            match block.and_then(|bytes| self.fill_block(open.id, claim, bytes)) {
+                Ok(()) => self.finish_load(claim.frame, access),
+                Err(error) => {
+                    self.abandon(open, claim);
+                    let known = core::mem::replace(&mut outcome, Ok(()));
+                    outcome = known.and(Err(error));
+                }
+            }
+        });
+        assert!(waiting.next().is_none(), "a source hands out as many blocks as it was asked for");
+        outcome
+    }
+
+    /// Fills a claimed frame with a block.
+    fn fill_block(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {
+        let page_bytes = self.config.page_size.bytes();
+        if bytes.len() > page_bytes - BLOCK_OVERHEAD_BYTES {
+            let what = format!("a block of {} bytes, too long for a page", bytes.len());
+            return Err(Error::corruption(what).at_file(file).at_page(claim.page));
+        }
+        let page = PageMut::new(self.words(claim.frame));
+        header::init(page, PageType::Block, file, claim.page, Psn::new(0));
+        page.put_bytes(header::HEADER_BYTES, bytes);
+        page.put_u64(page_bytes - 8, bytes.len() as u64);
+        self.dirty.set_page_lv(claim.frame, &Lv::ZERO);
+        Ok(())
     }
 
     pub(crate) fn fill(&self, file: FileId, claim: &Claim, bytes: &[u8]) -> Result<()> {

@@ -8,6 +8,7 @@
 
 use crate::budget::{Budget, Charge};
 use crate::clock::FreeLists;
+use crate::files::{Files, OpenFile};
 use crate::frame::{DirtyTable, Frame, FrameState, Resident};
 use crate::gate::FlushGate;
 use crate::guard::{Exclusive, Optimistic, Shared};
@@ -20,12 +21,12 @@ use crate::scan::Prefetcher;
 use crate::stats::{PoolStats, Statistics};
 use crate::torn::{Batch, DoubleWrite, check_page_no};
 use crate::trace;
-use crate::translation::{Entry, Translation};
+use crate::translation::Entry;
 use crate::write_back::WriteBack;
-use aether_page::{PageFile, Swip, header};
+use aether_page::{Swip, header};
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::word::Word;
-use aether_sync::{Arc, Mutex, OnceLock, RwLock, Version};
+use aether_sync::{Arc, Mutex, Version};
 use aether_trace::planted;
 use aether_types::{Error, ErrorKind, FileId, PageNo, PageSize, Result, StoreId, limits};
 use core::cell::Cell;
@@ -78,13 +79,6 @@ pub struct PoolParts {
     pub budget: Budget,
 }
 
-pub(crate) struct OpenFile {
-    pub(crate) pages: Arc<PageFile>,
-    pub(crate) translation: Translation,
-    pub(crate) psns: Option<PsnTable>,
-    _psns_memory: Charge,
-}
-
 /// How a fix treats the page's standing in the pool.
 pub enum Access<'r> {
     /// The page is likely to be used again.
@@ -107,9 +101,7 @@ pub struct Pool {
     frames: Vec<Frame>,
     pub(crate) dirty: DirtyTable,
     pub(crate) free: FreeLists,
-    files: RwLock<Vec<Arc<OpenFile>>>,
-    /// The first file opened: nearly every fix is in it.
-    main: OnceLock<Arc<OpenFile>>,
+    pub(crate) files: Files,
     pub(crate) gate: Arc<dyn FlushGate>,
     pub(crate) source: Arc<dyn PageSource>,
     pub(crate) write_back: Mutex<WriteBack>,
@@ -140,8 +132,7 @@ impl Pool {
             frames: (0..config.num_frames).map(|_| Frame::new()).collect(),
             dirty: DirtyTable::new(config.num_frames, config.streams),
             free: FreeLists::new(config.num_frames, config.partitions),
-            files: RwLock::new(rank::FILES, Vec::new()),
-            main: OnceLock::new(),
+            files: Files::new(),
             gate,
             source,
             write_back: Mutex::new(rank::WRITE_BACK, WriteBack::new(config.page_size, double_write)),
@@ -161,20 +152,6 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Adds a page file, with its PSN table unless it is volatile.
-    ///
-    /// # Errors
-    /// `OverLimit` if the budget has no memory for its tables.
-    pub fn add_file(&self, pages: Arc<PageFile>, psns: Option<PsnTable>) -> Result<()> {
-        let bytes = psns.as_ref().map_or(0, |_| PsnTable::MEMORY_BYTES);
-        let psns_memory = Charge::new(self.budget.account("PSN tables"), bytes)?;
-        let translation = Translation::new(self.budget.account("translation arrays"))?;
-        let open = Arc::new(OpenFile { pages, translation, psns, _psns_memory: psns_memory });
-        self.main.get_or_init(|| open.clone());
-        self.files.write().push(open);
-        Ok(())
-    }
-
     /// Says that redo is done, so that every page on disk is as the PSN tables say: from now on loads are compared with them.
     pub fn end_redo(&self) {
         self.redo_is_done.store(true, Release);
@@ -187,15 +164,15 @@ impl Pool {
     /// As any write-back: once one has failed, all later ones do.
     pub fn settle_psns(&self) -> Result<()> {
         self.check_healthy()?;
-        let files = self.files();
-        let settled = files.iter().filter_map(|open| open.psns.as_ref()).try_for_each(PsnTable::settle);
+        let files = self.files.paged();
+        let settled = files.iter().filter_map(|open| open.psns()).try_for_each(PsnTable::settle);
         settled.inspect_err(|error| self.fail(error))
     }
 
     /// What the translation array has of a page, after a look into the PSN table if that is nothing.
     pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
         let entry = open.translation.get(page);
-        let Some(psns) = open.psns.as_ref().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire))
+        let Some(psns) = open.psns().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire))
         else {
             return Ok(entry);
         };
@@ -206,24 +183,6 @@ impl Pool {
     /// The configuration.
     pub fn config(&self) -> &BufferConfig {
         &self.config
-    }
-
-    /// The page file called `id`.
-    pub fn file(&self, id: FileId) -> Result<Arc<PageFile>> {
-        Ok(self.open_file(id)?.pages.clone())
-    }
-
-    pub(crate) fn open_file(&self, id: FileId) -> Result<Arc<OpenFile>> {
-        if let Some(main) = self.main.get().filter(|main| main.pages.id() == id) {
-            return Ok(main.clone());
-        }
-        let files = self.files.read();
-        let found = files.iter().find(|file| file.pages.id() == id).cloned();
-        found.ok_or_else(|| Error::corruption(format!("a reference to {id}, which is not part of the store")))
-    }
-
-    pub(crate) fn files(&self) -> Vec<Arc<OpenFile>> {
-        self.files.read().clone()
     }
 
     #[inline]
@@ -324,6 +283,7 @@ impl Pool {
         let wanted = Resident::new(file, page);
         check_page_no(page)?;
         let open = self.open_file(file)?;
+        open.pages()?;
         loop {
             let entry = open.translation.get(page);
             if let Some(index) = entry.frame() {

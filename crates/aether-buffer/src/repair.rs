@@ -8,7 +8,8 @@
 
 use crate::frame::FrameState;
 use crate::load::Claim;
-use crate::pool::{OpenFile, Pool};
+use crate::files::{Content, OpenFile};
+use crate::pool::Pool;
 use aether_page::{Swip, copy_for_write, header, seal, verify};
 use aether_sync::atomic::Ordering::Acquire;
 use aether_types::{Error, ErrorKind, FileId, PageNo, Psn, Result};
@@ -33,7 +34,7 @@ impl PageSource for NoSource {
 impl Pool {
     /// Fills a claimed frame with `bytes`, or with what the page should have been.
     pub(crate) fn fill_or_repair(&self, open: &OpenFile, claim: &Claim, bytes: &mut [u8]) -> Result<()> {
-        let filled = self.fill(open.pages.id(), claim, bytes);
+        let filled = self.fill(open.id, claim, bytes);
         let Err(error) = filled else { return Ok(()) };
         // Until redo is done, a damaged page may yet begin a new life.
         if error.kind() != ErrorKind::Corruption || !self.redo_is_done.load(Acquire) {
@@ -44,7 +45,7 @@ impl Pool {
 
     /// Returns `error`, which is what is wrong with the page in its place, if nobody has it.
     fn repair(&self, open: &OpenFile, claim: &Claim, bytes: &mut [u8], error: Error) -> Result<()> {
-        let (file, page) = (open.pages.id(), claim.page);
+        let (file, page) = (open.id, claim.page);
         // A copy that cannot be read is none: the log is asked next.
         let copied = self.write_back.lock().copy_of(file, page, bytes).unwrap_or(false);
         let found = (copied && self.fill(file, claim, bytes).is_ok())
@@ -64,16 +65,23 @@ impl Pool {
         if self.check_healthy().is_err() {
             return Ok(());
         }
-        let written = open.pages.write(page, bytes).and_then(|()| open.pages.sync());
+        let pages = open.pages()?;
+        let written = pages.write(page, bytes).and_then(|()| pages.sync());
         written.inspect_err(|error| self.fail(error))
     }
 
     /// Reads a page from its file, also if it is resident, and compares it with what it should be; a damaged one is made
-    /// anew. A page that is dirty is left alone: it will be written. Blocks for the read.
+    /// anew. A page that is dirty is left alone: it will be written. A block is read and checked. Blocks for the read.
     ///
     /// # Errors
     /// `Corruption` if the page is damaged and nobody has it.
     pub fn scrub(&self, file: FileId, page: PageNo) -> Result<()> {
+        let open = self.open_file(file)?;
+        if let Content::Blocks(source) = &open.content {
+            let mut outcome = Ok(());
+            source.read(&[page], &mut |block| outcome = block.map(drop));
+            return outcome;
+        }
         if !self.is_resident(file, page) {
             // Loading compares.
             return self.shared(file, Swip::new(page)).map(drop);
@@ -84,9 +92,8 @@ impl Pool {
         if is_newer {
             return Ok(());
         }
-        let open = self.open_file(file)?;
         let mut bytes = AlignedBuf::new(self.config.page_size.bytes());
-        open.pages.read(page, &mut bytes)?;
+        open.pages()?.read(page, &mut bytes)?;
         let is_same = header::psn_in(&bytes) == header::psn(guard.view());
         if is_same && verify(&bytes, self.store_seed, file, page).is_ok() {
             return Ok(());
@@ -103,6 +110,6 @@ impl Pool {
     pub fn fence(&self, file: FileId, page: PageNo, psn: Psn) -> Result<()> {
         let open = self.open_file(file)?;
         open.translation.fence(page, psn)?;
-        open.psns.iter().try_for_each(|psns| psns.note([(page, psn)].into_iter()))
+        open.psns().iter().try_for_each(|psns| psns.note([(page, psn)].into_iter()))
     }
 }

@@ -1,7 +1,8 @@
 //! The flat translation array of a file: page number to frame, or what is known of the evicted page.
 //!
 //! Four levels (9, 9, 10, 10 bits), allocated on demand, never freed while the file is open: 4 bytes for
-//! each page that was ever resident, in leaves of 4 KiB. They are charged to the memory budget; a look allocates nothing.
+//! each page that was ever resident, in leaves of 4 KiB. Of a file that does not grow the leaves alone, under one list of them.
+//! All are charged to the memory budget; a look allocates nothing.
 //!
 //! Entry: bit 31 set: resident, bits 25..0 the frame. Clear, and bit 30 set: not loaded since the file was opened, bits
 //! 15..0 what the PSN table says of its PSN. Both clear: evicted, bits 29..0 the low bits of the PSN it was
@@ -11,7 +12,7 @@ use crate::budget::{Account, Charge};
 use crate::psn_table::mark;
 use aether_sync::OnceLock;
 use aether_sync::atomic::{AtomicU32, Ordering::*};
-use aether_types::{PageNo, Psn, Result};
+use aether_types::{Error, PageNo, Psn, Result};
 
 const RESIDENT: u32 = 1 << 31;
 const RECORDED: u32 = 1 << 30;
@@ -48,16 +49,23 @@ impl Entry {
     }
 }
 
-type Leaf = [AtomicU32; 1 << 10];
+const LEAF_ENTRIES: u64 = 1 << 10;
+type Leaf = [AtomicU32; LEAF_ENTRIES as usize];
 type Branch<T, const N: usize> = [OnceLock<Box<T>>; N];
 type Third = Branch<Leaf, { 1 << 10 }>;
 type Second = Branch<Third, { 1 << 9 }>;
 
 type Top = Branch<Second, { 1 << 9 }>;
 
+/// What stands above the leaves.
+enum Levels {
+    Growing(Box<Top>),
+    Fixed(Box<[OnceLock<Box<Leaf>>]>),
+}
+
 /// The array of one file.
 pub(crate) struct Translation {
-    top: Box<Top>,
+    levels: Levels,
     charge: Charge,
 }
 
@@ -69,27 +77,64 @@ fn leaf() -> Box<Leaf> {
     Box::new(core::array::from_fn(|_| AtomicU32::new(0)))
 }
 
+#[cold]
+fn beyond(page: PageNo) -> Error {
+    Error::corruption(format!("a reference to {page}, beyond the end of the file"))
+}
+
 impl Translation {
     /// An empty array, whose memory is counted in `account`.
     pub(crate) fn new(account: Account) -> Result<Self> {
         let charge = Charge::new(account, size_of::<Top>() as u64)?;
-        Ok(Self { top: branch(), charge })
+        Ok(Self { levels: Levels::Growing(branch()), charge })
+    }
+
+    /// An empty array of a file whose page numbers are below `end`.
+    pub(crate) fn up_to(end: u64, account: Account) -> Result<Self> {
+        let leaves = end.min(PageNo::END).div_ceil(LEAF_ENTRIES) as usize;
+        let charge = Charge::new(account, (leaves * size_of::<OnceLock<Box<Leaf>>>()) as u64)?;
+        Ok(Self { levels: Levels::Fixed((0..leaves).map(|_| OnceLock::new()).collect()), charge })
     }
 
     /// The cell of `page`, if its leaf is there.
     #[inline]
     fn find(&self, page: PageNo) -> Option<&AtomicU32> {
         let at = page.get() as usize;
-        let third = self.top[at >> 29].get()?[at >> 20 & 511].get()?;
-        Some(&third[at >> 10 & 1023].get()?[at & 1023])
+        let leaf = match &self.levels {
+            Levels::Growing(top) => {
+                let third = top[at >> 29].get()?[at >> 20 & 511].get()?;
+                &third[at >> 10 & 1023]
+            }
+            Levels::Fixed(leaves) => leaves.get(at >> 10)?,
+        };
+        Some(&leaf.get()?[at & 1023])
     }
 
     /// The cell of `page`, allocating its leaf on first use.
     fn cell(&self, page: PageNo) -> Result<&AtomicU32> {
         let at = page.get() as usize;
-        let second = self.part(&self.top[at >> 29], branch)?;
-        let third = self.part(&second[at >> 20 & 511], branch)?;
-        Ok(&self.part(&third[at >> 10 & 1023], leaf)?[at & 1023])
+        let place = match &self.levels {
+            Levels::Growing(top) => {
+                let second = self.part(&top[at >> 29], branch)?;
+                let third = self.part(&second[at >> 20 & 511], branch)?;
+                &third[at >> 10 & 1023]
+            }
+            Levels::Fixed(leaves) => leaves.get(at >> 10).ok_or_else(|| beyond(page))?,
+        };
+        Ok(&self.part(place, leaf)?[at & 1023])
+    }
+
+    /// Calls `each` with every page of a fixed array that has a frame, and the frame.
+    pub(crate) fn for_each_resident(&self, mut each: impl FnMut(PageNo, u32)) {
+        let Levels::Fixed(leaves) = &self.levels else { return };
+        for (number, leaf) in (0..).zip(leaves) {
+            let cells = leaf.get().into_iter().flat_map(|leaf| leaf.iter());
+            for (at, cell) in (0..).zip(cells) {
+                if let Some(frame) = Entry(cell.load(Acquire)).frame() {
+                    each(PageNo::new(number * LEAF_ENTRIES + at), frame);
+                }
+            }
+        }
     }
 
     /// A part of the array, made and charged if it is not there.

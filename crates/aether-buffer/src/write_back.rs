@@ -170,19 +170,19 @@ impl Pool {
             area.protect(&mut this.batch, lv)?;
         }
         for run in this.batch.runs() {
-            self.open_file(run.file)?.pages.write(run.page, run.bytes)?;
+            self.open_file(run.file)?.pages()?.write(run.page, run.bytes)?;
         }
         if planted("clean-when-written") {
             this.frames.drain(..).for_each(|index| self.finish_writing(index));
         }
-        let files = self.files();
-        let mut touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.pages.id()));
-        touched.try_for_each(|file| file.pages.sync())
+        let files = self.files.paged();
+        let mut touched = files.iter().filter(|file| this.batch.iter().any(|(id, ..)| id == file.id));
+        touched.try_for_each(|file| file.pages()?.sync())
     }
 
     /// Before `writing` ends: who computes a redo start afterwards finds the writes noted.
     fn note_psns(&self, batch: &Batch) -> Result<()> {
-        self.files().iter().filter_map(|open| Some((open.pages.id(), open.psns.as_ref()?))).try_for_each(
+        self.files.paged().iter().filter_map(|open| Some((open.id, open.psns()?))).try_for_each(
             |(file, psns)| {
                 let own = batch.iter().filter(|(id, ..)| *id == file);
                 psns.note(own.map(|(_, page, bytes)| (page, header::psn_in(bytes))))

@@ -10,6 +10,7 @@ pub mod levels;
 pub mod pacer;
 pub mod policy;
 mod rank;
+pub mod run;
 mod trace;
 pub mod version;
 

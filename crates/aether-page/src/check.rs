@@ -20,6 +20,7 @@ pub fn check_page(view: View) -> Vec<String> {
         Some(PageType::Fixed) => check_fixed(view, &mut report),
         Some(PageType::Leaf | PageType::Inner) => node::check_node(view, &mut report),
         Some(PageType::Overflow) => check_overflow(view, &mut report),
+        Some(PageType::Block) => report.broken("a block, which no page file has".into()),
     }
     report.0
 }

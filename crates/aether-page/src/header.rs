@@ -38,10 +38,12 @@ pub enum PageType {
     Inner = 7,
     /// Part of a large value.
     Overflow = 8,
+    /// A block of a file that never changes, in memory only: no page file has one.
+    Block = 9,
 }
 
 impl PageType {
-    /// The type with this code, if there is one.
+    /// The type with this code that a page on disk may have, if there is one.
     pub fn from_code(code: u8) -> Option<Self> {
         use PageType::*;
         [Unwritten, FileHeader, SpaceMap, Slotted, Undo, Fixed, Leaf, Inner, Overflow]

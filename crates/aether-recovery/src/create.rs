@@ -5,6 +5,7 @@
 
 use crate::active::ActiveTable;
 use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile, FIRST_NUMBER};
+use crate::file_ids::FileIds;
 use crate::identify::pages_path;
 use crate::space::Space;
 use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
@@ -117,7 +118,7 @@ fn is_part_of_a_store(name: &str) -> bool {
 
 /// True for what opening makes in a store that was created whole.
 fn is_written_later(name: &str) -> bool {
-    name == DOUBLE_WRITE_NAME || ["log-", "psns-"].iter().any(|prefix| name.starts_with(prefix))
+    name == DOUBLE_WRITE_NAME || ["log-", "psns-", "run-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Fails if `home`, which has no control file, holds what cannot be the rest of a creation. Touches nothing.
@@ -198,6 +199,7 @@ impl Store {
             active: ActiveTable::new(),
             space,
             next_txn: AtomicU64::new(1),
+            file_ids: FileIds::volatile(),
             streams_for_new: config.wal.streams,
             checkpointer: Self::empty_checkpointer(),
             redo_start: Mutex::new(rank::REDO_START, Lv::ZERO),

@@ -20,6 +20,7 @@ mod active;
 mod checkpoint;
 mod control;
 mod create;
+mod file_ids;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;

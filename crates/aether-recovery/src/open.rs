@@ -4,6 +4,7 @@
 use crate::active::ActiveTable;
 use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, reserve_ids};
+use crate::file_ids::FileIds;
 use crate::identify::pages_path;
 use crate::rebuild::Rebuild;
 use crate::space::{Space, map_page_no};
@@ -192,6 +193,7 @@ impl Scanned {
             active: ActiveTable::new(),
             space: OnceLock::new(),
             next_txn: AtomicU64::new(current.txn_floor.get()),
+            file_ids: FileIds::none(),
             streams_for_new,
             checkpointer: Store::empty_checkpointer(),
             redo_start: Mutex::new(rank::REDO_START, current.redo_start),

@@ -3,6 +3,7 @@
 use crate::active::{ActiveTable, ActiveTxn};
 use crate::checkpoint::Checkpointer;
 use crate::control::{ControlFile, INDEX_KINDS};
+use crate::file_ids::FileIds;
 use crate::group;
 use crate::rank;
 use crate::space::Space;
@@ -80,6 +81,7 @@ pub struct Store {
     pub(crate) active: ActiveTable,
     pub(crate) space: OnceLock<Space>,
     pub(crate) next_txn: AtomicU64,
+    pub(crate) file_ids: FileIds,
     /// Streams that new transactions are spread over; those above are appended to by what an earlier open left.
     pub(crate) streams_for_new: usize,
     pub(crate) checkpointer: Mutex<Checkpointer>,

@@ -108,6 +108,8 @@ impl PageNo {
 impl FileId {
     /// Bits of a file id.
     pub const BITS: u32 = 26;
+    /// One above the largest file id.
+    pub const END: u32 = 1 << Self::BITS;
 }
 
 impl Psn {

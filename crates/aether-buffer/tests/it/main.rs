@@ -2,6 +2,8 @@
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod blocks;
+
 use aether_buffer::page::{PageFile, PageMut, PageType, Swip, View, header};
 use aether_buffer::{
     Access, Budget, BufferConfig, DoubleWrite, FlushGate, FrameState, NoGate, NoSource, PageSource, Pool,

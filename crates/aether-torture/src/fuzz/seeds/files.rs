@@ -128,7 +128,7 @@ fn kind_of(view: View<'_>) -> &'static str {
         Some(PageType::Leaf) => "leaf",
         Some(PageType::Inner) => "inner",
         Some(PageType::Overflow) => "overflow",
-        Some(PageType::Unwritten) | None => "strange",
+        Some(PageType::Unwritten | PageType::Block) | None => "strange",
     }
 }
 

@@ -1,0 +1,5 @@
+//! Runs: immutable files of sorted versions.
+
+mod info;
+
+pub use info::RunInfo;
