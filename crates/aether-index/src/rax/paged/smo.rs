@@ -3,7 +3,7 @@
 
 use super::Directory;
 use crate::rows::{FILE, Found, Leaves, Stop, Towards, has_room, is_sparse, merged_leaves, mtr_bytes, retry};
-use aether_page::node::{Node, SplitPlan};
+use aether_page::node::{Node, NodeImage, SplitPlan};
 use aether_page::radix::{Radix, RadixImage, separator, symbol_at};
 use aether_page::{PageOp, Swip};
 use aether_txn::recovery::Mtr;
@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 /// Where a leaf is cut: at a symbol behind a path.
 struct Cut {
+    /// Rows that stay left.
     slot: usize,
     symbol: usize,
 }
@@ -21,6 +22,12 @@ struct Cut {
 impl Cut {
     fn plan(&self, path: &[u8]) -> SplitPlan {
         SplitPlan { count: self.slot, separator: separator(path, self.symbol) }
+    }
+
+    fn halves(&self, node: &Node<'_>, path: &[u8]) -> [NodeImage<'static>; 2] {
+        let plan = self.plan(path);
+        let left = node.image_of(0..plan.count, node.lower().as_deref(), Some(&plan.separator), plan.count);
+        [left, node.right_half(&plan)]
     }
 }
 
@@ -51,11 +58,8 @@ impl Directory {
     /// A root that is a full leaf becomes a radix node over two new leaves; it never moves.
     fn split_root<'s>(&'s self, mut mtr: Mtr<'s, '_>, root: Exclusive<'s>, key: &[u8]) -> Result<(), Stop> {
         let node = Node::new(root.view());
-        let path = common_path(&node, key)?;
-        let cut = find_cut(&node, &path, key).ok_or_else(|| cannot_split(key))?;
-        let plan = cut.plan(&path);
-        let left = node.image_of(0..plan.count, node.lower().as_deref(), Some(&plan.separator), plan.count);
-        let right = node.right_half(&plan);
+        let (path, cut) = fork(&node, key)?;
+        let [left, right] = cut.halves(&node, &path);
         let root = mtr.add(root);
         let (left_page, right_page) = (mtr.allocate()?, mtr.allocate()?);
         let children = [left_page, right_page].map(|page| mtr.page_no(page));
@@ -75,37 +79,54 @@ impl Directory {
         leaf: Exclusive<'s>,
         key: &[u8],
     ) -> Result<(), Stop> {
-        let (node, above) = (Node::new(leaf.view()), Radix::new(parent.view()));
-        let path = above.path();
-        let at_parent = find_cut(&node, &path, key);
+        let node = Node::new(leaf.view());
+        let above = Radix::new(parent.view()).path();
+        let at_parent = find_cut(&node, &above, key).filter(|cut| self.fits(&node, &above, cut));
         let (path, cut) = match at_parent {
-            Some(cut) => (path, (cut, true)),
-            None => {
-                let path = common_path(&node, key)?;
-                let cut = find_cut(&node, &path, key).ok_or_else(|| cannot_split(key))?;
-                (path, (cut, false))
-            }
+            Some(cut) => (above, cut),
+            None => return self.fork_below(mtr, parent, index, leaf, key),
         };
-        let (cut, is_at_parent) = cut;
-        let plan = cut.plan(&path);
-        let right = node.right_half(&plan);
+        let SplitPlan { count, separator } = cut.plan(&path);
+        let [_, right] = cut.halves(&node, &path);
         let (parent, leaf) = (mtr.add(parent), mtr.add(leaf));
         let new = mtr.allocate()?;
-        let children = [mtr.page_no(leaf), mtr.page_no(new)];
-        let fork = if is_at_parent { None } else { Some(mtr.allocate()?) };
+        let right_page = mtr.page_no(new);
         mtr.op(new, PageOp::NodeInit(right))?;
-        mtr.op(leaf, PageOp::NodeCut { count: plan.count, upper: Cow::Owned(plan.separator) })?;
-        match fork {
-            None => mtr.op(parent, PageOp::RadixSplit { symbol: cut.symbol, right: children[1] })?,
-            Some(fork) => {
-                let page = mtr.page_no(fork);
-                let image = RadixImage::fork(self.id(), path, cut.symbol, children);
-                mtr.op(fork, PageOp::RadixInit(image))?;
-                mtr.op(parent, PageOp::RadixChild { index, page })?;
-            }
-        }
+        mtr.op(leaf, PageOp::NodeCut { count, upper: Cow::Owned(separator) })?;
+        mtr.op(parent, PageOp::RadixSplit { symbol: cut.symbol, right: right_page })?;
         mtr.commit();
         Ok(())
+    }
+
+    /// A leaf becomes two below a node of their own.
+    fn fork_below<'s>(
+        &'s self,
+        mut mtr: Mtr<'s, '_>,
+        parent: Exclusive<'s>,
+        index: usize,
+        leaf: Exclusive<'s>,
+        key: &[u8],
+    ) -> Result<(), Stop> {
+        let node = Node::new(leaf.view());
+        let (path, cut) = fork(&node, key)?;
+        let SplitPlan { count, separator } = cut.plan(&path);
+        let [_, right] = cut.halves(&node, &path);
+        let (parent, leaf) = (mtr.add(parent), mtr.add(leaf));
+        let (new, between) = (mtr.allocate()?, mtr.allocate()?);
+        let (children, page) = ([leaf, new].map(|page| mtr.page_no(page)), mtr.page_no(between));
+        mtr.op(new, PageOp::NodeInit(right))?;
+        mtr.op(leaf, PageOp::NodeCut { count, upper: Cow::Owned(separator) })?;
+        mtr.op(between, PageOp::RadixInit(RadixImage::fork(self.id(), path, cut.symbol, children)))?;
+        mtr.op(parent, PageOp::RadixChild { index, page })?;
+        mtr.commit();
+        Ok(())
+    }
+
+    /// Have both halves room for the separator as their fence? At the path that all keys share they have, for it is no longer than a key
+    /// that goes to the other half; at another path it may be.
+    fn fits(&self, node: &Node<'_>, path: &[u8], cut: &Cut) -> bool {
+        let room = self.store().page_size().bytes();
+        cut.halves(node, path).iter().all(|half| half.size_bytes() <= room)
     }
 
     /// Merges the leaf of `key` with a leaf beside it under the same node, if both together leave room, and again while that is
@@ -178,42 +199,46 @@ impl Directory {
     }
 }
 
-fn cannot_split(key: &[u8]) -> Stop {
-    Stop::Fail(Error::corruption("a full leaf cannot be split").at_key(key))
-}
-
 fn whole_key(node: &Node<'_>, slot: usize) -> Vec<u8> {
     let mut key = Vec::new();
     node.key_into(slot, &mut key);
     key
 }
 
-/// What all keys of a leaf begin with: its first and its last.
-fn common_path(node: &Node<'_>, key: &[u8]) -> Result<Vec<u8>, Stop> {
-    let last = node.count().checked_sub(1).filter(|last| *last > 0).ok_or_else(|| cannot_split(key))?;
-    let (mut first, last) = (whole_key(node, 0), whole_key(node, last));
-    let common = first.iter().zip(&last).take_while(|(a, b)| a == b).count();
-    first.truncate(common);
-    Ok(first)
+/// The keys of a leaf. With a single row the key that has found no room is one more: the cut is between the two.
+fn keys(node: &Node<'_>, incoming: &[u8]) -> Vec<Vec<u8>> {
+    let mut keys: Vec<Vec<u8>> = (0..node.count()).map(|slot| whole_key(node, slot)).collect();
+    if let [only] = &keys[..] {
+        let at = usize::from(only[..] < *incoming);
+        keys.insert(at, incoming.to_vec());
+    }
+    keys
 }
 
-/// The slot nearest to the middle whose key begins with the path and differs there from the one before; none if there is none. Of the last
-/// leaf, which grows at its end, the last one: that leaves a full leaf behind.
-fn find_cut(node: &Node<'_>, path: &[u8], key: &[u8]) -> Option<Cut> {
-    let count = node.count();
-    let grows = node.upper().is_none() && whole_key(node, count.checked_sub(1)?)[..] < *key;
-    let target = if grows { count } else { count / 2 };
-    let mut best: Option<Cut> = None;
-    let mut before = None;
-    for slot in 0..count {
-        let key = whole_key(node, slot);
-        let symbol = key.starts_with(path).then(|| symbol_at(&key, path.len()));
-        let found = symbol.filter(|_| slot > 0 && symbol != before);
-        before = symbol;
-        let nearer = |best: &Cut| slot.abs_diff(target) < best.slot.abs_diff(target);
-        if let Some(symbol) = found.filter(|_| best.as_ref().is_none_or(nearer)) {
-            best = Some(Cut { slot, symbol });
-        }
-    }
-    best
+/// A path that all keys of a leaf share, the longest, and where to cut there.
+fn fork(node: &Node<'_>, incoming: &[u8]) -> Result<(Vec<u8>, Cut), Stop> {
+    let cannot = || Stop::Fail(Error::corruption("a full leaf cannot be split").at_key(incoming));
+    let keys = keys(node, incoming);
+    let (first, last) = keys.first().zip(keys.last()).ok_or_else(cannot)?;
+    let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+    let path = first[..common].to_vec();
+    let cut = find_cut(node, &path, incoming).ok_or_else(cannot)?;
+    Ok((path, cut))
+}
+
+/// The place nearest to the middle where a key begins with the path and differs there from the one before; none if there is none. Of the
+/// last leaf, when it grows at its end, the last one: that leaves a full leaf behind.
+fn find_cut(node: &Node<'_>, path: &[u8], incoming: &[u8]) -> Option<Cut> {
+    let keys = keys(node, incoming);
+    let grows = node.upper().is_none() && keys.last().is_some_and(|last| last[..] <= *incoming);
+    let target = if grows { keys.len() } else { keys.len() / 2 };
+    let symbol = |key: &Vec<u8>| key.starts_with(path).then(|| symbol_at(key, path.len()));
+    let cuts = (1..keys.len()).filter_map(|at| {
+        let here = symbol(&keys[at])?;
+        (symbol(&keys[at - 1]) != Some(here)).then_some((at, here))
+    });
+    let (at, symbol) = cuts.min_by_key(|(at, _)| at.abs_diff(target))?;
+    // A single row stays left if it is the smaller key.
+    let slot = if node.count() == 1 { usize::from(whole_key(node, 0)[..] < *incoming) } else { at };
+    Some(Cut { slot, symbol })
 }
