@@ -32,7 +32,7 @@ pub use value::{ValueReader, read_extents, write_extents};
 
 #[cfg(feature = "btree")]
 pub(crate) use clean::leaves_room;
-#[cfg(feature = "btree")]
+#[cfg(any(feature = "btree", feature = "rax"))]
 pub(crate) use reclaim::psn_of;
 #[cfg(feature = "btree")]
 pub(crate) use salvage::{Damage, below, leaf};
