@@ -73,9 +73,8 @@ impl Leveled {
     fn untangle(&self, shape: &Shape) -> Option<Plan> {
         let tangled = (1..shape.levels.len()).filter(|level| shape.levels[*level].depth() > 1);
         tangled.into_iter().find_map(|level| {
-            let mut chosen = shape.places_of(level).map(|place| {
-                Picked::new(shape, [place]).with_overlapped(level, true)
-            });
+            let mut chosen =
+                shape.places_of(level).map(|place| Picked::new(shape, [place]).with_overlapped(level, true));
             let picked = chosen.find(|picked| picked.len() > 1)?;
             picked.into_plan(level, Reason::Full, shape.unit_bytes)
         })
