@@ -201,9 +201,9 @@ fn the_policies_pick_what_fits_whatever_is_being_merged() {
             let world = World::new();
             let policy = kind.policy();
             let mut simulator = Simulator::new(&world, load, bytes);
-            (0..300).for_each(|_| simulator.flush(&*policy, Pace::Bytes(bytes)));
+            (0..120).for_each(|_| simulator.flush(&*policy, Pace::Bytes(bytes)));
             assert_eq!(world.contents(), simulator.oracle, "{kind} at {bytes}");
-            (0..300).for_each(|_| simulator.flush(&*policy, Pace::Budget));
+            (0..80).for_each(|_| simulator.flush(&*policy, Pace::Budget));
             assert_eq!(world.contents(), simulator.oracle, "{kind} at {bytes}, all at once");
         }
     }
