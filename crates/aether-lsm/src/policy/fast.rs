@@ -46,8 +46,10 @@ impl Fast {
     /// A bottom of more than its size goes down a level; nothing is rewritten.
     fn deepen(&self, shape: &Shape, bottom: usize) -> Option<Plan> {
         let size_max = capacity(shape.unit_bytes, self.ratio, bottom + 1);
-        let is_due = bottom > 0 && shape.levels[bottom].runs.len() == 1 && shape.levels[bottom].bytes() > size_max;
-        let plan = is_due.then(|| Picked::level(shape, bottom).into_plan(bottom + 1, Reason::Large, u64::MAX));
+        let is_due =
+            bottom > 0 && shape.levels[bottom].runs.len() == 1 && shape.levels[bottom].bytes() > size_max;
+        let plan =
+            is_due.then(|| Picked::level(shape, bottom).into_plan(bottom + 1, Reason::Large, u64::MAX));
         plan.flatten()
     }
 

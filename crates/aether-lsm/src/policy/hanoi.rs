@@ -6,7 +6,7 @@
 //! a merge. [`WorkBudget`] shares such work out; `tla/hanoi` shows the bound.
 
 use super::pick::Picked;
-use super::shape::Shape;
+use super::shape::{Place, Shape};
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
 
 /// Binary doubling, with worst-case bounds: every write costs the same.
@@ -33,17 +33,33 @@ impl MergePolicy for Hanoi {
 
 /// Bytes of a run of `level`.
 fn capacity(shape: &Shape, level: usize) -> u64 {
-    u32::try_from(level).ok().and_then(|level| 2_u64.checked_pow(level)).map_or(u64::MAX, |runs| {
-        shape.unit_bytes.saturating_mul(runs)
-    })
+    u32::try_from(level)
+        .ok()
+        .and_then(|level| 2_u64.checked_pow(level))
+        .map_or(u64::MAX, |runs| shape.unit_bytes.saturating_mul(runs))
 }
 
-/// The two oldest runs of a level that does not merge yet. What is small enough stays, so that a tree of few keys stays low.
+/// The two oldest runs of a level that overlap, unless it merges already. What is small enough stays, so that a tree of few keys stays low;
+/// runs that do not overlap cost no reader anything and are left alone.
 fn pair(shape: &Shape, level: usize) -> Option<Plan> {
-    let is_due = !shape.levels[level].is_merging() && shape.levels[level].depth() >= 2;
-    let oldest = is_due.then(|| Picked::new(shape, shape.places_of(level).rev().take(2)))?;
-    let target = if oldest.bytes() <= capacity(shape, level) { level } else { level + 1 };
-    oldest.into_plan(target, Reason::Full, u64::MAX)
+    if shape.levels[level].is_merging() || shape.levels[level].depth() < 2 {
+        return None;
+    }
+    let plan = |pair: [Place; 2]| {
+        let pair = Picked::new(shape, pair);
+        let target = if pair.bytes() <= capacity(shape, level) { level } else { level + 1 };
+        pair.into_plan(target, Reason::Full, u64::MAX)
+    };
+    let overlapping = shape.places_of(level).rev().find_map(|older| {
+        let range = &shape.at(older).range;
+        let newer = shape
+            .places_of(level)
+            .rev()
+            .find(|newer| *newer < older && shape.at(*newer).range.overlaps(range));
+        newer.and_then(|newer| plan([newer, older]))
+    });
+    let oldest = (level, shape.levels[level].runs.len() - 1);
+    overlapping.or_else(|| plan([(level, oldest.1 - 1), oldest]))
 }
 
 /// Shares bought work out to merges under way.

@@ -6,7 +6,7 @@
 
 use super::pick::Picked;
 use super::predictable::capacity;
-use super::shape::Shape;
+use super::shape::{Place, RunShape, Shape};
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
 
 /// Leveled, with partial merges by key range: most is written, least is read.
@@ -60,22 +60,26 @@ impl Leveled {
 
     /// The run of `level` whose merge into the next reads the least for each byte that goes down.
     fn cheapest(&self, shape: &Shape, level: usize) -> Option<Plan> {
-        let plans = shape.places_of(level).filter_map(|place| {
+        let below = |run: &RunShape| {
+            let met = shape.levels.get(level + 1).into_iter().flat_map(|level| &level.runs);
+            met.filter(|other| other.range.overlaps(&run.range)).map(|other| other.bytes).sum()
+        };
+        let price = |place: Place| (percent(below(shape.at(place)), shape.at(place).bytes), place);
+        let free = shape.places_of(level).filter(|place| !shape.at(*place).is_merging);
+        let mut prices: Vec<_> = free.map(price).collect();
+        prices.sort_unstable();
+        prices.into_iter().find_map(|(_, place)| {
             let picked = Picked::new(shape, [place]).with_overlapped(level, false);
-            let goes_down = picked.bytes_in(level);
-            let plan = self.into_next(shape, picked, level, Reason::Large)?;
-            Some((percent(plan.bytes, goes_down), plan))
-        });
-        plans.min_by_key(|(price, _)| *price).map(|(_, plan)| plan)
+            self.into_next(shape, picked, level, Reason::Large)
+        })
     }
 
     /// Runs of one level that overlap, which another policy has left: they become runs that do not.
     fn untangle(&self, shape: &Shape) -> Option<Plan> {
         let tangled = (1..shape.levels.len()).filter(|level| shape.levels[*level].depth() > 1);
         tangled.into_iter().find_map(|level| {
-            let mut chosen = shape.places_of(level).map(|place| {
-                Picked::new(shape, [place]).with_overlapped(level, true)
-            });
+            let mut chosen =
+                shape.places_of(level).map(|place| Picked::new(shape, [place]).with_overlapped(level, true));
             let picked = chosen.find(|picked| picked.len() > 1)?;
             picked.into_plan(level, Reason::Full, shape.unit_bytes)
         })

@@ -25,20 +25,18 @@ impl<'a> Picked<'a> {
     /// Takes in the runs of `level` that overlap the chosen ones and are older, or stand in the target: until there are no more.
     #[must_use]
     pub(crate) fn with_overlapped(mut self, level: usize, is_target: bool) -> Self {
-        while let Some(place) = self.next_overlapped(level, is_target) {
-            self.places.push(place);
-            self.places.sort_unstable();
+        let mut others: Vec<_> =
+            self.shape.places_of(level).filter(|place| !self.places.contains(place)).collect();
+        let mut next = 0;
+        while let Some(chosen) = self.places.get(next).copied() {
+            let range = &self.shape.at(chosen).range;
+            let is_met =
+                |place: &Place| (is_target || chosen < *place) && self.shape.at(*place).range.overlaps(range);
+            self.places.extend(others.extract_if(.., |place| is_met(place)));
+            next += 1;
         }
+        self.places.sort_unstable();
         self
-    }
-
-    fn next_overlapped(&self, level: usize, is_target: bool) -> Option<Place> {
-        let is_met = |place: &Place| {
-            let range = &self.shape.at(*place).range;
-            let newer = |chosen: &&Place| is_target || *chosen < place;
-            self.places.iter().filter(newer).any(|chosen| self.shape.at(*chosen).range.overlaps(range))
-        };
-        self.shape.places_of(level).find(|place| !self.places.contains(place) && is_met(place))
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -47,12 +45,6 @@ impl<'a> Picked<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.places.len()
-    }
-
-    /// Bytes of the chosen runs in `level`.
-    pub(crate) fn bytes_in(&self, level: usize) -> u64 {
-        let there = self.places.iter().filter(|place| place.0 == level);
-        there.map(|place| self.shape.at(*place).bytes).sum()
     }
 
     /// The merge of the chosen runs into `target`, unless one is being merged already or the order would not be kept.

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod adaptive;
 mod bytes;
 mod model;
+mod pacing;
 mod rates;
 mod shapes;
 mod simulator;
+mod sources;
 mod strategies;
+mod versions;

@@ -4,6 +4,7 @@ use aether_lsm::policy::{KeyRange, MergePolicy, Plan, PolicyKind, RunShape, Shap
 use aether_lsm::version::{Claim, Claims, Edit, OnLast, Run, Version, VersionSet};
 use aether_types::{FileId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) const ENTRY_BYTES: u64 = 100;
@@ -48,7 +49,7 @@ pub(crate) struct World {
     /// Files that were deleted.
     pub(crate) deleted: Arc<Mutex<Vec<FileId>>>,
     on_last: OnLast,
-    next_id: std::cell::Cell<u32>,
+    next_id: AtomicU32,
 }
 
 impl World {
@@ -57,11 +58,11 @@ impl World {
         let log = deleted.clone();
         let on_last: OnLast = Arc::new(move |id| log.lock().unwrap().push(id));
         let set = Arc::new(VersionSet::new(Version::default()));
-        Self { set, claims: Claims::default(), deleted, on_last, next_id: std::cell::Cell::new(1) }
+        Self { set, claims: Claims::default(), deleted, on_last, next_id: AtomicU32::new(1) }
     }
 
     pub(crate) fn run(&self, keys: Keys) -> Arc<Run<Keys>> {
-        let id = FileId::new(self.next_id.replace(self.next_id.get() + 1));
+        let id = FileId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
         Run::new(run_shape(id, &keys), keys, self.on_last.clone())
     }
 
@@ -172,12 +173,17 @@ impl<'a> Simulator<'a> {
     pub(crate) fn flush(&mut self, policy: &dyn MergePolicy, pace: Pace) {
         let mut keys = BTreeMap::new();
         while keys.len() < self.load.flush_entries {
-            self.next_key = if self.load.is_ascending { self.next_key + 1 } else { self.below(self.load.keys) };
+            self.next_key =
+                if self.load.is_ascending { self.next_key + 1 } else { self.below(self.load.keys) };
             let is_removed = self.below(100) < self.load.removals_of_hundred;
             keys.insert(self.next_key, is_removed);
         }
         for (key, is_removed) in &keys {
-            if *is_removed { self.oracle.remove(key) } else { self.oracle.insert(*key) };
+            if *is_removed {
+                self.oracle.remove(key)
+            } else {
+                self.oracle.insert(*key)
+            };
         }
         let keys: Keys = keys.into_iter().collect();
         self.flushed_bytes += keys.len() as u64 * ENTRY_BYTES;
