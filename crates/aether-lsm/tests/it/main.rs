@@ -5,4 +5,7 @@
 mod bytes;
 mod model;
 mod rates;
+mod run_bytes;
+mod run_faults;
+mod runs;
 mod strategies;
