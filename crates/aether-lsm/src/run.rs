@@ -23,6 +23,9 @@ mod read;
 mod top;
 mod version;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{BuildOptions, RunBuilder};
 pub use codec::Codec;
 pub use cursor::RunCursor;

@@ -2,6 +2,7 @@
 
 use super::{Frame, INDEX, Rest, SLOTS_AT};
 use aether_index::txn::recovery::wal::buffer::page::{Swip, View};
+use aether_types::PageNo;
 
 /// An index block to read. An entry stands for one data block, or for several that hold versions of one key: the first may
 /// begin with other keys.
@@ -51,9 +52,9 @@ impl<'a> Index<'a> {
         Swip::from_word(self.frame.view.word(self.word_of(entry)))
     }
 
-    /// How many blocks follow the first one of an entry.
+    /// How many blocks follow the first one of an entry; no more than there are page numbers.
     #[inline]
     pub(in crate::run) fn following(&self, entry: usize) -> u64 {
-        self.frame.varint(&mut self.frame.entry_at(entry)).unwrap_or(0)
+        self.frame.varint(&mut self.frame.entry_at(entry)).map_or(0, |count| count.min(PageNo::END))
     }
 }
