@@ -41,6 +41,7 @@ pub mod monkey;
 mod ribbon;
 mod surf;
 
+pub(crate) use bloom::PROBES_MAX;
 pub use bloom::{Bloom, BloomBuilder};
 pub use grafite::{Grafite, GrafiteBuilder};
 pub use hash::KeyHash;
@@ -85,6 +86,20 @@ impl Recipe {
     pub fn bloom(bits_per_key: f64) -> Option<Self> {
         (bits_per_key > 0.0).then_some(Self::Bloom { bits_per_key })
     }
+}
+
+/// How many keys a filter after `recipe` may have, if it is to take no more than `bytes`. Of SuRF a guess: its length depends on
+/// the keys.
+pub(crate) fn keys_that_fit(recipe: Recipe, bytes: usize) -> usize {
+    let bits = 8.0 * bytes.saturating_sub(HEADER_BYTES) as f64;
+    let keys = match recipe {
+        // Whole blocks of 512 bits.
+        Recipe::Bloom { bits_per_key } => (bits / 512.0).floor() * 512.0 / bits_per_key.clamp(0.01, 64.0),
+        Recipe::Ribbon { bits_per_key } => (bits - 2048.0).max(0.0) / (bits_per_key * 1.06).max(1.0),
+        Recipe::Surf { .. } => bits / 32.0,
+        Recipe::Grafite { bits_per_key, .. } => (bits - 2048.0).max(0.0) / (bits_per_key * 1.1 + 2.0).max(1.0),
+    };
+    (keys as usize).max(1)
 }
 
 /// Builds a filter of any kind from keys in ascending order.

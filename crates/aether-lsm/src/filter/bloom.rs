@@ -10,7 +10,7 @@ use aether_types::{Reader, Result};
 
 const BLOCK_BYTES: usize = 64;
 const BLOCK_BITS: f64 = 512.0;
-const PROBES_MAX: u8 = 24;
+pub(crate) const PROBES_MAX: u8 = 24;
 const BITS_PER_KEY_MAX: f64 = 64.0;
 
 /// Up to how many bits per key one, two, three.. probes are best. Blocks fill unevenly, so these are fewer probes than
@@ -82,6 +82,18 @@ impl<'a> Bloom<'a> {
     pub fn may_contain(&self, hash: KeyHash) -> bool {
         let Some(block) = self.blocks.get(block_of(hash, self.blocks.len())) else { return false };
         places(hash, self.probes).all(|(byte, bit)| block[byte] & bit != 0)
+    }
+
+    /// The same for a filter whose words behind the header `word` reads: of so many probes and blocks.
+    #[inline]
+    pub(crate) fn may_contain_in(
+        hash: KeyHash,
+        probes: u8,
+        blocks: usize,
+        word: impl Fn(usize) -> u64,
+    ) -> bool {
+        let first = block_of(hash, blocks) * (BLOCK_BYTES / 8);
+        places(hash, probes).all(|(byte, bit)| word(first + byte / 8) >> (byte % 8 * 8) & u64::from(bit) != 0)
     }
 
     /// True if no key was added at all.

@@ -1,0 +1,162 @@
+//! A run's file, open for reading: the blocks that the pool asks for.
+
+use super::codec::Decompressor;
+use super::home::RunHome;
+use super::layout::{
+    ALIGNMENT, FOOTER_BYTES, Footer, HEADER_BYTES, Seed, Tail, check_header, open_block,
+};
+use super::locate::Places;
+use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
+use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource};
+use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
+use aether_vfs::{AlignedBuf, File, Mode, OpenOptions, read_exact_at};
+use core::cell::RefCell;
+use core::ops::Range;
+use std::path::PathBuf;
+
+/// The file, and where its blocks are.
+pub(super) struct RunFile {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    id: FileId,
+    seed: Seed,
+    places: Places,
+    unpack: Decompressor,
+    block_bytes_max: usize,
+}
+
+/// Opens a run: its blocks, and what a reader keeps of it.
+///
+/// # Errors
+/// `Corruption` for a missing, cut, damaged or foreign file; `Unsupported` for a later version.
+pub(super) fn open(home: &RunHome, id: FileId) -> Result<(RunFile, Tail)> {
+    let path = home.path(id);
+    open_at(home, id, path.clone()).map_err(|error| error.at_file(id).at_path(&path))
+}
+
+fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<(RunFile, Tail)> {
+    let options = OpenOptions::read().with_mode(Mode::Direct);
+    let file = home.env.vfs.open(&path, options).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::corruption("a run of the store is missing"),
+        _ => error,
+    })?;
+    let size = file.size()?;
+    if size < (HEADER_BYTES + ALIGNMENT) as u64 || !size.is_multiple_of(ALIGNMENT as u64) {
+        return Err(Error::corruption(format!("{size} bytes: the run was cut, or never finished")));
+    }
+    let mut block = AlignedBuf::new(HEADER_BYTES);
+    read_exact_at(&*file, 0, &mut block)?;
+    check_header(&block, home.store, id, home.page_size())?;
+    let seed = Seed::new(home.store, id);
+    read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
+    let footer = Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
+    let tail = read_tail(&*file, home, seed, &footer)
+        .and_then(|bytes| {
+            let block_bytes = footer.tail_at - HEADER_BYTES as u64;
+            Tail::decode(&bytes, id, size, block_bytes).map_err(|error| inside(error, footer.tail_at))
+        })?;
+    let unpack = Decompressor::new(tail.dictionary.clone());
+    let places = Places::new(tail.lengths.clone());
+    let block_bytes_max = home.page_size().bytes() - BLOCK_OVERHEAD_BYTES;
+    Ok((RunFile { file, path, id, seed, places, unpack, block_bytes_max }, tail))
+}
+
+/// An error of a part, at its offset in the file.
+fn inside(error: Error, start: u64) -> Error {
+    let offset = start + error.place().offset.unwrap_or(0);
+    error.at_offset(offset)
+}
+
+fn read_tail(file: &dyn File, home: &RunHome, seed: Seed, footer: &Footer) -> Result<Vec<u8>> {
+    let place = footer.tail_at..footer.tail_at + footer.tail_bytes;
+    let account = home.pool.budget().account("run tables");
+    // While it is read and taken apart.
+    let _memory = aether_index::txn::recovery::wal::buffer::Charge::new(account, 2 * footer.tail_bytes)?;
+    let mut bytes = AlignedBuf::new(span(&place).1);
+    let tail = read_span(file, &place, &mut bytes)?;
+    footer.check_tail(seed, tail)?;
+    Ok(tail.to_vec())
+}
+
+/// The aligned part of the file in which `place` lies: where it begins, and its length.
+fn span(place: &Range<u64>) -> (u64, usize) {
+    let alignment = ALIGNMENT as u64;
+    let start = place.start / alignment * alignment;
+    (start, (place.end.next_multiple_of(alignment) - start) as usize)
+}
+
+/// Reads the bytes at `place` through `buffer`, which has room for its span.
+fn read_span<'b>(file: &dyn File, place: &Range<u64>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let (start, len) = span(place);
+    read_exact_at(file, start, &mut buffer[..len])?;
+    let at = (place.start - start) as usize;
+    Ok(&buffer[at..at + (place.end - place.start) as usize])
+}
+
+impl RunFile {
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Names the place of an error in a block.
+    pub(super) fn at(&self, page: PageNo, error: Error) -> Error {
+        let error = error.at_file(self.id).at_path(&self.path).at_page(page);
+        match self.places.of(page) {
+            Some(place) => error.at_offset(place.start),
+            None => error,
+        }
+    }
+
+    fn place(&self, page: PageNo) -> Result<Range<u64>> {
+        let missing = || Error::corruption(format!("a reference to {page}, which the run does not have"));
+        self.places.of(page).ok_or_else(missing)
+    }
+
+    /// Hands out the blocks `pages`, whose bytes are in `bytes`, which begin at `start` in the file.
+    fn unpack(&self, pages: &[PageNo], bytes: &[u8], start: u64, each: &mut dyn FnMut(Result<&[u8]>)) {
+        let mut out = vec![0; self.block_bytes_max];
+        for &page in pages {
+            let unpacked = self.place(page).and_then(|place| {
+                let own = &bytes[(place.start - start) as usize..(place.end - start) as usize];
+                let (codec, len, body) = open_block(self.seed, page, own)?;
+                let into = out.get_mut(..len).ok_or_else(|| Error::corruption("a block longer than a page"))?;
+                self.unpack.decompress(codec, body, into)?;
+                Ok(len)
+            });
+            match unpacked {
+                Ok(len) => each(Ok(&out[..len])),
+                Err(error) => each(Err(self.at(page, error))),
+            }
+        }
+    }
+
+    fn read_all(&self, pages: &[PageNo], each: &mut dyn FnMut(Result<&[u8]>)) -> Result<()> {
+        let (Some(&first), Some(&last)) = (pages.first(), pages.last()) else { return Ok(()) };
+        let place = self.place(first)?.start..self.place(last)?.end;
+        with_buffer(span(&place).1, |buffer| {
+            let bytes = read_span(&*self.file, &place, buffer)?;
+            self.unpack(pages, bytes, place.start, each);
+            Ok(())
+        })
+    }
+}
+
+impl BlockSource for RunFile {
+    fn read(&self, pages: &[PageNo], each: &mut dyn FnMut(Result<&[u8]>)) {
+        if let Err(error) = self.read_all(pages, each) {
+            // Nothing was handed out yet.
+            pages.iter().for_each(|&page| each(Err(self.at(page, error.duplicate()))));
+        }
+    }
+}
+
+/// Lends the thread's aligned buffer.
+fn with_buffer<R>(bytes: usize, work: impl FnOnce(&mut [u8]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Option<AlignedBuf>> = const { RefCell::new(None) };
+    }
+    let mut buffer = BUFFER.with(RefCell::take).filter(|buffer| buffer.len() >= bytes);
+    let result = work(&mut buffer.get_or_insert_with(|| AlignedBuf::new(bytes))[..bytes]);
+    BUFFER.with(|cell| cell.replace(buffer));
+    result
+}

@@ -1,0 +1,284 @@
+//! The parts of a run file that are not blocks: header, tail and footer. Layout: `docs/formats.md`, "Runs".
+
+use super::info::RunInfo;
+use super::ranges::Ranges;
+use super::top::{Partition, Top};
+use super::version::RangeTombstone;
+use aether_types::{
+    Error, ErrorKind, FileId, Hasher, PageNo, PageSize, Reader, Result, StoreId, Timestamp, Writer, checksum,
+};
+
+const MAGIC: &[u8; 8] = b"AETHSRUN";
+const END_MAGIC: &[u8; 8] = b"AETHREND";
+const VERSION: u32 = 1;
+const KNOWN_REQUIRED: u32 = 0;
+
+/// Bytes of the header with what fills it up; the first block begins behind.
+pub(super) const HEADER_BYTES: usize = 4096;
+const HEADER_USED: usize = 56;
+/// Bytes of the footer, the last of the file.
+pub(super) const FOOTER_BYTES: usize = 64;
+/// The file is so many bytes long, or a multiple.
+pub(super) const ALIGNMENT: usize = 4096;
+/// Bytes of a block before what may be compressed: checksum, codec, length in memory.
+pub(super) const BLOCK_HEAD_BYTES: usize = 11;
+
+/// Whose checksums these are: one run of one store.
+#[derive(Clone, Copy)]
+pub(super) struct Seed(u64);
+
+/// Numbers for checksums of what is no block.
+const HEADER: u64 = u64::MAX;
+const TAIL: u64 = u64::MAX - 1;
+const FOOTER: u64 = u64::MAX - 2;
+
+impl Seed {
+    pub(super) fn new(store: StoreId, file: FileId) -> Self {
+        Self(store.seed() ^ u64::from(file.get()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
+    }
+
+    fn of(self, number: u64) -> u64 {
+        self.0 ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(29)
+    }
+
+    /// The checksum of a block, of what follows its checksum.
+    pub(super) fn block(self, page: PageNo, bytes: &[u8]) -> u64 {
+        checksum(self.of(page.get()), bytes)
+    }
+}
+
+/// The head of a block that takes `len` bytes in memory, with its checksum.
+pub(super) fn block_head(
+    seed: Seed,
+    page: PageNo,
+    codec: u8,
+    len: usize,
+    body: &[u8],
+) -> [u8; BLOCK_HEAD_BYTES] {
+    let mut head = [0; BLOCK_HEAD_BYTES];
+    head[8] = codec;
+    head[9..].copy_from_slice(&(len as u16).to_le_bytes());
+    let sum = Hasher::new(seed.of(page.get())).update(&head[8..]).update(body).finish();
+    head[..8].copy_from_slice(&sum.to_le_bytes());
+    head
+}
+
+/// Codec, length in memory and body of a block.
+///
+/// # Errors
+/// `Corruption`, if the checksum is another.
+pub(super) fn open_block(seed: Seed, page: PageNo, bytes: &[u8]) -> Result<(u8, usize, &[u8])> {
+    let mut reader = Reader::new(bytes);
+    let sum = reader.u64()?;
+    if seed.block(page, &bytes[8..]) != sum {
+        return Err(Error::corruption("the checksum of a block differs: it is damaged, misplaced or foreign"));
+    }
+    let (codec, len) = (reader.u8()?, usize::from(reader.u16()?));
+    Ok((codec, len, reader.bytes(reader.remaining())?))
+}
+
+pub(super) fn header(store: StoreId, file: FileId, page_size: PageSize) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.put_u32(VERSION);
+    out.put_u32(0);
+    out.put_u32(0);
+    out.put_u32(page_size.bytes() as u32);
+    out.put_bytes(&store.bytes());
+    out.put_u32(file.get());
+    out.put_u32(0);
+    let sum = checksum(Seed::new(store, file).of(HEADER), &out);
+    out.put_u64(sum);
+    out.resize(HEADER_BYTES, 0);
+    out
+}
+
+/// Checks a header against what it should be.
+///
+/// # Errors
+/// `Corruption` for a damaged or foreign file, `Unsupported` for a later version.
+pub(super) fn check_header(bytes: &[u8], store: StoreId, file: FileId, page_size: PageSize) -> Result<()> {
+    let mut reader = Reader::new(bytes);
+    if reader.bytes(8)? != MAGIC {
+        return Err(reader.bad("not a run file").at_offset(0));
+    }
+    let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let (size, of, id, _) = (reader.u32()?, reader.bytes(16)?, reader.u32()?, reader.u32()?);
+    let sum = reader.u64()?;
+    if of != store.bytes() {
+        return Err(Error::corruption("the run belongs to another store").at_offset(24));
+    }
+    if id != file.get() {
+        let what = format!("the run calls itself {}", FileId::new(id));
+        return Err(Error::corruption(what).at_offset(40));
+    }
+    if sum != checksum(Seed::new(store, file).of(HEADER), &bytes[..HEADER_USED - 8]) {
+        return Err(Error::corruption("the checksum of a run's header differs").at_offset(48));
+    }
+    if version != VERSION || required & !KNOWN_REQUIRED != 0 {
+        let what = format!(
+            "the run has version {version}, required features {required:#x}; this build knows version {VERSION}"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    if size as usize != page_size.bytes() {
+        return Err(Error::corruption("the run has another page size than the store").at_offset(20));
+    }
+    Ok(())
+}
+
+/// Where the tail is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Footer {
+    pub(super) tail_at: u64,
+    pub(super) tail_bytes: u64,
+    pub(super) file_bytes: u64,
+    tail_sum: u64,
+}
+
+impl Footer {
+    pub(super) fn new(seed: Seed, tail_at: u64, tail: &[u8], file_bytes: u64) -> Self {
+        let tail_sum = checksum(seed.of(TAIL), tail);
+        Self { tail_at, tail_bytes: tail.len() as u64, file_bytes, tail_sum }
+    }
+
+    pub(super) fn encode(&self, seed: Seed) -> Vec<u8> {
+        let mut out = END_MAGIC.to_vec();
+        let numbers = [self.tail_at, self.tail_bytes, self.tail_sum, self.file_bytes, 0, 0];
+        numbers.into_iter().for_each(|number| out.put_u64(number));
+        let sum = checksum(seed.of(FOOTER), &out);
+        out.put_u64(sum);
+        out
+    }
+
+    /// Reads the footer of a file of `file_bytes`; its offsets lie inside the file.
+    ///
+    /// # Errors
+    /// `Corruption`: most often the file was cut.
+    pub(super) fn decode(seed: Seed, bytes: &[u8], file_bytes: u64) -> Result<Self> {
+        let at = file_bytes.saturating_sub(FOOTER_BYTES as u64);
+        let mut reader = Reader::new(bytes);
+        if reader.bytes(8)? != END_MAGIC {
+            return Err(Error::corruption("the run has no footer: it was cut, or never finished").at_offset(at));
+        }
+        let (tail_at, tail_bytes, tail_sum) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        let (stated, _, _, sum) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
+        if sum != checksum(seed.of(FOOTER), &bytes[..FOOTER_BYTES - 8]) {
+            return Err(Error::corruption("the checksum of a run's footer differs").at_offset(at));
+        }
+        let is_inside = tail_at >= HEADER_BYTES as u64
+            && tail_at.checked_add(tail_bytes).is_some_and(|end| end <= at)
+            && stated == file_bytes;
+        if !is_inside {
+            return Err(Error::corruption("the footer of a run names places outside the file").at_offset(at));
+        }
+        Ok(Self { tail_at, tail_bytes, file_bytes, tail_sum })
+    }
+
+    /// # Errors
+    /// `Corruption`, if the tail is not the one that was written.
+    pub(super) fn check_tail(&self, seed: Seed, tail: &[u8]) -> Result<()> {
+        if checksum(seed.of(TAIL), tail) == self.tail_sum {
+            return Ok(());
+        }
+        Err(Error::corruption("the checksum of a run's tail differs").at_offset(self.tail_at))
+    }
+}
+
+/// What a reader keeps in memory of a run.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) info: RunInfo,
+    pub(super) dictionary: Vec<u8>,
+    pub(super) top: Top,
+    pub(super) ranges: Ranges,
+    /// Bytes of each block in the file, in their order.
+    pub(super) lengths: Vec<u16>,
+}
+
+impl Tail {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_info(&mut out, &self.info);
+        out.put_string(&self.dictionary);
+        out.put_varint(self.top.leaves().len() as u64);
+        self.top.leaves().for_each(|page| out.put_varint(page.get()));
+        out.put_varint(self.top.partitions().len() as u64);
+        for partition in self.top.partitions() {
+            out.put_string(partition.separator);
+            out.put_varint(partition.filter.map_or(0, PageNo::get));
+            out.put_varint(partition.leaf as u64);
+        }
+        out.put_varint(self.ranges.iter().count() as u64);
+        for range in self.ranges.iter() {
+            out.put_string(&range.from);
+            out.put_string(&range.to);
+            out.put_varint(range.timestamp.get());
+        }
+        out.put_varint(self.lengths.len() as u64);
+        self.lengths.iter().for_each(|length| out.put_u16(*length));
+        out
+    }
+
+    /// Reads the tail of the run `file`, whose blocks take `block_bytes`. Every count and reference is checked.
+    ///
+    /// # Errors
+    /// `Corruption` at an offset in `bytes`.
+    pub(super) fn decode(bytes: &[u8], file: FileId, file_bytes: u64, block_bytes: u64) -> Result<Self> {
+        let mut reader = Reader::new(bytes);
+        let info = read_info(&mut reader, file, file_bytes)?;
+        let dictionary = reader.string()?.to_vec();
+        let leaves = read_list(&mut reader, |reader| reader.varint().map(PageNo::new))?;
+        let partitions = read_list(&mut reader, |reader| {
+            let separator = reader.string()?.to_vec();
+            let filter = Some(reader.varint()?).filter(|page| *page > 0).map(PageNo::new);
+            let leaf = reader.varint_below(leaves.len() as u64)? as usize;
+            Ok(Partition { separator, filter, leaf })
+        })?;
+        let ranges = read_list(&mut reader, |reader| {
+            let (from, to) = (reader.string()?.to_vec(), reader.string()?.to_vec());
+            Ok(RangeTombstone { from, to, timestamp: Timestamp::new(reader.varint()?) })
+        })?;
+        let ranges = Ranges::from_sorted(ranges).ok_or_else(|| reader.bad("range tombstones overlap"))?;
+        let lengths = read_list(&mut reader, Reader::u16)?;
+        reader.finish()?;
+        let sum: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+        if sum != block_bytes || lengths.iter().any(|length| usize::from(*length) < BLOCK_HEAD_BYTES) {
+            return Err(reader.bad("the lengths of the blocks do not add up"));
+        }
+        let top = Top::new(leaves, partitions, lengths.len() as u64)
+            .ok_or_else(|| reader.bad("the index is out of order"))?;
+        Ok(Self { info, dictionary, top, ranges, lengths })
+    }
+}
+
+fn put_info(out: &mut Vec<u8>, info: &RunInfo) {
+    [info.entries, info.tombstones, info.range_tombstones, info.newest.get()]
+        .into_iter()
+        .for_each(|number| out.put_varint(number));
+    out.put_string(&info.smallest);
+    out.put_string(&info.largest);
+    out.put_u8(u8::from(info.is_largest_excluded));
+}
+
+fn read_info(reader: &mut Reader<'_>, file: FileId, bytes: u64) -> Result<RunInfo> {
+    Ok(RunInfo {
+        file,
+        bytes,
+        entries: reader.varint()?,
+        tombstones: reader.varint()?,
+        range_tombstones: reader.varint()?,
+        newest: Timestamp::new(reader.varint()?),
+        smallest: reader.string()?.to_vec(),
+        largest: reader.string()?.to_vec(),
+        is_largest_excluded: reader.u8()? == 1,
+    })
+}
+
+/// A count, which cannot be more than there are bytes, and so many of what `read` reads.
+fn read_list<'a, T>(
+    reader: &mut Reader<'a>,
+    mut read: impl FnMut(&mut Reader<'a>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let count = reader.varint_below(reader.remaining() as u64 + 1)?;
+    (0..count).map(|_| read(reader)).collect()
+}
