@@ -13,6 +13,9 @@ mod undo;
 mod value;
 mod write;
 
+#[cfg(feature = "skiplist")]
+pub(crate) use read::{Seen, older};
+
 pub use check::TreeCheck;
 pub use cursor::Cursor;
 pub use salvage::{Coverage, Fit, LostRange, Salvaged, Sink, Survey};
@@ -28,7 +31,7 @@ use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Pool, Restart};
 use aether_txn::recovery::{PAGES_FILE, Store};
 use aether_txn::{ReadView, Txn, TxnManager, UndoKind, UndoRecord};
-use aether_types::{Error, FileId, PageNo, Result, StreamId, limits};
+use aether_types::{Error, FileId, IndexKind, PageNo, Result, StreamId, limits};
 
 /// The file of all trees.
 pub(crate) const FILE: FileId = PAGES_FILE;
@@ -100,6 +103,7 @@ impl BTree {
                 previous: txn.undo_head(),
                 kind: UndoKind::CreateTree,
                 flags: 0,
+                index: IndexKind::BTREE,
                 root,
                 tree: id,
                 key: &[],

@@ -24,6 +24,8 @@ mod btree;
 mod range;
 #[cfg(feature = "rax")]
 pub mod rax;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+mod resident;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;
 #[cfg(feature = "btree")]
@@ -35,4 +37,6 @@ pub use aether_txn as txn;
 pub use btree::{
     BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, Survey, TreeCheck, TreeUndo, ValueReader,
 };
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub use resident::{Resident, ResidentCursor, RowsUndo, Tables};
 pub use traits::{Index, OrderedCursor, OrderedIndex};

@@ -30,6 +30,8 @@ pub(crate) struct Checkpointer {
     bound: Option<Lv>,
     /// When the last slice of write-back was paid.
     paid_at: u64,
+    /// Participants have done what they can for it.
+    is_let_go: bool,
 }
 
 impl Checkpointer {
@@ -49,7 +51,7 @@ impl Checkpointer {
     }
 
     fn finish(&mut self, position: u64) {
-        (self.taken_at, self.bound) = (position, None);
+        (self.taken_at, self.bound, self.is_let_go) = (position, None, false);
         self.count += 1;
     }
 }
@@ -61,6 +63,8 @@ pub struct CheckpointStats {
     pub checkpoints: u64,
     /// Bytes of log that a restart now would read.
     pub log_bytes: u64,
+    /// How often whoever keeps rows in memory was asked to let log go, and could not.
+    pub held_back: u64,
 }
 
 /// Of all streams, also of those that are not appended to any more: their log may still be read by a restart.
@@ -94,8 +98,27 @@ impl Store {
                 return Ok(());
             }
         }
+        if !checkpointer.is_let_go && !self.is_let_go(&bound) {
+            drop(checkpointer);
+            return self.pay_participants(&bound, late);
+        }
         checkpointer.finish(position);
         self.take_checkpoint(log)
+    }
+
+    /// Has participants do a slice of what holds the next checkpoint up, or all of it if that is late. They change pages
+    /// themselves, hence without the checkpoint's lock; whoever comes next goes on with the checkpoint.
+    fn pay_participants(&self, bound: &Lv, late: bool) -> Result<()> {
+        while self.advance_floors(bound)? {
+            if !late {
+                return Ok(());
+            }
+        }
+        if let Some(mut checkpointer) = self.checkpointer.try_lock() {
+            // What still needs older log cannot be helped: the checkpoint is taken, and its redo start stays.
+            checkpointer.is_let_go = true;
+        }
+        Ok(())
     }
 
     /// Pages first dirtied below this hold the redo start below the newest half of the allowed log. A stream that is not
@@ -112,11 +135,19 @@ impl Store {
     /// Takes a checkpoint now: writes back everything that was dirty, then notes where redo starts. Blocks.
     pub fn checkpoint(&self) -> Result<()> {
         let Some(log) = self.log() else { return Ok(()) };
-        let mut checkpointer = self.checkpointer.lock();
         log.start()?;
+        self.advance_all(log)?;
+        let mut checkpointer = self.checkpointer.lock();
         while self.pool.write_back_below(&log.positions())? > 0 {}
         checkpointer.finish(total(&log.positions()));
         self.take_checkpoint(log)
+    }
+
+    /// Has participants need nothing below the present positions, as far as they can.
+    fn advance_all(&self, log: &Wal) -> Result<()> {
+        let bound = log.positions();
+        while self.advance_floors(&bound)? {}
+        Ok(())
     }
 
     fn take_checkpoint(&self, log: &Wal) -> Result<()> {
@@ -126,6 +157,9 @@ impl Store {
         }
         let read = || if planted("ignore-frames") { positions } else { self.pool.redo_start(positions) };
         let mut start = trace::read_frames(read);
+        if !planted("ignore-participants") {
+            self.lower_to_floors(&mut start);
+        }
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = trace::read_table(|| self.active.list(&mut start));
@@ -181,17 +215,20 @@ impl Store {
 
     /// Checkpoints in numbers.
     pub fn checkpoint_stats(&self) -> CheckpointStats {
-        let checkpoints = self.checkpointer.lock().count;
-        CheckpointStats { checkpoints, log_bytes: self.log().map_or(0, |log| self.log_used(log)) }
+        let (checkpoints, held_back) = (self.checkpointer.lock().count, self.held_back.get());
+        CheckpointStats { checkpoints, log_bytes: self.log().map_or(0, |log| self.log_used(log)), held_back }
     }
 
-    /// Writes everything back and notes the end of every stream, so that the next open reads no log. Blocks. A
-    /// store on which nothing was written is left as it is.
+    /// Writes everything back and notes the end of every stream, so that the next open reads no log; but for what
+    /// participants keep in the log alone. Blocks. A store on which nothing was written is left as it is.
     ///
     /// # Errors
     /// `Poisoned` after an earlier failure: then the next open recovers.
     pub fn close(&self) -> Result<()> {
         let Some(durable) = &self.durable else { return Ok(()) };
+        if durable.log.is_started() && self.check_healthy().is_ok() {
+            self.advance_all(&durable.log)?;
+        }
         let _checkpointer = self.checkpointer.lock();
         if !durable.log.is_started() || durable.control.lock().current().clean_end.is_some() {
             return Ok(());
@@ -200,6 +237,10 @@ impl Store {
         self.pool.flush_all()?;
         if !self.active.is_empty() {
             return Ok(());
+        }
+        if !self.is_let_go(&durable.log.positions()) {
+            // Rows that are in the log alone: the next open redoes them.
+            return self.take_checkpoint(&durable.log);
         }
         self.pool.settle_psns()?;
         let ends = durable.log.close()?;

@@ -1,14 +1,17 @@
 //! Undo records: before-images, logged once, on undo pages.
 //!
 //! ```text
-//! transaction (8) | previous record of the transaction (8) | kind (1) | old flags (1) | tree root page (varint) |
-//! tree id (varint) | key (string) | if the old row was versioned: its writer (8) and undo pointer (8) |
+//! transaction (8) | previous record of the transaction (8) | kind (1), with bit 7 if the index is no B+tree | old flags (1) |
+//! if it is none: the kind of the index (varint) | tree root page (varint) | tree id (varint) | key (string) | if the old row was versioned: its writer (8) and undo pointer (8) |
 //! old value (string; update only)
 //! ```
 
 use aether_page::UndoPtr;
 use aether_recovery::wal::buffer::page as aether_page;
-use aether_types::{Error, PageNo, Reader, Result, TxnId, Writer};
+use aether_types::{Error, IndexKind, PageNo, Reader, Result, TxnId, Writer};
+
+/// In the byte of an undo record's kind: the kind of the index follows.
+const KIND_FOLLOWS: u8 = 0x80;
 
 /// What is to be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +50,8 @@ pub struct UndoRecord<'a> {
     pub kind: UndoKind,
     /// The old row's slot flags.
     pub flags: u8,
+    /// The kind of the index: whose undo it is.
+    pub index: IndexKind,
     /// The root of the tree.
     pub root: PageNo,
     /// The tree's id.
@@ -65,8 +70,12 @@ impl<'a> UndoRecord<'a> {
         let mut out = Vec::with_capacity(48 + self.key.len() + self.value.len());
         out.put_u64(self.txn.get());
         out.put_u64(self.previous.word());
-        out.put_u8(self.kind as u8);
+        let is_tree = self.index == IndexKind::BTREE;
+        out.put_u8(self.kind as u8 | if is_tree { 0 } else { KIND_FOLLOWS });
         out.put_u8(self.flags & 0x7f | u8::from(self.version.is_some()) << 7);
+        if !is_tree {
+            out.put_varint(u64::from(self.index.get()));
+        }
         out.put_varint(self.root.get());
         out.put_varint(u64::from(self.tree));
         out.put_string(self.key);
@@ -86,8 +95,13 @@ impl<'a> UndoRecord<'a> {
         let mut reader = Reader::new(bytes);
         let txn = TxnId::new(reader.u64()?);
         let previous = UndoPtr::from_word(reader.u64()?);
-        let kind = UndoKind::from_raw(reader.u8()?, &reader)?;
+        let raw = reader.u8()?;
+        let kind = UndoKind::from_raw(raw & !KIND_FOLLOWS, &reader)?;
         let flags = reader.u8()?;
+        let index = match raw & KIND_FOLLOWS {
+            0 => IndexKind::BTREE,
+            _ => IndexKind::new(reader.varint_below(1 << 32)? as u32),
+        };
         let root = PageNo::new(reader.varint_below(PageNo::END)?);
         let tree = reader.varint_below(1 << 32)? as u32;
         let key = reader.string()?;
@@ -97,7 +111,7 @@ impl<'a> UndoRecord<'a> {
         };
         let value = reader.string()?;
         reader.finish()?;
-        Ok(Self { txn, previous, kind, flags: flags & 0x7f, root, tree, key, version, value })
+        Ok(Self { txn, previous, kind, flags: flags & 0x7f, index, root, tree, key, version, value })
     }
 }
 
@@ -158,6 +172,7 @@ mod tests {
             previous: UndoPtr::new(PageNo::new(5), 6),
             kind: UndoKind::Update,
             flags: 3,
+            index: IndexKind::BTREE,
             root: PageNo::new(77),
             tree: 2,
             key: b"key",
@@ -167,5 +182,10 @@ mod tests {
         let bytes = record.encode();
         assert_eq!(UndoRecord::decode(&bytes).unwrap(), record);
         (0..bytes.len()).for_each(|end| assert!(UndoRecord::decode(&bytes[..end]).is_err()));
+        let other = UndoRecord { index: IndexKind::new(300), ..record };
+        let longer = other.encode();
+        assert_eq!(UndoRecord::decode(&longer).unwrap(), other);
+        assert_eq!(longer.len(), bytes.len() + 2, "only what is no B+tree's names its kind");
+        (0..longer.len()).for_each(|end| assert!(UndoRecord::decode(&longer[..end]).is_err()));
     }
 }

@@ -73,6 +73,25 @@ id!(
     "ts "
 );
 
+id!(
+    /// A kind of index, as the catalog names it. Those below [`IndexKind::FIRST_FOREIGN`] are the engine's own.
+    IndexKind(u32),
+    "index kind "
+);
+
+impl IndexKind {
+    /// A B+tree.
+    pub const BTREE: Self = Self(0);
+    /// A log-structured merge tree.
+    pub const LSM: Self = Self(1);
+    /// A skiplist in memory.
+    pub const SKIPLIST: Self = Self(2);
+    /// A radix tree.
+    pub const RAX: Self = Self(3);
+    /// From here on kinds are those of programs.
+    pub const FIRST_FOREIGN: Self = Self(64);
+}
+
 impl PageNo {
     /// Bits of a page number; the other 26 bits of a page reference hold the frame hint.
     pub const BITS: u32 = 38;

@@ -16,6 +16,6 @@ mod page_size;
 pub use checksum::{Hasher, checksum};
 pub use codec::{Reader, Writer};
 pub use error::{Advice, Error, ErrorKind, Place, Result};
-pub use id::{FileId, Lsn, PageNo, Psn, StoreId, StreamId, Timestamp, TxnId};
+pub use id::{FileId, IndexKind, Lsn, PageNo, Psn, StoreId, StreamId, Timestamp, TxnId};
 pub use lv::Lv;
 pub use page_size::PageSize;

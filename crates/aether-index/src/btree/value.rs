@@ -11,7 +11,7 @@ use aether_page::PageOp;
 use aether_page::overflow::{self, ExtentList, Stub};
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ReadView, Txn, UndoKind, UndoRecord};
-use aether_types::{Error, Hasher, PageNo, Psn, Result, checksum};
+use aether_types::{Error, Hasher, IndexKind, PageNo, Psn, Result, checksum};
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -87,6 +87,7 @@ impl BTree {
                 previous: txn.undo_head(),
                 kind: UndoKind::WriteExtents,
                 flags: 0,
+                index: IndexKind::BTREE,
                 root: self.root(),
                 tree: self.id(),
                 key: &[],

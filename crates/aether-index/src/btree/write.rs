@@ -10,7 +10,7 @@ use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive};
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, ErrorKind, PageNo, Result, TxnId, limits};
+use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result, TxnId, limits};
 use std::borrow::Cow;
 
 /// What a row becomes.
@@ -213,7 +213,8 @@ fn undo_record<'a>(txn: &Txn, root: PageNo, tree: u32, key: &'a [u8], old: &'a O
         None => (UndoKind::Insert, 0, None, &[]),
         Some(row) => (UndoKind::Update, row.flags().bits(), row.version, &row.value),
     };
-    UndoRecord { txn, previous, kind, flags, root, tree, key, version, value }
+    let index = IndexKind::BTREE;
+    UndoRecord { txn, previous, kind, flags, index, root, tree, key, version, value }
 }
 
 /// Refuses a value that no extent can hold.
