@@ -66,7 +66,17 @@ impl Store {
             None => None,
         };
         let (members, ops) = (Vec::with_capacity(4), Vec::with_capacity(4));
-        Ok(Mtr { store: self, stream, credit, members, ops, changed: None, row: None, txn: None, deps: Lv::ZERO })
+        Ok(Mtr {
+            store: self,
+            stream,
+            credit,
+            members,
+            ops,
+            changed: None,
+            row: None,
+            txn: None,
+            deps: Lv::ZERO,
+        })
     }
 }
 

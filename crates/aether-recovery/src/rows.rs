@@ -52,7 +52,8 @@ pub(crate) fn psn_of(life: u64, count: u64) -> Psn {
 pub fn next_psn(psn: Psn, life: u64) -> Result<Psn> {
     let next = if psn_life(psn) == life { psn_count(psn) + 1 } else { 1 };
     if life >= LIFE_END || next >= COUNT_END {
-        let what = format!("a stripe of rows has no more sequence numbers after {next} changes in open {life}");
+        let what =
+            format!("a stripe of rows has no more sequence numbers after {next} changes in open {life}");
         return Err(Error::new(ErrorKind::OverLimit, what));
     }
     Ok(psn_of(life, next))

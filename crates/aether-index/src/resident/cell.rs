@@ -87,11 +87,6 @@ impl<'g> Cell<'g> {
         self.0.append_from(self.value_at(), out);
     }
 
-    /// Bytes of the value.
-    pub(super) fn value_len(self) -> usize {
-        self.0.len().saturating_sub(self.value_at())
-    }
-
     /// A copy of the row; none if it was removed.
     pub(super) fn to_row(self) -> Option<Row<'static>> {
         if self.is_removed() {
@@ -121,7 +116,7 @@ mod tests {
         for row in [versioned, ghost, Row::bare(b""), Row { overflow: true, ..Row::bare(b"12345678") }] {
             let at = pin.add_value(&encode(psn, Some(&row))).unwrap();
             let cell = Cell::of(&pin, at.get().into()).unwrap();
-            assert_eq!((cell.psn(), cell.value_len()), (psn, row.value.len()));
+            assert_eq!(cell.psn(), psn);
             assert_eq!(cell.to_row(), Some(row));
         }
         let at = pin.add_value(&encode(Psn::new(1), None)).unwrap();

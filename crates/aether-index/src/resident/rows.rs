@@ -14,10 +14,10 @@ use aether_page::node::Row;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Mutex, MutexGuard};
 use aether_trace::planted;
-use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::Account;
-use aether_txn::recovery::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, stripe_of};
 use aether_txn::TxnManager;
+use aether_txn::recovery::wal::buffer::Account;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::recovery::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, stripe_of};
 use aether_types::{Error, Lsn, Lv, Psn, Result, StreamId, TxnId};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -80,7 +80,8 @@ impl Rows {
     pub(super) fn new(id: u32, account: Account, memory_bytes_max: u64, seed: u64) -> Result<Self> {
         let map = Skiplist::new(SkiplistConfig { memory_bytes_max, seed, is_removable: true })?;
         let stripe = |_| {
-            let stripe = Stripe { psn: Psn::new(0), lv: Lv::ZERO, met: Met::default(), ghosts: VecDeque::new() };
+            let stripe =
+                Stripe { psn: Psn::new(0), lv: Lv::ZERO, met: Met::default(), ghosts: VecDeque::new() };
             Mutex::new(rank::STRIPE, stripe)
         };
         Ok(Self {
@@ -156,7 +157,8 @@ impl Rows {
             let Some((writer, key)) = stripe.state.ghosts.pop_front() else { return };
             let Some(entry) = pin.get(&key) else { continue };
             let payload = entry.payload();
-            let is_it = |cell: Cell<'_>| cell.flags().is_ghost() && cell.version().is_some_and(|at| at.0 == writer);
+            let is_it =
+                |cell: Cell<'_>| cell.flags().is_ghost() && cell.version().is_some_and(|at| at.0 == writer);
             if Cell::of(pin, payload).is_some_and(is_it) {
                 self.take_out(pin, entry, payload);
             }
@@ -250,9 +252,9 @@ impl Rows {
 
     /// Takes entries out whose row is not there for anybody.
     fn drop_removed(&self, manager: &TxnManager) {
-        let is_forgotten = |cell: Cell<'_>| cell.version().is_none_or(|(writer, _)| manager.is_forgotten(writer));
-        let is_gone =
-            |cell: Cell<'_>| cell.is_removed() || (cell.flags().is_ghost() && is_forgotten(cell));
+        let is_forgotten =
+            |cell: Cell<'_>| cell.version().is_none_or(|(writer, _)| manager.is_forgotten(writer));
+        let is_gone = |cell: Cell<'_>| cell.is_removed() || (cell.flags().is_ghost() && is_forgotten(cell));
         let pin = self.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.first();
@@ -298,7 +300,9 @@ impl RowChange for Change<'_> {
 
     fn apply(&mut self, lv: &Lv) {
         (self.stripe.state.psn, self.stripe.state.lv) = (self.psn, *lv);
-        if let Some((writer, _)) = self.wanted.row.as_ref().filter(|row| row.ghost).and_then(|row| row.version) {
+        if let Some((writer, _)) =
+            self.wanted.row.as_ref().filter(|row| row.ghost).and_then(|row| row.version)
+        {
             self.stripe.state.ghosts.push_back((writer, self.wanted.key.to_vec()));
         }
         match self.cell {
