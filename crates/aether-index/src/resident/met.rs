@@ -23,12 +23,13 @@ impl Met {
         true
     }
 
-    /// Every open's numbers must count from 1 and leave none out.
+    /// Behind `known`, up to which what is missing may be known by other means, every open's numbers must count from 1 and leave
+    /// none out.
     ///
     /// # Errors
     /// `Corruption`.
-    pub(super) fn check(&self) -> Result<()> {
-        self.0.keys().try_for_each(|first| {
+    pub(super) fn check(&self, known: Psn) -> Result<()> {
+        self.0.keys().filter(|first| **first > known.get() + 1).try_for_each(|first| {
             let first = Psn::new(*first);
             let (life, count) = (psn_life(first), psn_count(first));
             match count {
@@ -54,16 +55,20 @@ mod tests {
         let mut all = met(&[3, 1, 2, 6, 5, 4]);
         assert_eq!(all.0.len(), 1);
         assert!((1..7).all(|number| !all.add(Psn::new(number))));
-        all.check().unwrap();
+        all.check(Psn::new(0)).unwrap();
     }
 
     #[test]
     fn a_gap_is_found_and_the_next_open_counts_from_one() {
         const LIFE: u64 = 1 << 36;
-        met(&[1, 2, LIFE + 1, LIFE + 2, 5 * LIFE + 1]).check().unwrap();
-        assert!(met(&[1, 3]).check().is_err());
-        assert!(met(&[2]).check().is_err());
-        assert!(met(&[1, LIFE + 2]).check().is_err());
-        assert!(met(&[LIFE + 1, LIFE + 3, LIFE + 4]).check().is_err());
+        met(&[1, 2, LIFE + 1, LIFE + 2, 5 * LIFE + 1]).check(Psn::new(0)).unwrap();
+        assert!(met(&[1, 3]).check(Psn::new(0)).is_err());
+        assert!(met(&[2]).check(Psn::new(0)).is_err());
+        assert!(met(&[1, LIFE + 2]).check(Psn::new(0)).is_err());
+        let known = Psn::new(LIFE + 4);
+        met(&[3, LIFE + 2, LIFE + 5, LIFE + 6, 2 * LIFE + 1]).check(known).unwrap();
+        assert!(met(&[LIFE + 6]).check(known).is_err());
+        assert!(met(&[LIFE + 5, 2 * LIFE + 2]).check(known).is_err());
+        assert!(met(&[LIFE + 1, LIFE + 3, LIFE + 4]).check(Psn::new(0)).is_err());
     }
 }

@@ -41,13 +41,36 @@ impl Floor {
     }
 }
 
+/// A slice that was found to need older log than is wanted, with those behind it that are written out together with it.
+pub(super) struct Due {
+    /// The first key of each slice.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// The first key behind them.
+    pub(super) upper: Option<Vec<u8>>,
+}
+
+struct Slice {
+    floor: Mutex<Floor>,
+    /// Bytes that it had when it was written out last.
+    bytes: usize,
+}
+
+impl Slice {
+    fn new(floor: Floor, bytes: usize) -> Self {
+        Self { floor: Mutex::new(rank::SLICE, floor), bytes }
+    }
+}
+
+/// Slices behind one that is written out which are written out with it at the most, if they are small.
+const TOGETHER_MAX: usize = 8;
+
 /// The slices of a table, by the first key that belongs to each; the first one begins with the empty key.
-pub(super) struct Slices(RwLock<BTreeMap<Vec<u8>, Mutex<Floor>>>);
+pub(super) struct Slices(RwLock<BTreeMap<Vec<u8>, Slice>>);
 
 impl Slices {
     /// One slice of all keys.
     pub(super) fn new() -> Self {
-        let first = (Vec::new(), Mutex::new(rank::SLICE, Floor::clean()));
+        let first = (Vec::new(), Slice::new(Floor::clean(), 0));
         Self(RwLock::new(rank::SLICES, BTreeMap::from([first])))
     }
 
@@ -55,12 +78,125 @@ impl Slices {
     pub(super) fn mark(&self, key: &[u8], stream: StreamId, position: Lsn) {
         let slices = self.0.read();
         let of_key = slices.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
-        let (_, floor) = of_key.expect("the first slice begins with the empty key");
-        floor.lock().mark(stream, position);
+        let (_, slice) = of_key.expect("the first slice begins with the empty key");
+        slice.floor.lock().mark(stream, position);
     }
 
     /// Lowers `start` to what the slices need.
     pub(super) fn lower(&self, start: &mut Lv) {
-        self.0.read().values().for_each(|floor| start.meet(&floor.lock().all()));
+        self.0.read().values().for_each(|slice| start.meet(&slice.floor.lock().all()));
+    }
+
+    /// Bytes that were written out.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.read().values().map(|slice| slice.bytes as u64).sum()
+    }
+
+    /// What was redone needs its log for the slices with these first keys that have rows of it, given whether each has.
+    pub(super) fn lay(&self, image: Vec<(Vec<u8>, usize, bool)>) {
+        let mut slices = self.0.write();
+        let mut all = Floor::clean();
+        slices.values().for_each(|slice| all.first.meet(&slice.floor.lock().all()));
+        let slice = |(key, bytes, is_dirty)| {
+            let floor = if is_dirty { all } else { Floor::clean() };
+            (key, Slice::new(floor, bytes))
+        };
+        *slices = image.into_iter().map(slice).collect();
+    }
+
+    /// The next slices at or behind `from` to be written out so that none needs what lies below `bound`, beginning again at
+    /// the first key; none if no slice does. Together they are about `bytes_max`. From now on what is changed in them counts
+    /// anew, and what they needed is kept until [`Slices::written`] or [`Slices::failed`].
+    pub(super) fn begin(&self, from: &[u8], bound: &Lv, bytes_max: usize) -> Option<Due> {
+        let slices = self.0.read();
+        let is_due = |slice: &Slice| !slice.floor.lock().all().covers(bound);
+        let mut behind = slices.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
+        let (first, _) = behind.find(|(_, slice)| is_due(slice)).or_else(|| {
+            let mut before = slices.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(from)));
+            before.find(|(_, slice)| is_due(slice))
+        })?;
+        let mut due = Due { keys: Vec::new(), upper: None };
+        let mut bytes = 0;
+        for (key, slice) in slices.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)) {
+            bytes += slice.bytes;
+            let is_enough = due.keys.len() == TOGETHER_MAX || bytes > bytes_max;
+            if !due.keys.is_empty() && is_enough {
+                due.upper = Some(key.clone());
+                break;
+            }
+            due.keys.push(key.clone());
+            let mut floor = slice.floor.lock();
+            *floor = Floor { first: unset(), writing: floor.all() };
+        }
+        Some(due)
+    }
+
+    /// They are written out: as slices with these first keys and so many bytes.
+    pub(super) fn written(&self, due: &Due, as_slices: impl Iterator<Item = (Vec<u8>, usize)>) {
+        let mut slices = self.0.write();
+        let mut floor = Floor::clean();
+        for key in &due.keys {
+            if let Some(slice) = slices.remove(key) {
+                floor.first.meet(&slice.floor.lock().first);
+            }
+        }
+        slices.extend(as_slices.map(|(key, bytes)| (key, Slice::new(floor, bytes))));
+        debug_assert!(slices.contains_key(&[][..]), "the first slice begins with the empty key");
+    }
+
+    /// They could not be written out.
+    pub(super) fn failed(&self, due: &Due) {
+        let slices = self.0.read();
+        for slice in due.keys.iter().filter_map(|key| slices.get(key)) {
+            let mut floor = slice.floor.lock();
+            *floor = Floor { first: floor.all(), writing: unset() };
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    const STREAM: StreamId = StreamId::new(1);
+
+    fn needs(slices: &Slices) -> u64 {
+        let mut start = Lv::at(STREAM, Lsn::new(1000));
+        slices.lower(&mut start);
+        start.get(STREAM).get()
+    }
+
+    fn mark(slices: &Slices, key: &[u8], position: u64) {
+        slices.mark(key, STREAM, Lsn::new(position));
+    }
+
+    #[test]
+    fn what_a_slice_needs_is_kept_until_it_is_written_out() {
+        let slices = Slices::new();
+        assert_eq!(needs(&slices), 1000);
+        mark(&slices, b"k", 100);
+        mark(&slices, b"a", 200);
+        assert_eq!(needs(&slices), 100);
+        assert!(slices.begin(b"", &Lv::at(STREAM, Lsn::new(100)), 10).is_none());
+        let due = slices.begin(b"x", &Lv::at(STREAM, Lsn::new(150)), 10).unwrap();
+        assert_eq!((due.keys.clone(), due.upper.clone()), (vec![Vec::new()], None));
+        assert_eq!(needs(&slices), 100);
+        mark(&slices, b"k", 300);
+        slices.failed(&due);
+        assert_eq!(needs(&slices), 100);
+        let due = slices.begin(b"", &Lv::at(STREAM, Lsn::new(150)), 10).unwrap();
+        mark(&slices, b"k", 400);
+        slices.written(&due, [(Vec::new(), 20), (b"h".to_vec(), 5), (b"p".to_vec(), 6)].into_iter());
+        assert_eq!((needs(&slices), slices.bytes()), (400, 31), "nobody knows which slice was changed");
+        let due = slices.begin(b"b", &Lv::at(STREAM, Lsn::new(500)), 10).unwrap();
+        assert_eq!((due.keys.clone(), due.upper.clone()), (vec![b"h".to_vec()], Some(b"p".to_vec())));
+        slices.written(&due, [(b"h".to_vec(), 5)].into_iter());
+        let due = slices.begin(b"h", &Lv::at(STREAM, Lsn::new(500)), 11).unwrap();
+        assert_eq!(due.keys, vec![b"p".to_vec()]);
+        slices.written(&due, core::iter::once((b"p".to_vec(), 0)));
+        let due = slices.begin(b"p", &Lv::at(STREAM, Lsn::new(500)), 100).unwrap();
+        assert_eq!((due.keys.len(), due.upper.is_none()), (3, true), "small ones are joined");
+        slices.written(&due, core::iter::once((Vec::new(), 0)));
+        assert_eq!(needs(&slices), 1000);
     }
 }
