@@ -29,14 +29,14 @@ const VERSION_LINES: [(&str, &str, &str, &str); 3] = [
         "\n    }\n",
     ),
     (
-        "aether-index/src/btree/read.rs",
-        include_str!("../../../crates/aether-index/src/btree/read.rs"),
+        "aether-index/src/rows/read.rs",
+        include_str!("../../../crates/aether-index/src/rows/read.rs"),
         "let settled = version",
         "\n",
     ),
     (
-        "aether-index/src/btree/read.rs",
-        include_str!("../../../crates/aether-index/src/btree/read.rs"),
+        "aether-index/src/rows/read.rs",
+        include_str!("../../../crates/aether-index/src/rows/read.rs"),
         "if let Some((writer, undo)) = node.version(slot)",
         "{\n",
     ),

@@ -1,193 +1,132 @@
-//! The B+tree. Reading order: descend, read, write, lock, smo (splits and merges), cursor, undo, value, check, reclaim.
+//! The B+tree: what is above its leaves. Reading order: descend, smo (splits and merges), ahead, check, salvage, reclaim.
 
+mod ahead;
 mod check;
-mod cursor;
 mod descend;
-mod extents;
-mod lock;
-mod read;
 mod reclaim;
 mod salvage;
 mod smo;
-mod undo;
-mod value;
-mod write;
 
-#[cfg(feature = "skiplist")]
-pub(crate) use read::{Seen, older};
-
-pub use check::TreeCheck;
-pub use cursor::Cursor;
-pub use salvage::{Coverage, Fit, LostRange, Salvaged, Sink, Survey};
-pub use undo::TreeUndo;
-pub use value::ValueReader;
-
-use crate::traits::{Index, OrderedCursor, OrderedIndex};
-use aether_page::node::NodeImage;
-use aether_page::{PageOp, Swip};
+use crate::findings::{Shape, Sink};
+use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value, undo_extents};
+use crate::traits::Anchor;
+use aether_page::{Swip, UndoPtr};
 use aether_sync::Arc;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
+use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Pool, Restart};
-use aether_txn::recovery::{PAGES_FILE, Store};
-use aether_txn::{ReadView, Txn, TxnManager, UndoKind, UndoRecord};
-use aether_types::{Error, FileId, IndexKind, PageNo, Result, StreamId, limits};
-
-/// The file of all trees.
-pub(crate) const FILE: FileId = PAGES_FILE;
+use aether_txn::recovery::wal::buffer::{Access, ScanRing};
+use aether_txn::{ReadView, Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result};
 
 /// A B+tree: a root page that never moves. Cheap to clone.
-#[derive(Clone)]
-pub struct BTree(Arc<Tree>);
+pub type BTree = Rows<Tree>;
 
-pub(crate) struct Tree {
-    txns: Arc<TxnManager>,
-    root: PageNo,
-    id: u32,
+/// A cursor over a B+tree.
+pub type Cursor = RowsCursor<Tree>;
+
+/// The inner nodes of a B+tree.
+pub struct Tree {
+    base: Base,
     /// The root's frame as last seen.
     root_hint: AtomicU64,
 }
 
-/// Why a walk through the tree ended early.
-pub(crate) enum Stop {
-    /// A page changed under the reader: begin again.
-    Restart,
-    /// It failed.
-    Fail(Error),
-}
-
-impl From<Restart> for Stop {
-    fn from(_: Restart) -> Self {
-        Self::Restart
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Fail(error)
-    }
-}
-
-/// Runs `attempt` until it is not made to restart.
-pub(crate) fn retry<T>(mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<T> {
-    let mut backoff = aether_sync::Backoff::new();
-    loop {
-        match attempt() {
-            Ok(value) => return Ok(value),
-            Err(Stop::Fail(error)) => return Err(error),
-            Err(Stop::Restart) => backoff.wait(),
-        }
-    }
+fn anchor(root: PageNo, id: u32) -> Anchor {
+    Anchor { kind: IndexKind::BTREE, id, root }
 }
 
 impl BTree {
     /// The tree with root page `root`, which exists.
     pub fn open(txns: Arc<TxnManager>, root: PageNo, id: u32) -> Self {
-        let root_hint = AtomicU64::new(Swip::new(root).word());
-        Self(Arc::new(Tree { txns, root, id, root_hint }))
+        Self::at(txns, anchor(root, id))
     }
 
     /// Creates an empty tree as part of a transaction; a rollback frees its pages. Blocks.
     pub fn create(txn: &mut Txn, id: u32) -> Result<Self> {
-        txn.begin_write()?;
-        let manager = txn.manager().clone();
-        let stream = txn.begin_write()?.stream();
-        let (root, plan) = {
-            let mut mtr = manager.store().mtr(stream, mtr_bytes(manager.store()))?;
-            txn.latch_undo(&mut mtr)?;
-            let page = mtr.allocate()?;
-            let root = mtr.page_no(page);
-            mtr.op(page, PageOp::NodeInit(NodeImage::leaf(id, None, None)))?;
-            let record = UndoRecord {
-                txn: txn.id(),
-                previous: txn.undo_head(),
-                kind: UndoKind::CreateTree,
-                flags: 0,
-                index: IndexKind::BTREE,
-                root,
-                tree: id,
-                key: &[],
-                version: None,
-                value: &[],
-            };
-            let plan = txn.log_undo(&mut mtr, &record)?;
-            mtr.commit();
-            (root, plan)
-        };
-        txn.applied(plan);
-        Ok(Self::open(manager, root, id))
+        Self::make(txn, IndexKind::BTREE, id)
     }
+}
 
-    /// The root page.
-    pub fn root(&self) -> PageNo {
-        self.0.root
-    }
-
-    /// The tree's id.
-    pub fn id(&self) -> u32 {
-        self.0.id
-    }
-
-    /// The transactions that the tree takes part in.
-    pub fn manager(&self) -> &Arc<TxnManager> {
-        &self.0.txns
-    }
-
-    fn store(&self) -> &Store {
-        self.0.txns.store()
-    }
-
-    fn pool(&self) -> &Pool {
-        self.store().pool()
-    }
-
-    /// The stream for structural changes: any will do.
-    fn stream(&self) -> StreamId {
-        self.store().pick_stream()
-    }
-
+impl Tree {
     fn root_swip(&self) -> Swip {
-        Swip::from_word(self.0.root_hint.load(Relaxed))
+        Swip::from_word(self.root_hint.load(Relaxed))
     }
 
     fn note_root_frame(&self, frame: u32) {
-        self.0.root_hint.store(Swip::new(self.0.root).with_hint(frame).word(), Relaxed);
+        self.root_hint.store(Swip::new(self.root()).with_hint(frame).word(), Relaxed);
+    }
+}
+
+impl Leaves for Tree {
+    fn open(base: Base) -> Self {
+        let root_hint = AtomicU64::new(Swip::new(base.anchor().root).word());
+        Self { base, root_hint }
     }
 
-    fn check_key(&self, key: &[u8]) -> Result<()> {
-        let largest = limits::key_bytes_max(self.store().page_size());
-        if key.len() > largest {
-            return Err(Error::invalid(format!(
-                "a key of {} bytes; at most {largest} are allowed",
-                key.len()
-            ))
-            .at_key(key));
+    #[inline]
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    #[inline]
+    fn leaf(&self, towards: Towards<'_>, access: &Access<'_>) -> Result<Found<'_>, Stop> {
+        self.node_at(towards, 0, access)
+    }
+
+    fn split(&self, key: &[u8], value_len: usize) -> Result<()> {
+        self.split_node(key, 0, smo::Need::Row { value_len })
+    }
+
+    fn merge(&self, key: &[u8]) -> Result<()> {
+        self.merge_if_sparse(key)
+    }
+
+    fn check_down(&self, walk: &mut Walk<'_>, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.check_path(walk, key)
+    }
+
+    fn shape(&self) -> Result<Shape> {
+        self.levels_and_leaves()
+    }
+
+    fn clear(&self) -> Result<()> {
+        self.empty_node(self.root(), None)
+    }
+
+    fn read_ahead(&self, found: &Found<'_>, forward: bool, ring: &Arc<ScanRing>) {
+        if let Some((parent, index)) = &found.parent {
+            self.name_next(parent, *index, forward, ring);
         }
-        Ok(())
+    }
+
+    fn salvage(&self, view: &ReadView, sink: &mut Sink<'_>) -> Result<()> {
+        self.salvage_from_root(view, sink)
     }
 }
 
-/// Bytes of log that a group of this crate takes at the most: no group carries more than what two pages hold.
-pub(crate) fn mtr_bytes(store: &Store) -> usize {
-    store.group_bytes()
-}
+/// Undoes changes of B+trees, for a store that has no other indexes; needs nothing but the record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TreeUndo;
 
-impl Index for BTree {
-    fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        BTree::get_into(self, view, key, out)
+impl UndoHandler for TreeUndo {
+    fn undo(
+        &self,
+        manager: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        match (record.kind, record.index) {
+            (UndoKind::WriteExtents, _) => undo_extents(manager, txn, record),
+            (_, IndexKind::BTREE) => {
+                BTree::open(manager.clone(), record.root, record.tree).undo(txn, pointer, record)
+            }
+            (_, other) => Err(Error::new(ErrorKind::Unsupported, format!("an undo record of {other}"))),
+        }
     }
 
-    fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
-        BTree::put(self, txn, key, value)
-    }
-
-    fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool> {
-        BTree::delete(self, txn, key)
-    }
-}
-
-impl OrderedIndex for BTree {
-    fn cursor(&self) -> Box<dyn OrderedCursor> {
-        Box::new(Cursor::new(self.clone()))
+    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        free_value(manager.store(), stub)
     }
 }

@@ -20,23 +20,24 @@
 
 #[cfg(feature = "btree")]
 mod btree;
+mod findings;
 #[cfg(any(feature = "skiplist", feature = "rax"))]
 mod range;
 #[cfg(feature = "rax")]
 pub mod rax;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 mod resident;
+pub mod rows;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;
-#[cfg(feature = "btree")]
 mod trace;
 mod traits;
 
 pub use aether_txn as txn;
 #[cfg(feature = "btree")]
-pub use btree::{
-    BTree, Coverage, Cursor, Fit, LostRange, Salvaged, Sink, Survey, TreeCheck, TreeUndo, ValueReader,
-};
+pub use btree::{BTree, Cursor, Tree, TreeUndo};
+pub use findings::{IndexCheck, LostRange, Salvaged, Shape, Sink};
 #[cfg(all(feature = "btree", feature = "skiplist"))]
-pub use resident::{Resident, ResidentCursor, RowsUndo, Tables};
-pub use traits::{Index, OrderedCursor, OrderedIndex};
+pub use resident::{Resident, ResidentCursor, ResidentFactory, Tables, TablesConfig};
+pub use rows::{Coverage, Fit, Survey, ValueReader};
+pub use traits::{Anchor, BulkLoad, Index, IndexFactory, OrderedCursor, OrderedIndex, RowSource};

@@ -8,10 +8,13 @@
 //! After a restart redo has filled the tables that the log tells of ([`Tables`]); then whoever opens a table lays them over what
 //! lies below.
 //!
-//! Reading order: cell, rows, tables, read, write, undo, lock, cursor; slices, memory, met.
+//! Reading order: cell, rows, tables, read, write, undo, lock, cursor; slices, image, write_out, lay; memory, met, factory.
 
 mod cell;
 mod cursor;
+mod factory;
+mod image;
+mod lay;
 mod lock;
 mod memory;
 mod met;
@@ -22,17 +25,18 @@ mod slices;
 mod tables;
 mod undo;
 mod write;
+mod write_out;
 
 pub use cursor::ResidentCursor;
-pub use tables::Tables;
-pub use undo::RowsUndo;
+pub use factory::ResidentFactory;
+pub use tables::{Tables, TablesConfig};
 
 use crate::btree::BTree;
-use crate::traits::{Index, OrderedCursor, OrderedIndex};
+use crate::traits::Anchor;
 use aether_sync::Arc;
+use aether_txn::TxnManager;
 use aether_txn::recovery::Store;
-use aether_txn::{ReadView, Txn, TxnManager};
-use aether_types::{Error, IndexKind, PageNo, Result, limits};
+use aether_types::{Error, Result, limits};
 use rows::Rows;
 
 /// A table of rows in memory. Cheap to clone.
@@ -41,23 +45,21 @@ pub struct Resident(Arc<Inner>);
 
 struct Inner {
     txns: Arc<TxnManager>,
+    tables: Arc<Tables>,
     rows: Arc<Rows>,
-    kind: IndexKind,
-    /// Who writes and reads large values; no tree of it is ever looked at.
-    large: BTree,
+    anchor: Anchor,
 }
 
 impl Resident {
-    /// The table `id` of `tables`, with nothing below what the log tells of it. Its changes are undone as those of an index
-    /// of `kind`.
-    ///
-    /// # Errors
-    /// `Corruption` if changes that the log should have are missing; `OverLimit` without memory.
-    pub fn open(txns: Arc<TxnManager>, tables: &Tables, id: u32, kind: IndexKind) -> Result<Self> {
-        let rows = tables.rows(id)?;
-        rows.be_whole(&txns)?;
-        let large = BTree::open(txns.clone(), PageNo::new(0), id);
-        Ok(Self(Arc::new(Inner { txns, rows, kind, large })))
+    /// The table that `anchor` names, filled from its image and from what redo has met.
+    fn open(txns: Arc<TxnManager>, tables: Arc<Tables>, anchor: Anchor) -> Result<Self> {
+        let rows = tables.rows(anchor.id)?;
+        rows.be_whole(&txns, anchor.root)?;
+        Ok(Self(Arc::new(Inner { txns, tables, rows, anchor })))
+    }
+
+    fn image(&self) -> BTree {
+        image::tree(self.0.txns.clone(), self.0.anchor.root, self.id())
     }
 
     /// The table's id.
@@ -85,7 +87,7 @@ impl Resident {
         self.0.rows.map.used_bytes()
     }
 
-    fn store(&self) -> &Store {
+    fn store(&self) -> &Arc<Store> {
         self.0.txns.store()
     }
 
@@ -96,25 +98,5 @@ impl Resident {
             return Err(Error::invalid(what).at_key(key));
         }
         Ok(())
-    }
-}
-
-impl Index for Resident {
-    fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        Resident::get_into(self, view, key, out)
-    }
-
-    fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
-        Resident::put(self, txn, key, value)
-    }
-
-    fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool> {
-        Resident::delete(self, txn, key)
-    }
-}
-
-impl OrderedIndex for Resident {
-    fn cursor(&self) -> Box<dyn OrderedCursor> {
-        Box::new(ResidentCursor::new(self.clone()))
     }
 }

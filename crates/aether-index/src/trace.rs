@@ -1,6 +1,8 @@
 //! The one file that knows TLA+: the actions of `tla/btree`, `tla/undo` and `tla/version_gc` that this
 //! crate takes. Who acts is known by the thread.
 
+#![cfg_attr(not(feature = "btree"), allow(dead_code, reason = "the tree's own actions"))]
+
 use aether_page::Swip;
 use aether_page::node::Node;
 use aether_trace::{act, act_if};

@@ -1,24 +1,111 @@
-//! What every index offers.
+//! What every index offers. All traits are object-safe: a keyspace holds its index as `Arc<dyn OrderedIndex>`.
 
-use aether_txn::{ReadView, Txn};
-use aether_types::Result;
+use crate::findings::{IndexCheck, Shape, Sink};
+use crate::rows::ValueReader;
+use aether_sync::Arc;
+use aether_txn::recovery::ActiveTxn;
+use aether_txn::recovery::wal::buffer::page::UndoPtr;
+use aether_txn::{LockMode, ReadView, Txn, TxnManager, UndoRecord};
+use aether_types::{Error, IndexKind, PageNo, Result};
+use core::ops::Bound;
+use std::io::Read;
+
+/// What names an index for good: the catalog and its undo records have this of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// Its kind: which factory opens it and undoes its changes.
+    pub kind: IndexKind,
+    /// Its id, that of its keyspace.
+    pub id: u32,
+    /// Its root, which never moves. An index in memory may have any number here.
+    pub root: PageNo,
+}
 
 /// A map from keys to values inside transactions.
 pub trait Index: Send + Sync {
-    /// Appends the value of `key` to `out`; false if there is none.
-    fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool>;
+    /// What names it.
+    fn anchor(&self) -> Anchor;
 
-    /// Inserts or replaces.
+    /// Appends the value of `key`, as `view` shows it, to `out`; false if there is none.
     ///
     /// # Errors
-    /// `Conflict` if another transaction has changed the key (first updater wins); `InvalidInput` beyond the limits.
+    /// `Corruption`, `Io`; `Expired` for a view that is over.
+    fn get_into(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool>;
+
+    /// The value of `key` at the newest durable commit, without a snapshot, if that can be told so. `None`: it takes a
+    /// view to tell.
+    fn get_settled(&self, _key: &[u8], _out: &mut Vec<u8>) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
+    /// A reader of the value of `key`; `None` if there is none. `view` must outlive the reading.
+    fn get_stream(&self, view: &ReadView, key: &[u8]) -> Result<Option<ValueReader>> {
+        let mut value = Vec::new();
+        Ok(self.get_into(view, key, &mut value)?.then(|| ValueReader::of_bytes(value)))
+    }
+
+    /// Inserts or replaces. Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` if another transaction has changed the key (first updater wins), or is changing it and this one does not
+    /// wait; `TimedOut` or `Deadlock` if it does: after these three nothing is half done, and the transaction may go on.
+    /// `InvalidInput` beyond the limits; `TxnOver`; `Poisoned`.
     fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// Inserts or replaces with a value of `length` bytes read from `from`. Blocks.
+    ///
+    /// # Errors
+    /// As [`Index::put`]; `InvalidInput` if `from` ends early. Then the transaction can only be aborted.
+    fn put_from(&self, txn: &mut Txn, key: &[u8], length: u64, from: &mut dyn Read) -> Result<()> {
+        let mut value = Vec::new();
+        let read = from.take(length).read_to_end(&mut value);
+        if read.is_err() || (value.len() as u64) < length {
+            txn.fail();
+            return Err(Error::invalid(format!("the value ended after {} bytes", value.len())).at_key(key));
+        }
+        self.put(txn, key, &value)
+    }
 
     /// Deletes; false if there was nothing.
     ///
     /// # Errors
     /// As [`Index::put`].
     fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool>;
+
+    /// Locks one key, `S` or `X`, whether it is there or not. Who has changed it and is not over is found among its rows.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` for a transaction that does not wait, `TimedOut`, `Deadlock`, `OverLimit`, `InvalidInput`, `TxnOver`.
+    fn lock_key(&self, txn: &mut Txn, key: &[u8], mode: LockMode) -> Result<()>;
+
+    /// Locks the keys between two bounds, those that are not there among them. Blocks.
+    ///
+    /// # Errors
+    /// As [`Index::lock_key`].
+    fn lock_range(&self, txn: &mut Txn, from: Bound<&[u8]>, to: Bound<&[u8]>, mode: LockMode) -> Result<()>;
+
+    /// The index in numbers. Blocks for reads.
+    fn shape(&self) -> Result<Shape>;
+
+    /// Checks everything, the large values that `view` shows among it. Blocks for reads; others may read and write meanwhile.
+    ///
+    /// # Errors
+    /// `Io`; what is broken is a problem, not an error.
+    fn check(&self, view: &ReadView) -> Result<IndexCheck>;
+
+    /// Hands every row that can be read, as `view` shows it, to `sink`, and every range that cannot.
+    ///
+    /// # Errors
+    /// `Io`; those of `sink`. Damage is handed over, and no error.
+    fn salvage(&self, view: &ReadView, sink: &mut Sink<'_>) -> Result<()>;
+
+    /// Frees all that the index has but its root, and leaves that empty. Nobody else uses the index. Blocks. Done again after a
+    /// crash it goes on where it was.
+    fn clear(&self) -> Result<()>;
+
+    /// Frees the root too. Nobody else uses the index any more. Blocks.
+    fn free_all(&self) -> Result<()>;
 }
 
 /// A position in an ordered index. Holds no latch between calls; changes made in between are no trouble.
@@ -40,10 +127,53 @@ pub trait OrderedCursor: Send {
 
     /// The next row downward, if there is one.
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>>;
+
+    /// The row given out last, if nothing has moved the cursor since.
+    fn current(&self) -> Option<(&[u8], &[u8])>;
 }
 
 /// An index whose keys have an order: that of their bytes.
 pub trait OrderedIndex: Index {
     /// A cursor before the first key.
     fn cursor(&self) -> Box<dyn OrderedCursor>;
+
+    /// The index as one that takes rows in bulk, if it is one.
+    fn as_bulk_load(&self) -> Option<&dyn BulkLoad> {
+        None
+    }
+}
+
+/// Where rows in bulk come from: ascending, each key once; none at the end.
+pub type RowSource<'s> = dyn FnMut() -> Result<Option<(Vec<u8>, Vec<u8>)>> + 's;
+
+/// An index that takes sorted rows faster than one by one.
+pub trait BulkLoad: OrderedIndex {
+    /// Puts all rows of `rows` as part of `txn`; returns how many. Blocks.
+    ///
+    /// # Errors
+    /// `InvalidInput` for rows that do not ascend; as [`Index::put`]; those of `rows`. Then the transaction can only be
+    /// aborted.
+    fn load(&self, txn: &mut Txn, rows: &mut RowSource<'_>) -> Result<u64>;
+}
+
+/// Makes and opens the indexes of one kind. Registered under the kind's id before a home is opened.
+pub trait IndexFactory: Send + Sync + 'static {
+    /// What the kind is called.
+    fn name(&self) -> &str;
+
+    /// Makes an empty index as part of a transaction; a rollback takes it away again. Blocks.
+    fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor>;
+
+    /// Opens an index that was made before. Called once for each index of an open home.
+    fn open(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Arc<dyn OrderedIndex>>;
+
+    /// Undoes the change that `record`, standing at `pointer`, describes: as
+    /// [`UndoHandler::undo`](aether_txn::UndoHandler::undo). Records of kind `WriteExtents` do not come here.
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()>;
 }

@@ -10,11 +10,13 @@
 //!
 //! The keyspace `default` is tree 2, there from the beginning, and has no entry.
 
+use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
 use crate::lsm::index::txn::{Prepared, ReadView, Txn, TxnManager};
-use crate::lsm::index::{BTree, Cursor, OrderedCursor};
+use crate::lsm::index::{Anchor, BTree, Cursor, OrderedCursor};
+use crate::rows::Rows;
 use aether_sync::Arc;
-use aether_types::{Error, ErrorKind, PageNo, Result, limits};
+use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result, limits};
 use serde::{Deserialize, Serialize};
 
 /// Trees made with the store: the catalog and the keyspace `default`.
@@ -30,13 +32,8 @@ const FIRST_FREE_ID: u32 = 16;
 pub(crate) struct Entry {
     pub(crate) id: u32,
     pub(crate) root: u64,
-    pub(crate) kind: Kind,
-}
-
-/// Which index a keyspace is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
-    BTree,
+    /// The kind of its index, as a number: 0 for a B+tree.
+    pub(crate) kind: u32,
 }
 
 /// The catalog of a home.
@@ -80,11 +77,25 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 impl Entry {
     /// The keyspace `default`, which the catalog does not list.
     pub(crate) fn of_default() -> Self {
-        Self { id: DEFAULT_ID, root: FIRST_TREE_ROOT.offset(1).get(), kind: Kind::BTree }
+        Self { id: DEFAULT_ID, root: FIRST_TREE_ROOT.offset(1).get(), kind: IndexKind::BTREE.get() }
     }
 
-    pub(crate) fn open(&self, txns: &Arc<TxnManager>) -> BTree {
-        BTree::open(txns.clone(), PageNo::new(self.root), self.id)
+    fn of(at: Anchor) -> Self {
+        Self { id: at.id, root: at.root.get(), kind: at.kind.get() }
+    }
+
+    /// The kind of its index.
+    pub(crate) fn kind(&self) -> IndexKind {
+        IndexKind::new(self.kind)
+    }
+
+    /// The index; `name` for an error.
+    ///
+    /// # Errors
+    /// `Unsupported` for a kind that is not registered; those of its factory.
+    pub(crate) fn open(&self, indexes: &Indexes, txns: &Arc<TxnManager>, name: &str) -> Result<Rows> {
+        let at = Anchor { kind: self.kind(), id: self.id, root: PageNo::new(self.root) };
+        indexes.open(txns, at, &format!("the keyspace `{name}`"))
     }
 }
 
@@ -114,7 +125,13 @@ impl Catalog {
         self.get(view, &name_key(name))?.ok_or_else(missing)
     }
 
-    pub(crate) fn create(&self, txn: &mut Txn, name: &str) -> Result<Entry> {
+    pub(crate) fn create(
+        &self,
+        txn: &mut Txn,
+        name: &str,
+        kind: IndexKind,
+        indexes: &Indexes,
+    ) -> Result<Entry> {
         check_name(name)?;
         if self.find(txn.view(), name).is_ok() {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("the keyspace `{name}` exists")));
@@ -122,8 +139,7 @@ impl Catalog {
         let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
         let next: u32 = id.checked_add(1).ok_or_else(|| Error::corruption("the last tree id is taken"))?;
         self.0.put(txn, b"i", &encode(&next)?)?;
-        let tree = BTree::create(txn, id)?;
-        let entry = Entry { id, root: tree.root().get(), kind: Kind::BTree };
+        let entry = Entry::of(indexes.create(txn, kind, id)?);
         self.0.put(txn, &name_key(name), &encode(&entry)?)?;
         Ok(entry)
     }

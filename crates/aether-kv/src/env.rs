@@ -2,7 +2,7 @@
 
 use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::lsm::index::TreeUndo;
+use crate::kinds::{Indexes, Undo};
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
 use crate::lsm::index::txn::{Deadlocks, Durability, TxnManager, TxnOptions};
 use crate::options::Options;
@@ -24,6 +24,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<Store>,
     pub(crate) txns: Arc<TxnManager>,
     pub(crate) catalog: Catalog,
+    pub(crate) indexes: Arc<Indexes>,
     report: RecoveryReport,
     home: PathBuf,
     /// Dropped keyspaces, with the commit that dropped them.
@@ -36,7 +37,7 @@ impl DbEnv {
     ///
     /// # Errors
     /// `NotFound` without a store and without `create`; `Locked` naming the holder; `Corruption` naming file and place;
-    /// `Unsupported`; `InvalidInput`.
+    /// `Unsupported`, also for a keyspace whose kind of index is not registered; `InvalidInput`.
     pub fn open(home: impl AsRef<Path>, options: Options) -> Result<Self> {
         Self::open_in(Env::real(), home.as_ref(), options)
     }
@@ -44,15 +45,18 @@ impl DbEnv {
     /// Opens a home in an environment of the caller's: a simulator, or memory.
     pub fn open_in(env: Env, home: &Path, options: Options) -> Result<Self> {
         let config = options.store_config()?;
+        let indexes = Indexes::new(options.indexes.clone());
         let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let handler = Box::new(TreeUndo);
+        let handler = Box::new(Undo(indexes.clone()));
         let txns = TxnManager::take_over(store.clone(), &losers, floor, options.txn_config(), handler)?;
         let catalog = Catalog::new(&txns);
+        check_kinds(&catalog, &indexes, &txns)?;
         let prepared = Register::resume(&txns, &catalog, losers)?;
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
-        let inner = Inner { store, txns, catalog, report, home: home.to_path_buf(), garbage, prepared };
+        let inner =
+            Inner { store, txns, catalog, indexes, report, home: home.to_path_buf(), garbage, prepared };
         match inner.find_garbage() {
             // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
             Err(error) if error.kind() == ErrorKind::Corruption => {}
@@ -83,16 +87,17 @@ impl DbEnv {
     /// `NotFound`.
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
         let entry = self.0.catalog.find(&self.0.txns.view(), name)?;
-        Ok(Keyspace::new(name, entry.open(&self.0.txns)))
+        self.0.open_keyspace(name, &entry)
     }
 
     /// Creates a keyspace as part of a transaction.
     ///
     /// # Errors
-    /// `AlreadyExists`; `InvalidInput` for a name of more than 255 bytes; `Conflict` with another creator.
-    pub fn create_keyspace(&self, txn: &mut Txn, name: &str, _: KeyspaceOptions) -> Result<Keyspace> {
-        let entry = self.0.catalog.create(txn.inner_mut()?, name)?;
-        Ok(Keyspace::new(name, entry.open(&self.0.txns)))
+    /// `AlreadyExists`; `InvalidInput` for a name of more than 255 bytes; `Conflict` with another creator; `Unsupported`
+    /// for a kind that is not registered.
+    pub fn create_keyspace(&self, txn: &mut Txn, name: &str, options: KeyspaceOptions) -> Result<Keyspace> {
+        let entry = self.0.catalog.create(txn.inner_mut()?, name, options.kind, &self.0.indexes)?;
+        self.0.open_keyspace(name, &entry)
     }
 
     /// The keyspace called `name`, created in a transaction of its own if it is missing.
@@ -159,7 +164,26 @@ impl DbEnv {
     }
 }
 
+/// Fails for a keyspace whose kind of index is not registered, before anything of it is undone. What is damaged in the catalog is
+/// reported to who reads it.
+fn check_kinds(catalog: &Catalog, indexes: &Indexes, txns: &Arc<TxnManager>) -> Result<()> {
+    if !txns.store().has_index_kinds() {
+        return Ok(());
+    }
+    let listed = catalog.list(&txns.view()).unwrap_or_default();
+    let dropped = catalog.dropped(&txns.view()).unwrap_or_default();
+    for (name, entry) in &listed {
+        indexes.check_kind(entry.kind(), &format!("the keyspace `{name}`"))?;
+    }
+    let of = |entry: &Entry| format!("the dropped keyspace {}", entry.id);
+    dropped.iter().try_for_each(|entry| indexes.check_kind(entry.kind(), &of(entry)))
+}
+
 impl Inner {
+    fn open_keyspace(&self, name: &str, entry: &Entry) -> Result<Keyspace> {
+        Ok(Keyspace::new(name, entry.open(&self.indexes, &self.txns, name)?))
+    }
+
     /// Keyspaces dropped before this open: nobody can read them any more.
     fn find_garbage(&self) -> Result<()> {
         let dropped = self.catalog.dropped(&self.txns.view())?;
@@ -186,19 +210,21 @@ impl Inner {
         due.iter().try_for_each(|entry| self.free_keyspace(entry))
     }
 
-    /// The tree is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
+    /// The index is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
     /// first step or loses one page, and frees none twice. With several log streams a later life of the root could be kept without the
     /// catalog's change before: that is durable first.
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
-        let tree = entry.open(&self.txns);
-        tree.clear()?;
+        let rows = entry.open(&self.indexes, &self.txns, "that was dropped")?;
+        rows.index().clear()?;
         let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         let forgotten = txn.commit_with(Durability::None)?;
         if self.store.streams() > 1 {
             forgotten.wait()?;
         }
-        tree.free_all()
+        rows.index().free_all()?;
+        self.indexes.forget(entry.id);
+        Ok(())
     }
 
     fn shut(&self) -> Result<()> {
@@ -209,6 +235,7 @@ impl Inner {
             .and_then(|()| self.txns.collect())
             .and_then(|()| self.store.close());
         self.store.release_lock();
+        self.indexes.forget_all();
         closed
     }
 }

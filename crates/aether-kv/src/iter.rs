@@ -1,8 +1,9 @@
 //! Iterators and cursors.
 
+use crate::keyspace::Keyspace;
 use crate::lsm::index::txn::serial::RangeMark;
 use crate::lsm::index::txn::{self as inner, Isolation, ReadView};
-use crate::lsm::index::{BTree, Cursor as TreeCursor, OrderedCursor};
+use crate::rows::{Rows, RowsCursor};
 use crate::txn::Txn;
 use aether_types::Result;
 use std::ops::{Bound, RangeBounds};
@@ -28,8 +29,8 @@ impl View<'_> {
 /// Rows in the order of their keys, from both ends. Holds no latch between steps.
 pub struct Iter<'a> {
     view: View<'a>,
-    front: TreeCursor,
-    back: TreeCursor,
+    front: RowsCursor,
+    back: RowsCursor,
     lower: Bound<Vec<u8>>,
     upper: Bound<Vec<u8>>,
     /// Rows were given out from the lower end, from the upper end.
@@ -57,16 +58,16 @@ pub(crate) fn bounds_of_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>
 }
 
 impl<'a> Iter<'a> {
-    pub(crate) fn in_txn(tree: &BTree, txn: &'a inner::Txn, range: impl RangeBounds<Vec<u8>>) -> Self {
-        let mut iter = Self::new(tree, View::Borrowed(txn.read()), range);
+    pub(crate) fn in_txn(keyspace: &Keyspace, txn: &'a inner::Txn, range: impl RangeBounds<Vec<u8>>) -> Self {
+        let mut iter = Self::new(&keyspace.rows, View::Borrowed(txn.read()), range);
         let bounds = || (iter.lower.clone(), iter.upper.clone());
-        iter.noted = txn.note_range(tree.id(), bounds).map(|mark| (txn, mark));
+        iter.noted = txn.note_range(keyspace.id(), bounds).map(|mark| (txn, mark));
         iter
     }
 
-    pub(crate) fn new(tree: &BTree, view: View<'a>, range: impl RangeBounds<Vec<u8>>) -> Self {
+    pub(crate) fn new(rows: &Rows, view: View<'a>, range: impl RangeBounds<Vec<u8>>) -> Self {
         let (lower, upper) = (range.start_bound().cloned(), range.end_bound().cloned());
-        let (mut front, mut back) = (TreeCursor::new(tree.clone()), TreeCursor::new(tree.clone()));
+        let (mut front, mut back) = (rows.cursor(), rows.cursor());
         match &lower {
             Bound::Included(key) | Bound::Excluded(key) => front.seek(key),
             Bound::Unbounded => front.seek_first(),
@@ -78,8 +79,8 @@ impl<'a> Iter<'a> {
         Self { view, front, back, lower, upper, moved: [false; 2], over: false, noted: None }
     }
 
-    pub(crate) fn prefix(tree: &BTree, view: View<'a>, prefix: &[u8]) -> Self {
-        Self::new(tree, view, bounds_of_prefix(prefix))
+    pub(crate) fn prefix(rows: &Rows, view: View<'a>, prefix: &[u8]) -> Self {
+        Self::new(rows, view, bounds_of_prefix(prefix))
     }
 
     /// The next row upward, borrowed: nothing is allocated for it. None at the end.
@@ -182,34 +183,34 @@ impl DoubleEndedIterator for Iter<'_> {
 
 /// A position in a keyspace. The transaction may change rows between steps: the next step shows what is there then.
 pub struct Cursor {
-    tree: TreeCursor,
+    rows: RowsCursor,
     id: u32,
     /// Where it stands, for the notes of a serializable transaction.
     at: Bound<Vec<u8>>,
 }
 
 impl Cursor {
-    pub(crate) fn new(tree: &BTree) -> Self {
-        Self { tree: TreeCursor::new(tree.clone()), id: tree.id(), at: Bound::Unbounded }
+    pub(crate) fn new(keyspace: &Keyspace) -> Self {
+        Self { rows: keyspace.rows.cursor(), id: keyspace.id(), at: Bound::Unbounded }
     }
 
     /// The first row at or above `key`.
     pub fn seek(&mut self, txn: &Txn, key: &[u8]) -> Result<Option<Row>> {
-        self.tree.seek(key);
+        self.rows.seek(key);
         self.at = Bound::Included(key.to_vec());
         self.next(txn)
     }
 
     /// The first row.
     pub fn seek_first(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        self.tree.seek_first();
+        self.rows.seek_first();
         self.at = Bound::Unbounded;
         self.next(txn)
     }
 
     /// The last row.
     pub fn seek_last(&mut self, txn: &Txn) -> Result<Option<Row>> {
-        self.tree.seek_last();
+        self.rows.seek_last();
         self.at = Bound::Unbounded;
         self.prev(txn)
     }
@@ -226,7 +227,7 @@ impl Cursor {
 
     fn step(&mut self, txn: &Txn, forward: bool) -> Result<Option<Row>> {
         let view = txn.inner().read();
-        let found = if forward { self.tree.next(view)? } else { self.tree.prev(view)? };
+        let found = if forward { self.rows.next(view)? } else { self.rows.prev(view)? };
         let row = found.map(|(key, value)| (key.to_vec(), value.to_vec()));
         if txn.inner().isolation() != Isolation::Serializable {
             return Ok(row);

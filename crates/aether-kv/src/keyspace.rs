@@ -1,23 +1,35 @@
 //! A keyspace's handle.
 
-use crate::lsm::index::BTree;
+use crate::rows::Rows;
 use aether_sync::Arc;
+use aether_types::IndexKind;
 
 /// A named, ordered set of keys with values. Cheap to clone; belongs to the home it was opened in.
 #[derive(Clone)]
 pub struct Keyspace {
     name: Arc<str>,
-    pub(crate) tree: BTree,
+    id: u32,
+    pub(crate) rows: Rows,
 }
 
-/// How a keyspace is created. The index is a B+tree.
+/// How a keyspace is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeyspaceOptions {}
+pub struct KeyspaceOptions {
+    /// Its index: a B+tree, unless said otherwise.
+    pub kind: IndexKind,
+}
+
+impl KeyspaceOptions {
+    /// A keyspace with an index of this kind.
+    pub fn of(kind: IndexKind) -> Self {
+        Self { kind }
+    }
+}
 
 impl Keyspace {
-    pub(crate) fn new(name: &str, tree: BTree) -> Self {
-        Self { name: name.into(), tree }
+    pub(crate) fn new(name: &str, rows: Rows) -> Self {
+        Self { name: name.into(), id: rows.anchor().id, rows }
     }
 
     /// The name.
@@ -27,6 +39,11 @@ impl Keyspace {
 
     /// The id, never reused.
     pub fn id(&self) -> u32 {
-        self.tree.id()
+        self.id
+    }
+
+    /// The kind of its index.
+    pub fn kind(&self) -> IndexKind {
+        self.rows.anchor().kind
     }
 }

@@ -1,10 +1,13 @@
 //! How a home is opened.
 
 use crate::buffer::BufferConfig;
+use crate::kinds::IndexKinds;
+use crate::lsm::index::IndexFactory;
 use crate::lsm::index::txn::TxnConfig;
 use crate::lsm::index::txn::recovery::StoreConfig;
 use crate::wal::WalConfig;
-use aether_types::{Error, Result};
+use aether_sync::Arc;
+use aether_types::{Error, IndexKind, Result};
 use std::time::Duration;
 
 pub use crate::lsm::index::txn::{Durability, Isolation, TxnOptions};
@@ -37,6 +40,8 @@ pub struct Options {
     pub snapshot_age_max: Option<Duration>,
     /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
     pub background: bool,
+    /// Kinds of indexes beside the engine's own; see [`Options::register_index`].
+    pub indexes: IndexKinds,
 }
 
 impl Default for Options {
@@ -53,6 +58,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(10),
             snapshot_age_max: None,
             background: true,
+            indexes: IndexKinds::default(),
         }
     }
 }
@@ -61,12 +67,20 @@ impl Options {
     /// Fewer than this leaves no room for a checkpoint between two others.
     pub const MAX_RECOVERY_BYTES_MIN: u64 = 64 << 10;
 
+    /// Adds a kind of index, under an id from 64 on: keyspaces can be created with it, and those that were can be opened. The id stands
+    /// in the home for good.
+    pub fn register_index(mut self, kind: IndexKind, factory: impl IndexFactory) -> Self {
+        self.indexes.register(kind, Arc::new(factory));
+        self
+    }
+
     pub(crate) fn txn_config(&self) -> TxnConfig {
         let Self { isolation, lock_timeout, snapshot_age_max, .. } = *self;
         TxnConfig { isolation, lock_timeout, snapshot_age_max, ..TxnConfig::new(self.durability) }
     }
 
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {
+        self.indexes.check()?;
         if self.max_recovery_bytes < Self::MAX_RECOVERY_BYTES_MIN {
             return Err(Error::invalid(format!(
                 "max_recovery_bytes is {}; at least {} are needed",

@@ -9,7 +9,7 @@ mod raw;
 use crate::catalog::{CATALOG_ID, DEFAULT_NAME, Entry, decode};
 use crate::env::DbEnv;
 use crate::lsm::index::txn::recovery::LOCK_NAME;
-use crate::lsm::index::{self, BTree, LostRange, Survey};
+use crate::lsm::index::{self, BTree, Index, LostRange, Survey};
 use crate::options::Options;
 use aether_sync::Arc;
 use aether_types::{ErrorKind, PageNo, Result};
@@ -119,7 +119,8 @@ fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result
     let names_are_lost = report.lost > 0;
     for (name, entry) in &catalog.keyspaces {
         noting(Salvaged::Keyspace(name))?;
-        entry.open(txns).salvage(&view, &mut |found| hand_over(name, found, report, noting))?;
+        let rows = entry.open(&db.0.indexes, txns, name)?;
+        rows.index().salvage(&view, &mut |found| hand_over(name, found, report, noting))?;
     }
     if report.lost == 0 {
         return Ok(());

@@ -22,7 +22,7 @@ impl Snapshot {
     /// The value of `key`.
     pub fn get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
-        Ok(keyspace.tree.get_into(&self.view, key, &mut value)?.then_some(value))
+        Ok(keyspace.rows.get_into(&self.view, key, &mut value)?.then_some(value))
     }
 
     /// The values of several keys.
@@ -37,11 +37,11 @@ impl Snapshot {
 
     /// The rows whose keys lie in a range.
     pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
-        Ok(Iter::new(&keyspace.tree, View::Borrowed(&self.view), range))
+        Ok(Iter::new(&keyspace.rows, View::Borrowed(&self.view), range))
     }
 
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
-        Ok(Iter::prefix(&keyspace.tree, View::Borrowed(&self.view), prefix))
+        Ok(Iter::prefix(&keyspace.rows, View::Borrowed(&self.view), prefix))
     }
 }

@@ -1,8 +1,8 @@
 //! A home in numbers, and its check.
 
-use crate::catalog::{Entry, Kind};
+use crate::catalog::Entry;
 use crate::env::DbEnv;
-use crate::lsm::index::TreeCheck;
+use crate::lsm::index::IndexCheck;
 use aether_types::Result;
 
 /// A home in numbers.
@@ -156,17 +156,16 @@ impl DbEnv {
     }
 
     fn keyspace_stat(&self, name: &str, entry: &Entry, full: bool) -> Result<KeyspaceStat> {
-        let tree = entry.open(&self.0.txns);
-        let kind = match entry.kind {
-            Kind::BTree => "btree",
-        };
+        let rows = entry.open(&self.0.indexes, &self.0.txns, name)?;
+        let index = rows.index();
+        let shape = index.shape()?;
         Ok(KeyspaceStat {
             name: name.to_owned(),
-            kind: kind.to_owned(),
+            kind: self.0.indexes.name(entry.kind()),
             id: entry.id,
-            height: tree.height()?,
-            leaf_pages: tree.count_leaves()?,
-            entries: full.then(|| tree.check(&self.0.txns.view())).transpose()?.map(|found| found.entries),
+            height: shape.height,
+            leaf_pages: shape.leaf_pages,
+            entries: full.then(|| index.check(&self.0.txns.view())).transpose()?.map(|found| found.entries),
         })
     }
 
@@ -184,7 +183,7 @@ impl DbEnv {
         let all = self.0.catalog.list(&view)?;
         note("the catalog", self.0.catalog.tree().check(&view)?, &mut report, &mut pages);
         for (name, entry) in &all {
-            let found = entry.open(&self.0.txns).check(&view)?;
+            let found = entry.open(&self.0.indexes, &self.0.txns, name)?.index().check(&view)?;
             note(&format!("keyspace `{name}`"), found, &mut report, &mut pages);
         }
         report.keyspaces = all.len() as u64;
@@ -195,7 +194,7 @@ impl DbEnv {
     }
 }
 
-fn note(of: &str, found: TreeCheck, report: &mut VerifyReport, pages: &mut Vec<aether_types::PageNo>) {
+fn note(of: &str, found: IndexCheck, report: &mut VerifyReport, pages: &mut Vec<aether_types::PageNo>) {
     report.pages += found.nodes + found.value_pages.len() as u64;
     report.entries += found.entries;
     report.problems.extend(found.problems.into_iter().map(|what| format!("{of}, {what}")));

@@ -85,13 +85,13 @@ impl Txn {
             return self.get_if_there(keyspace, key, out);
         }
         self.inner().note_key(keyspace.id(), key);
-        keyspace.tree.get_into(self.inner().read(), key, out)
+        keyspace.rows.get_into(self.inner().read(), key, out)
     }
 
     /// A planted bug: what is missing is not noted.
     #[cold]
     fn get_if_there(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let is_there = keyspace.tree.get_into(self.inner().read(), key, out)?;
+        let is_there = keyspace.rows.get_into(self.inner().read(), key, out)?;
         if is_there {
             self.inner().note_key(keyspace.id(), key);
         }
@@ -105,7 +105,7 @@ impl Txn {
     /// another is changing it, or has locked it. After these three nothing is half done, and the transaction may go on. `InvalidInput` beyond
     /// the limits.
     pub fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
-        let put = keyspace.tree.put(self.inner_mut()?, key, value);
+        let put = keyspace.rows.put(self.inner_mut()?, key, value);
         self.note_lost(put, keyspace, key)
     }
 
@@ -115,7 +115,7 @@ impl Txn {
     /// As [`Txn::put`].
     pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<bool> {
         self.inner().note_key(keyspace.id(), key);
-        let deleted = keyspace.tree.delete(self.inner_mut()?, key);
+        let deleted = keyspace.rows.delete(self.inner_mut()?, key);
         self.note_lost(deleted, keyspace, key)
     }
 
@@ -142,13 +142,13 @@ impl Txn {
         length: u64,
         from: &mut dyn Read,
     ) -> Result<()> {
-        keyspace.tree.put_from(self.inner_mut()?, key, length, from)
+        keyspace.rows.index().put_from(self.inner_mut()?, key, length, from)
     }
 
     /// A reader of the value of `key`, page by page.
     pub fn get_stream(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<ValueReader>> {
         self.inner().note_key(keyspace.id(), key);
-        keyspace.tree.get_stream(self.inner().read(), key)
+        keyspace.rows.index().get_stream(self.inner().read(), key)
     }
 
     /// All rows, ascending; `.rev()` descends.
@@ -158,17 +158,17 @@ impl Txn {
 
     /// The rows whose keys lie in a range.
     pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
-        Ok(Iter::in_txn(&keyspace.tree, self.inner(), range))
+        Ok(Iter::in_txn(keyspace, self.inner(), range))
     }
 
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
-        Ok(Iter::in_txn(&keyspace.tree, self.inner(), bounds_of_prefix(prefix)))
+        Ok(Iter::in_txn(keyspace, self.inner(), bounds_of_prefix(prefix)))
     }
 
     /// A position in a keyspace that stays usable while the transaction changes rows.
     pub fn cursor(&self, keyspace: &Keyspace) -> Cursor {
-        Cursor::new(&keyspace.tree)
+        Cursor::new(keyspace)
     }
 
     /// Locks a key, a range of keys, a keyspace or the database, until the transaction ends or is rolled back to a
@@ -186,8 +186,8 @@ impl Txn {
         match target {
             LockTarget::Database => txn.lock(&Resource::Database, mode),
             LockTarget::Keyspace(keyspace) => txn.lock(&Resource::Keyspace(keyspace.id()), mode),
-            LockTarget::Range(keyspace, from, to) => keyspace.tree.lock_range(txn, from, to, mode),
-            LockTarget::Key(keyspace, key) => keyspace.tree.lock_key(txn, key, mode),
+            LockTarget::Range(keyspace, from, to) => keyspace.rows.index().lock_range(txn, from, to, mode),
+            LockTarget::Key(keyspace, key) => keyspace.rows.index().lock_key(txn, key, mode),
         }
     }
 

@@ -6,9 +6,11 @@
 
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
+use crate::participant::Advance;
 use crate::store::Store;
 use crate::trace;
 use aether_page::UndoPtr;
+use aether_sync::thread;
 use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId, TxnId};
@@ -65,6 +67,8 @@ pub struct CheckpointStats {
     pub log_bytes: u64,
     /// How often whoever keeps rows in memory was asked to let log go, and could not.
     pub held_back: u64,
+    /// Bytes beside the log that a restart would read for rows in memory.
+    pub image_bytes: u64,
 }
 
 /// Of all streams, also of those that are not appended to any more: their log may still be read by a restart.
@@ -109,9 +113,11 @@ impl Store {
     /// Has participants do a slice of what holds the next checkpoint up, or all of it if that is late. They change pages
     /// themselves, hence without the checkpoint's lock; whoever comes next goes on with the checkpoint.
     fn pay_participants(&self, bound: &Lv, late: bool) -> Result<()> {
-        while self.advance_floors(bound)? {
-            if !late {
-                return Ok(());
+        loop {
+            match self.advance_floors(bound)? {
+                Advance::Again if late => {}
+                Advance::Again | Advance::Busy => return Ok(()),
+                Advance::Reached | Advance::Cannot => break,
             }
         }
         if let Some(mut checkpointer) = self.checkpointer.try_lock() {
@@ -146,8 +152,13 @@ impl Store {
     /// Has participants need nothing below the present positions, as far as they can.
     fn advance_all(&self, log: &Wal) -> Result<()> {
         let bound = log.positions();
-        while self.advance_floors(&bound)? {}
-        Ok(())
+        loop {
+            match self.advance_floors(&bound)? {
+                Advance::Again => {}
+                Advance::Busy => thread::yield_now(),
+                Advance::Reached | Advance::Cannot => return Ok(()),
+            }
+        }
     }
 
     fn take_checkpoint(&self, log: &Wal) -> Result<()> {
@@ -216,7 +227,9 @@ impl Store {
     /// Checkpoints in numbers.
     pub fn checkpoint_stats(&self) -> CheckpointStats {
         let (checkpoints, held_back) = (self.checkpointer.lock().count, self.held_back.get());
-        CheckpointStats { checkpoints, log_bytes: self.log().map_or(0, |log| self.log_used(log)), held_back }
+        let log_bytes = self.log().map_or(0, |log| self.log_used(log));
+        let image_bytes = self.participants.iter().map(|participant| participant.restart_bytes()).sum();
+        CheckpointStats { checkpoints, log_bytes, held_back, image_bytes }
     }
 
     /// Writes everything back and notes the end of every stream, so that the next open reads no log; but for what

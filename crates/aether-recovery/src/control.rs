@@ -35,6 +35,10 @@ const PSN_TABLES: u32 = 1;
 /// Required feature: the file has three slots, not two.
 const THREE_SLOTS: u32 = 2;
 const REQUIRED: u32 = PSN_TABLES | THREE_SLOTS;
+/// Required feature of a store that has had an index that is no B+tree: undo records, page operations and the catalog may
+/// tell of one.
+pub(crate) const INDEX_KINDS: u32 = 4;
+const KNOWN: u32 = REQUIRED | INDEX_KINDS;
 /// No counter comes near this, so that what is added to one does not overflow.
 const COUNT_END: u64 = 1 << 60;
 /// The number of the block that creation writes.
@@ -46,6 +50,8 @@ pub(crate) const HEAD_BYTES: usize = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Control {
     pub(crate) number: u64,
+    /// Required features that this store has beyond those that every store has.
+    pub(crate) features: u32,
     pub(crate) store: StoreId,
     pub(crate) page_size: PageSize,
     pub(crate) streams: u8,
@@ -127,7 +133,7 @@ impl Control {
         Ok(body)
     }
 
-    fn decode(body: &[u8]) -> Result<Self> {
+    fn decode(body: &[u8], features: u32) -> Result<Self> {
         let mut reader = Reader::new(body);
         let number = reader.u64()?;
         let mut store = [0; 16];
@@ -162,6 +168,7 @@ impl Control {
         }
         Ok(Self {
             number,
+            features,
             store: StoreId::new(store),
             page_size,
             streams,
@@ -177,11 +184,11 @@ impl Control {
 }
 
 /// A slot with its head: magic, version, features, length, checksum.
-pub(crate) fn frame(body: &[u8]) -> AlignedBuf {
+pub(crate) fn frame(body: &[u8], features: u32) -> AlignedBuf {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     head.put_bytes(MAGIC);
     head.put_u32(VERSION);
-    head.put_u32(REQUIRED);
+    head.put_u32(REQUIRED | features);
     head.put_u32(0);
     head.put_u32(body.len() as u32);
     let mut sum = head.clone();
@@ -214,7 +221,7 @@ pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
         };
         return Err(Error::corruption(what));
     }
-    if version != VERSION || required & !REQUIRED != 0 {
+    if version != VERSION || required & !KNOWN != 0 {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
@@ -222,7 +229,7 @@ pub(crate) fn parse(slot: &[u8]) -> Result<Control> {
             ),
         ));
     }
-    Control::decode(body)
+    Control::decode(body, required & !REQUIRED)
 }
 
 /// The control file, open for writing, and what it says.
@@ -240,7 +247,7 @@ impl ControlFile {
     pub(crate) fn create(env: &Env, home: &Path, first: &Control) -> Result<()> {
         let options = OpenOptions { write: true, create: Create::IfMissing, mode: Mode::Buffered };
         let file = env.vfs.open(&home.join(CONTROL_NEW_NAME), options)?;
-        let slot = frame(&first.encode()?);
+        let slot = frame(&first.encode()?, first.features);
         file.set_size(0)?;
         file.write_at(0, &vec![0; SLOTS * SLOT_BYTES])?;
         file.write_at(0, &slot)?;
@@ -295,7 +302,7 @@ impl ControlFile {
     fn write(&self, slot: usize, control: &Control) -> Result<()> {
         let reading = || Error::new(ErrorKind::ReadOnly, "the store is open for reading");
         let file = self.file.as_ref().ok_or_else(reading)?;
-        file.write_at((slot * SLOT_BYTES) as u64, &frame(&control.encode()?))
+        file.write_at((slot * SLOT_BYTES) as u64, &frame(&control.encode()?, control.features))
     }
 }
 
@@ -325,6 +332,7 @@ mod tests {
         let lv = Lv::at(StreamId::new(0), Lsn::new(4096));
         Control {
             number: 7,
+            features: INDEX_KINDS,
             store: StoreId::new([3; 16]),
             page_size: PageSize::MIN,
             streams: 1,
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_block_round_trips_and_any_flipped_bit_is_found() {
-        let slot = frame(&sample().encode().unwrap());
+        let slot = frame(&sample().encode().unwrap(), INDEX_KINDS);
         assert_eq!(parse(&slot).unwrap(), sample());
         let used = HEAD_BYTES + sample().encode().unwrap().len();
         for bit in 0..used * 8 {
@@ -350,19 +358,27 @@ mod tests {
         }
     }
 
+    /// A feature that this build does not know: what it means for the rest cannot be told.
+    #[test]
+    fn an_unknown_feature_is_refused() {
+        let slot = frame(&sample().encode().unwrap(), 1 << 30);
+        assert_eq!(parse(&slot).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
     /// A page size that cannot be was told as a wrong argument; a counter at its end overflowed.
     #[test]
     fn impossible_numbers_are_damage() {
         let mut body = sample().encode().unwrap();
         body[24] = 1;
-        assert_eq!(parse(&frame(&body)).unwrap_err().kind(), ErrorKind::Corruption);
+        assert_eq!(parse(&frame(&body, 0)).unwrap_err().kind(), ErrorKind::Corruption);
         let last = u64::MAX;
         for changed in [
             Control { number: last, ..sample() },
             Control { txn_floor: TxnId::new(last), ..sample() },
             Control { timestamp_floor: Timestamp::new(last), ..sample() },
         ] {
-            assert_eq!(parse(&frame(&changed.encode().unwrap())).unwrap_err().kind(), ErrorKind::Corruption);
+            let slot = frame(&changed.encode().unwrap(), 0);
+            assert_eq!(parse(&slot).unwrap_err().kind(), ErrorKind::Corruption);
         }
     }
 
@@ -430,7 +446,7 @@ mod tests {
         let env = sim.env();
         written(&env, 5);
         let known = ControlFile::open(&env, Path::new(HOME), true).unwrap();
-        let next = frame(&Control { number: 6, ..known.current().clone() }.encode().unwrap());
+        let next = frame(&Control { number: 6, ..known.current().clone() }.encode().unwrap(), 0);
         let options = OpenOptions { write: true, ..OpenOptions::default() };
         let raw = env.vfs.open(&Path::new(HOME).join(CONTROL_NAME), options).unwrap();
         raw.write_at(((known.slot + 1) % SLOTS * SLOT_BYTES) as u64, &next).unwrap();

@@ -58,6 +58,7 @@ pub(crate) fn create(env: &Env, home: &Path, config: &StoreConfig) -> Result<()>
 fn first_control(id: StoreId, config: &StoreConfig) -> Control {
     Control {
         number: FIRST_NUMBER,
+        features: 0,
         store: id,
         page_size: config.buffer.page_size,
         streams: config.wal.streams as u8,

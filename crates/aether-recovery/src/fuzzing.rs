@@ -66,8 +66,9 @@ pub fn checkpoint_again(body: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// `Corruption`; `Unsupported` for another version; `OverLimit` for what a slot does not hold.
 pub fn control_again(slot: &[u8]) -> Result<Vec<u8>> {
-    let body = parse(slot)?.encode()?;
-    Ok(frame(&body)[..HEAD_BYTES + body.len()].to_vec())
+    let control = parse(slot)?;
+    let body = control.encode()?;
+    Ok(frame(&body, control.features)[..HEAD_BYTES + body.len()].to_vec())
 }
 
 /// Stamps the checksums of the slots of a control file.

@@ -12,6 +12,8 @@ pub enum Advance {
     Reached,
     /// It has done a slice of the work, and there is more.
     Again,
+    /// Another thread does it now.
+    Busy,
     /// It cannot now. The log is kept for it; who asks goes on.
     Cannot,
 }
@@ -38,6 +40,9 @@ pub trait Participant: Send + Sync + 'static {
     /// # Errors
     /// What ends writing, or is damage.
     fn advance(&self, bound: &Lv) -> Result<Advance>;
+
+    /// Bytes beside the log that a restart reads for its rows.
+    fn restart_bytes(&self) -> u64;
 }
 
 /// All participants of a store.
@@ -60,21 +65,16 @@ impl Store {
         self.participants.iter().for_each(|participant| participant.floor(start));
     }
 
-    /// Has one participant do a slice of its work; true if there is more to do. Blocks; called without latches and locks.
-    pub(crate) fn advance_floors(&self, bound: &Lv) -> Result<bool> {
+    /// Has one participant do a slice of its work. Blocks; called without latches and locks.
+    pub(crate) fn advance_floors(&self, bound: &Lv) -> Result<Advance> {
         for participant in &self.participants {
-            let mut floor = *bound;
-            participant.floor(&mut floor);
-            if floor == *bound {
-                continue;
-            }
             match participant.advance(bound)? {
-                Advance::Again => return Ok(true),
                 Advance::Reached => {}
                 Advance::Cannot => self.held_back.add(1),
+                not_yet => return Ok(not_yet),
             }
         }
-        Ok(false)
+        Ok(Advance::Reached)
     }
 
     /// True if no participant needs anything below `bound`.

@@ -2,7 +2,7 @@
 
 use crate::active::{ActiveTable, ActiveTxn};
 use crate::checkpoint::Checkpointer;
-use crate::control::ControlFile;
+use crate::control::{ControlFile, INDEX_KINDS};
 use crate::group;
 use crate::participant::Participants;
 use crate::rank;
@@ -253,6 +253,23 @@ impl Store {
     /// The first id that no transaction of an earlier open can have.
     pub fn next_txn_id(&self) -> TxnId {
         TxnId::new(self.next_txn.load(Relaxed))
+    }
+
+    /// True if the store has, or has had, an index that is no B+tree.
+    pub fn has_index_kinds(&self) -> bool {
+        let has = |durable: &Durable| durable.control.lock().current().features & INDEX_KINDS != 0;
+        self.durable.as_ref().is_some_and(has)
+    }
+
+    /// Notes durably that the store is about to have an index that is no B+tree: from then on a program that knows no
+    /// others refuses it. Blocks the first time; call before anything of that index is logged, and without latches.
+    pub fn note_index_kinds(&self) -> Result<()> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let mut control = durable.control.lock();
+        if control.current().features & INDEX_KINDS != 0 {
+            return Ok(());
+        }
+        control.update(|control| control.features |= INDEX_KINDS)
     }
 
     /// Fails once a write or sync of a page or of the log has failed (R2).

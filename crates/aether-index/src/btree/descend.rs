@@ -3,25 +3,15 @@
 //! At each level: read the child's reference, fix the child, and only then validate the parent: if the parent has
 //! not changed, the child that was fixed is the right one and was so when its version was read.
 
-use super::{BTree, FILE, Stop};
+use super::Tree;
+use crate::rows::{FILE, Found, Leaves, Stop, Towards};
 use crate::trace;
 use aether_page::Swip;
 use aether_page::node::Node;
 use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic, Restart};
+use aether_txn::recovery::wal::buffer::{Access, Optimistic, Restart};
 use aether_types::{Error, Result};
-
-/// Where a descent goes.
-#[derive(Clone, Copy)]
-pub(crate) enum Towards<'k> {
-    /// The leaf for this key.
-    Key(&'k [u8]),
-    /// The leaf with the largest key below this one.
-    Below(&'k [u8]),
-    /// The last leaf.
-    Last,
-}
 
 impl Towards<'_> {
     fn child_index(self, node: &Node<'_>) -> usize {
@@ -31,38 +21,9 @@ impl Towards<'_> {
             Self::Last => node.count(),
         }
     }
-
-    /// True if a leaf with these fences is where this leads.
-    pub(crate) fn leads_between(self, lower: &Option<Vec<u8>>, upper: &Option<Vec<u8>>) -> bool {
-        match self {
-            Self::Key(key) => {
-                lower.as_ref().is_none_or(|lower| &lower[..] <= key)
-                    && upper.as_ref().is_none_or(|upper| key < &upper[..])
-            }
-            Self::Below(key) => {
-                lower.as_ref().is_none_or(|lower| &lower[..] < key)
-                    && upper.as_ref().is_none_or(|upper| key <= &upper[..])
-            }
-            Self::Last => upper.is_none(),
-        }
-    }
 }
 
-/// A node reached, and the parent that led there.
-pub(crate) struct Found<'p> {
-    pub(crate) node: Optimistic<'p>,
-    /// The parent and the child's index in it; none for the root.
-    pub(crate) parent: Option<(Optimistic<'p>, usize)>,
-}
-
-impl<'p> Found<'p> {
-    /// Latches the node exclusively.
-    pub(crate) fn upgrade(self) -> Result<Exclusive<'p>, Stop> {
-        Ok(self.node.upgrade()?)
-    }
-}
-
-impl BTree {
+impl Tree {
     fn root_guard(&self, access: &Access<'_>) -> Result<Optimistic<'_>, Stop> {
         let swip = self.root_swip();
         let root = trace::fix_root(|| self.pool().optimistic(FILE, swip, access))?;
@@ -70,12 +31,6 @@ impl BTree {
             self.note_root_frame(root.frame());
         }
         Ok(root)
-    }
-
-    /// The leaf towards a key.
-    #[inline]
-    pub(crate) fn leaf(&self, towards: Towards<'_>, access: &Access<'_>) -> Result<Found<'_>, Stop> {
-        self.node_at(towards, 0, access)
     }
 
     /// The node of `level` towards a key; the root if the tree is not that high.
@@ -129,19 +84,6 @@ impl BTree {
         trace::couple(|| validate_parent(parent))?;
         parent.repair_hint(node.child_word_offset(index), swip, child.frame());
         Ok(child)
-    }
-
-    /// Takes the latch though somebody may have written: what planted bugs do instead of an upgrade.
-    #[cold]
-    pub(crate) fn latch_anyway<'p>(&'p self, node: &Optimistic<'p>) -> Result<Exclusive<'p>, Restart> {
-        let page = aether_page::header::page_no(node.view());
-        self.pool().exclusive(FILE, Swip::new(page)).map_err(|_| Restart)
-    }
-
-    /// A leaf that does not hold the keys that its parent sends there. Ask only after validation.
-    pub(crate) fn wrong_leaf(&self, found: &Found<'_>) -> Error {
-        let what = "a leaf does not hold the keys that its parent says: a write of one of them was lost";
-        Error::corruption(what).at_file(FILE).at_page(aether_page::header::page_no(found.node.view()))
     }
 
     fn wrong_level(&self, swip: Swip, above: u8, found: u8) -> Error {

@@ -1,85 +1,32 @@
-//! Structural changes: cleaning, splits, merges. Each is one mini-transaction that belongs to no user transaction
+//! Structural changes: splits and merges. Each is one mini-transaction that belongs to no user transaction
 //! and is never undone.
 //!
 //! Latches are taken downward (parent, then children from left to right), by upgrading what the descent read: if
 //! anything has changed since, the attempt is dropped and begins again, so that nobody waits for anybody.
 
-use super::descend::{Found, Towards};
-use super::{BTree, FILE, Stop, mtr_bytes, retry};
+use super::Tree;
+use crate::rows::{
+    FILE, Found, Leaves, Stop, Towards, has_room, is_sparse, leaves_room, merged_leaves, mtr_bytes, retry,
+    split_plan,
+};
 use crate::trace;
-use aether_page::node::{Node, NodeImage, SplitPlan};
-use aether_page::{Clean, PageOp, Swip};
-use aether_trace::planted;
+use aether_page::PageOp;
+use aether_page::node::{Node, NodeImage};
 use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic};
-use aether_types::{Error, Result};
+use aether_types::Result;
 use std::borrow::Cow;
 
-/// A leaf that is less full than this, in percent, looks for a sibling to merge with.
-const SPARSE_PERCENT: usize = 30;
-/// A merge must leave this much room, in percent, so that the next insert does not split again.
-const MERGED_PERCENT_MAX: usize = 80;
-/// A leaf that was full has room again if it is no fuller than this, in percent.
-const FILL_PERCENT_MAX: usize = 85;
-
-impl BTree {
-    /// Makes room for a row in the leaf of `key`: removes versions and ghosts that nobody needs, else splits.
-    pub(crate) fn make_room(&self, key: &[u8], value_len: usize) -> Result<()> {
-        let enough = retry(|| self.try_clean(key, value_len))?;
-        if enough { Ok(()) } else { self.split(key, 0, Need::Row { value_len }) }
-    }
-
-    /// Strips and purges what is forgotten (T4); true if the row has room then.
-    fn try_clean(&self, key: &[u8], value_len: usize) -> Result<bool, Stop> {
-        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
-        let rows = self.cleanable(&Node::new(leaf.view()));
-        for (slot, _) in rows.iter().filter(|(_, clean)| *clean == Clean::StripVersion) {
-            trace::strip_row(|| Node::new(leaf.view()).version(*slot).map(|(writer, _)| writer));
-        }
-        let page = mtr.add(leaf);
-        if rows.is_empty() {
-            return Ok(false);
-        }
-        mtr.op(page, PageOp::LeafClean { rows: Cow::Owned(rows) })?;
-        mtr.commit();
-        let after = self.leaf(Towards::Key(key), &Access::Normal)?.node;
-        let node = Node::new(after.view());
-        let enough = Need::Row { value_len }.is_met(&node, key);
-        if enough {
-            trace::has_room(0, || after.validate())?;
-        } else {
-            after.validate()?;
-        }
-        Ok(enough)
-    }
-
-    /// Rows with a version that nobody needs; slots ascend.
-    fn cleanable(&self, node: &Node<'_>) -> Vec<(usize, Clean)> {
-        let manager = self.manager();
-        let clean = |slot| {
-            let flags = node.flags(slot);
-            let is_settled = |writer| planted("strip-what-is-settled") && manager.is_settled(writer);
-            let is_forgotten = |writer| manager.is_forgotten(writer) || is_settled(writer);
-            let forgotten = node.version(slot).is_none_or(|(writer, _)| is_forgotten(writer));
-            match (forgotten, flags.is_ghost(), flags.is_versioned()) {
-                (true, true, _) => Some((slot, Clean::Remove)),
-                (true, false, true) => Some((slot, Clean::StripVersion)),
-                _ => None,
-            }
-        };
-        (0..node.count()).filter_map(clean).collect()
-    }
-
+impl Tree {
     /// Splits the node of `level` on the way to `key` unless it has the room needed by now, its parents first if they have
     /// none.
-    fn split(&self, key: &[u8], level: u8, need: Need) -> Result<()> {
+    pub(super) fn split_node(&self, key: &[u8], level: u8, need: Need) -> Result<()> {
         loop {
             match retry(|| self.try_split(key, level, need))? {
                 Split::Done => return Ok(()),
                 Split::ParentFull { separator_len } => {
-                    self.split(key, level + 1, Need::Separator { len: separator_len })?;
+                    self.split_node(key, level + 1, Need::Separator { len: separator_len })?;
                 }
             }
         }
@@ -159,7 +106,7 @@ impl BTree {
     }
 
     /// Merges the leaf of `key` with a sibling under the same parent, if both together leave room.
-    pub(crate) fn merge_if_sparse(&self, key: &[u8]) -> Result<()> {
+    pub(super) fn merge_if_sparse(&self, key: &[u8]) -> Result<()> {
         let mut level = 0;
         while retry(|| self.try_merge(key, level))? {
             level += 1;
@@ -174,7 +121,7 @@ impl BTree {
             trace::no_merge(level);
             return Ok(false);
         };
-        let (sparse, siblings) = (self.is_sparse(&Node::new(node.view())), Node::new(parent.view()).count());
+        let (sparse, siblings) = (is_sparse(&Node::new(node.view())), Node::new(parent.view()).count());
         node.validate()?;
         parent.validate()?;
         if !sparse {
@@ -204,13 +151,6 @@ impl BTree {
         self.merge(mtr, parent, left, left_page?, right_page?)
     }
 
-    /// Sparse by what would be left after cleaning.
-    fn is_sparse(&self, node: &Node<'_>) -> bool {
-        let purged = if node.is_leaf() { node.count().saturating_sub(node.live_count()) } else { 0 };
-        let share = node.fill_percent() * (node.count() - purged) / node.count().max(1);
-        share < SPARSE_PERCENT
-    }
-
     fn merge<'s>(
         &'s self,
         mut mtr: Mtr<'s, '_>,
@@ -235,34 +175,12 @@ impl BTree {
         Ok(Some(true))
     }
 
-    /// Both nodes as one, without what nobody needs, if that leaves room, or if one of them is empty.
     fn merged(&self, left: &Node<'_>, right: &Node<'_>) -> Option<NodeImage<'static>> {
-        let page_bytes = self.store().page_size().bytes();
-        let image = if left.is_leaf() { self.merged_leaves(left, right) } else { left.merged(right)? };
-        let percent =
-            if left.live_count() == 0 || right.live_count() == 0 { 100 } else { MERGED_PERCENT_MAX };
-        (image.size_bytes() * 100 <= page_bytes * percent).then_some(image)
-    }
-
-    fn merged_leaves(&self, left: &Node<'_>, right: &Node<'_>) -> NodeImage<'static> {
-        let mut image = NodeImage::leaf(self.id(), left.lower().as_deref(), right.upper().as_deref());
-        let mut key = Vec::new();
-        let nodes = if planted("merge-loses-the-right") { &[left][..] } else { &[left, right] };
-        for node in nodes {
-            let cleaning = self.cleanable(node);
-            for slot in 0..node.count() {
-                let mut row = node.row(slot);
-                match cleaning.iter().find(|(other, _)| *other == slot) {
-                    Some((_, Clean::Remove)) => continue,
-                    Some((_, Clean::StripVersion)) => row.version = None,
-                    None => {}
-                }
-                key.clear();
-                node.key_into(slot, &mut key);
-                image.push_row(&key, &row);
-            }
+        if left.is_leaf() {
+            return merged_leaves(self, left, right);
         }
-        image
+        let image = left.merged(right)?;
+        leaves_room(&image, [left, right], self.store().page_size()).then_some(image)
     }
 
     /// The root's last two children become the root: the tree is one level lower.
@@ -281,12 +199,6 @@ impl BTree {
         trace::merge(true, || mtr.commit());
         Ok(false)
     }
-
-    /// The height of the tree: 1 for a single leaf.
-    pub fn height(&self) -> Result<u32> {
-        let root = self.pool().shared(FILE, Swip::new(self.root()))?;
-        Ok(u32::from(Node::new(root.view()).level()) + 1)
-    }
 }
 
 enum Split {
@@ -296,7 +208,7 @@ enum Split {
 
 /// What there must be room for.
 #[derive(Clone, Copy)]
-enum Need {
+pub(super) enum Need {
     /// The row in its leaf.
     Row { value_len: usize },
     /// A separator in an inner node.
@@ -306,21 +218,9 @@ enum Need {
 impl Need {
     fn is_met(self, node: &Node<'_>, key: &[u8]) -> bool {
         match self {
-            // Cleaning that gains less is only a way to split a little later.
-            Self::Row { .. } if node.fill_percent() > FILL_PERCENT_MAX => false,
-            Self::Row { value_len } => match node.search(key) {
-                Ok(slot) => node.fits_update(slot, value_len, true),
-                Err(_) => node.fits_insert(key.len(), value_len, true),
-            },
+            Self::Row { value_len } => has_room(node, key, value_len),
             // A leaf where an inner node was: the tree is lower by now.
             Self::Separator { len } => node.is_leaf() || node.fits_insert(len, 0, false),
         }
     }
-}
-
-fn split_plan(node: &Node<'_>, key: &[u8]) -> Result<SplitPlan, Stop> {
-    // Inserts at the end of the last leaf look like ascending ones: leave a full leaf behind.
-    let ascending = node.upper().is_none();
-    let plan = node.split_point(key, ascending).or_else(|| node.split_point(key, false));
-    plan.ok_or_else(|| Stop::Fail(Error::corruption("a full node cannot be split").at_key(key)))
 }

@@ -6,7 +6,7 @@
 use super::Resident;
 use super::cell::Cell;
 use super::read::{Newest, is_changed, newest};
-use crate::btree::Seen;
+use crate::rows::{Seen, read_extents};
 use crate::skiplist::{Entry, Guard, MapCursor};
 use crate::traits::OrderedCursor;
 use aether_txn::ReadView;
@@ -30,11 +30,18 @@ enum Position {
 }
 
 /// A row as it was copied.
-struct Copied {
-    key: Vec<u8>,
-    value: Vec<u8>,
+pub(super) struct Copied {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
     /// None: the view does not show the newest version.
     seen: Option<Seen>,
+}
+
+impl Copied {
+    /// True if the value is the stub of a large one.
+    pub(super) fn is_stub(&self) -> bool {
+        self.seen == Some(Seen::Stub)
+    }
 }
 
 /// A cursor over a table of rows in memory. Holds nothing between calls.
@@ -63,11 +70,6 @@ impl ResidentCursor {
         self.ahead.clear();
     }
 
-    /// The row given out last, if nothing has moved the cursor since.
-    pub fn current(&self) -> Option<(&[u8], &[u8])> {
-        self.current.as_ref().map(|(row, _)| (&row.key[..], &row.value[..]))
-    }
-
     /// Makes the position a key of its own.
     fn settle(&mut self) {
         if let Some((row, behind)) = self.current.take() {
@@ -77,6 +79,25 @@ impl ResidentCursor {
     }
 
     fn step(&mut self, view: &ReadView, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
+        let Some(mut row) = self.next_in(view, forward)? else { return Ok(None) };
+        if row.is_stub() {
+            let stub = core::mem::take(&mut row.value);
+            read_extents(self.table.store(), &stub, &mut row.value)?;
+        }
+        self.current = Some((row, forward));
+        Ok(self.current())
+    }
+
+    /// The next row upward with its value as it stands, a stub of a large one; the cursor is behind it.
+    pub(super) fn next_row(&mut self, view: &ReadView) -> Result<Option<Copied>> {
+        let row = self.next_in(view, true)?;
+        if let Some(row) = &row {
+            self.position = Position::Behind(row.key.clone());
+        }
+        Ok(row)
+    }
+
+    fn next_in(&mut self, view: &ReadView, forward: bool) -> Result<Option<Copied>> {
         let own = own_state(view);
         if forward != self.forward || self.read_at != own {
             self.settle();
@@ -84,9 +105,11 @@ impl ResidentCursor {
         }
         loop {
             while let Some(mut row) = self.ahead.pop_front() {
-                if self.resolve(view, &mut row)? {
-                    self.current = Some((row, forward));
-                    return Ok(self.current());
+                if row.seen.is_none() {
+                    row.seen = Some(self.table.get_row(view, &row.key, &mut row.value)?);
+                }
+                if row.seen != Some(Seen::Absent) {
+                    return Ok(Some(row));
                 }
                 (self.position, self.current) = (beyond(row.key, forward), None);
             }
@@ -96,19 +119,6 @@ impl ResidentCursor {
                 return Ok(None);
             }
         }
-    }
-
-    /// Gives the row its value as the view shows it; false if it shows none.
-    fn resolve(&self, view: &ReadView, row: &mut Copied) -> Result<bool> {
-        let seen = match row.seen {
-            Some(seen) => seen,
-            None => self.table.get_row(view, &row.key, &mut row.value)?,
-        };
-        if seen == Seen::Stub {
-            let stub = core::mem::take(&mut row.value);
-            self.table.0.large.read_extents(&stub, &mut row.value)?;
-        }
-        Ok(seen != Seen::Absent)
     }
 
     /// Copies rows from the position on; false if there are no more entries.
@@ -204,5 +214,9 @@ impl OrderedCursor for ResidentCursor {
 
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
         self.step(view, false)
+    }
+
+    fn current(&self) -> Option<(&[u8], &[u8])> {
+        self.current.as_ref().map(|(row, _)| (&row.key[..], &row.value[..]))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Resident;
 use super::cell::Cell;
-use crate::btree::{Seen, Stop, older, retry};
+use crate::rows::{Seen, Stop, ValueReader, older, read_extents, retry};
 use crate::skiplist::CLOSED;
 use aether_page::UndoPtr;
 use aether_trace::planted;
@@ -27,9 +27,22 @@ impl Resident {
         let seen = self.get_row(view, key, out)?;
         if seen == Seen::Stub {
             let stub = out.split_off(start);
-            self.0.large.read_extents(&stub, out)?;
+            read_extents(self.store(), &stub, out)?;
         }
         Ok(seen != Seen::Absent)
+    }
+
+    /// A reader of the value of `key`, page by page; `None` if there is none. `view` must outlive the reading.
+    ///
+    /// # Errors
+    /// As [`Resident::get_into`].
+    pub fn get_stream(&self, view: &ReadView, key: &[u8]) -> Result<Option<ValueReader>> {
+        let mut row = Vec::new();
+        Ok(match self.get_row(view, key, &mut row)? {
+            Seen::Absent => None,
+            Seen::Stub => Some(ValueReader::of_stub(self.store(), &row)?),
+            Seen::Value => Some(ValueReader::of_bytes(row)),
+        })
     }
 
     /// The row as it stands: value or stub.

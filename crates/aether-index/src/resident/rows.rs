@@ -5,6 +5,7 @@
 //! only to what is in the log.
 
 use super::cell::{self, Cell, EMPTY};
+use super::image::Known;
 use super::memory::{Memory, Need};
 use super::met::Met;
 use super::rank;
@@ -12,13 +13,13 @@ use super::slices::Slices;
 use crate::skiplist::{Entry, Guard, Inserted, Offset, Skiplist, SkiplistConfig};
 use aether_page::node::Row;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
-use aether_sync::{Mutex, MutexGuard};
+use aether_sync::{Arc, Mutex, MutexGuard, Weak};
 use aether_trace::planted;
 use aether_txn::TxnManager;
 use aether_txn::recovery::wal::buffer::Account;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, stripe_of};
-use aether_types::{Error, Lsn, Lv, Psn, Result, StreamId, TxnId};
+use aether_types::{Error, Lsn, Lv, PageNo, Psn, Result, StreamId, TxnId};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -45,7 +46,9 @@ pub(crate) struct Rows {
     /// All rows are here: what is not, is not there.
     is_whole: AtomicBool,
     /// Held by who makes it so.
-    opening: Mutex<()>,
+    pub(super) opening: Mutex<()>,
+    /// Where slices are written out.
+    image: Mutex<Option<(Weak<TxnManager>, PageNo)>>,
 }
 
 /// The latch of a stripe.
@@ -92,6 +95,7 @@ impl Rows {
             memory: Memory::new(account),
             is_whole: AtomicBool::new(false),
             opening: Mutex::new(rank::OPENING, ()),
+            image: Mutex::new(rank::IMAGE, None),
         })
     }
 
@@ -132,7 +136,7 @@ impl Rows {
     ) -> Result<Change<'a>> {
         let psn = next_psn(stripe.state.psn, life)?;
         let bytes = wanted.key.len() + wanted.row.as_ref().map_or(0, |row| row.value.len());
-        self.memory.cover(&self.map, bytes, wanted.need)?;
+        self.cover(bytes, wanted.need)?;
         let cell = match &wanted.row {
             None if self.is_whole() => None,
             row => Some(pin.add_value(&cell::encode(psn, row.as_ref()))?),
@@ -145,6 +149,11 @@ impl Rows {
             }
         };
         Ok(Change { rows: self, pin, stripe, psn, wanted, entry, old: entry.payload(), cell })
+    }
+
+    /// Sees to it that a row of so many bytes is paid for.
+    pub(super) fn cover(&self, row_bytes: usize, need: Need) -> Result<()> {
+        self.memory.cover(&self.map, row_bytes, need)
     }
 
     /// Takes a few deleted rows out that nobody needs any more. Nothing is logged: redo brings them back as deleted.
@@ -166,7 +175,7 @@ impl Rows {
     }
 
     /// Takes an entry out, under its stripe's latch.
-    fn take_out(&self, pin: &Guard<'_>, entry: Entry<'_>, payload: u64) {
+    pub(super) fn take_out(&self, pin: &Guard<'_>, entry: Entry<'_>, payload: u64) {
         pin.remove(entry, payload).expect("the stripe's latch is held");
         free(pin, payload);
     }
@@ -209,7 +218,7 @@ impl Rows {
         if self.find(pin, key).is_some_and(is_newer) {
             return Ok(());
         }
-        self.memory.cover(&self.map, key.len() + row.map_or(0, |row| row.value.len()), Need::Urgent)?;
+        self.cover(key.len() + row.map_or(0, |row| row.value.len()), Need::Urgent)?;
         let cell = pin.add_value(&cell::encode(psn, row))?;
         let entry = match pin.insert(key, cell.get().into())? {
             Inserted::New(_) => return Ok(()),
@@ -223,55 +232,51 @@ impl Rows {
 
     /// Whether all rows are here.
     pub(super) fn is_whole(&self) -> bool {
-        // Acquire: pairs with the release in `be_whole`.
+        // Acquire: pairs with the release in `attach`.
         self.is_whole.load(Acquire)
     }
 
-    /// The rows that were redone are all there are: nothing lies below.
+    /// All rows are here, and slices of them may be written out.
+    pub(super) fn attach(&self, manager: &Arc<TxnManager>, root: PageNo) {
+        *self.image.lock() = Some((Arc::downgrade(manager), root));
+        self.is_whole.store(true, Release);
+    }
+
+    /// The image is about to go: nothing is written out any more.
+    pub(super) fn detach(&self) {
+        *self.image.lock() = None;
+        self.is_whole.store(false, Release);
+        self.slices.reset();
+    }
+
+    /// The root of the image's tree, and whose it is; none before the table is opened.
+    pub(super) fn attached(&self) -> Option<(Arc<TxnManager>, PageNo)> {
+        let image = self.image.lock();
+        let (manager, root) = image.as_ref()?;
+        Some((manager.upgrade()?, *root))
+    }
+
+    /// Up to which change of each stripe all rows stand as they are changed; blocks until changes that have begun are done.
+    pub(super) fn known(&self) -> Known {
+        core::array::from_fn(|number| self.latch_stripe(number as u32).state.psn)
+    }
+
+    /// Behind what the image knows, no change of a stripe may be missing among those that redo has met.
     ///
     /// # Errors
-    /// `Corruption` if a change is missing.
-    pub(super) fn be_whole(&self, manager: &TxnManager) -> Result<()> {
-        let _one_at_a_time = self.opening.lock();
-        if self.is_whole() {
-            return Ok(());
+    /// `Corruption`.
+    pub(super) fn check_met(&self, known: &Known) -> Result<()> {
+        for (number, known) in known.iter().enumerate() {
+            let mut stripe = self.latch_stripe(number as u32);
+            core::mem::take(&mut stripe.state.met).check(*known)?;
+            stripe.state.psn = stripe.state.psn.max(*known);
         }
-        for number in 0..STRIPES {
-            let mut stripe = self.latch_stripe(number);
-            core::mem::take(&mut stripe.state.met).check().map_err(|error| self.place(error, number))?;
-        }
-        self.drop_removed(manager);
-        self.is_whole.store(true, Release);
         Ok(())
-    }
-
-    fn place(&self, error: Error, stripe: u32) -> Error {
-        let what = format!("table {} of rows in memory, stripe {stripe}: {error}", self.id);
-        Error::corruption(what)
-    }
-
-    /// Takes entries out whose row is not there for anybody.
-    fn drop_removed(&self, manager: &TxnManager) {
-        let is_forgotten =
-            |cell: Cell<'_>| cell.version().is_none_or(|(writer, _)| manager.is_forgotten(writer));
-        let is_gone = |cell: Cell<'_>| cell.is_removed() || (cell.flags().is_ghost() && is_forgotten(cell));
-        let pin = self.map.pin();
-        let mut cursor = pin.cursor();
-        let mut found = cursor.first();
-        while found {
-            let _stripe = self.latch(cursor.key());
-            let entry = cursor.entry().expect("it stands at a key");
-            let payload = entry.payload();
-            if Cell::of(&pin, payload).is_none_or(is_gone) {
-                self.take_out(&pin, entry, payload);
-            }
-            found = cursor.next();
-        }
     }
 }
 
 /// Frees the cell that a payload stood for.
-fn free(pin: &Guard<'_>, payload: u64) {
+pub(super) fn free(pin: &Guard<'_>, payload: u64) {
     if payload != EMPTY {
         pin.free_value(Offset::new(payload as u32)).expect("the cell of a row");
     }

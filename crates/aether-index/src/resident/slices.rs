@@ -47,17 +47,32 @@ pub(super) struct Due {
     pub(super) keys: Vec<Vec<u8>>,
     /// The first key behind them.
     pub(super) upper: Option<Vec<u8>>,
+    /// Something of them was written out before; else the log has all their rows, and they may be written out in parts.
+    pub(super) is_known: bool,
+}
+
+/// A slice as it stands in the image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Extent {
+    /// Its first key.
+    pub(super) key: Vec<u8>,
+    /// Its bytes.
+    pub(super) bytes: usize,
+    /// False for one of which the image has nothing: the log has all its rows.
+    pub(super) is_known: bool,
 }
 
 struct Slice {
     floor: Mutex<Floor>,
     /// Bytes that it had when it was written out last.
     bytes: usize,
+    is_known: bool,
 }
 
 impl Slice {
-    fn new(floor: Floor, bytes: usize) -> Self {
-        Self { floor: Mutex::new(rank::SLICE, floor), bytes }
+    fn new(floor: Floor, extent: &Extent) -> Self {
+        let &Extent { bytes, is_known, .. } = extent;
+        Self { floor: Mutex::new(rank::SLICE, floor), bytes, is_known }
     }
 }
 
@@ -70,8 +85,14 @@ pub(super) struct Slices(RwLock<BTreeMap<Vec<u8>, Slice>>);
 impl Slices {
     /// One slice of all keys.
     pub(super) fn new() -> Self {
-        let first = (Vec::new(), Slice::new(Floor::clean(), 0));
-        Self(RwLock::new(rank::SLICES, BTreeMap::from([first])))
+        Self(RwLock::new(rank::SLICES, BTreeMap::from([whole(Floor::clean())])))
+    }
+
+    /// Forgets what was written out: one slice again, which needs what all needed.
+    pub(super) fn reset(&self) {
+        let mut slices = self.0.write();
+        let needed = needed(&slices);
+        *slices = BTreeMap::from([whole(needed)]);
     }
 
     /// A row of `key` is about to be changed by a group that `stream` will place at or after `position`.
@@ -92,16 +113,17 @@ impl Slices {
         self.0.read().values().map(|slice| slice.bytes as u64).sum()
     }
 
-    /// What was redone needs its log for the slices with these first keys that have rows of it, given whether each has.
-    pub(super) fn lay(&self, image: Vec<(Vec<u8>, usize, bool)>) {
+    /// These slices were found in the image; given with each whether redo has met rows of it, which need the log.
+    pub(super) fn lay(&self, image: &[(Extent, bool)]) {
         let mut slices = self.0.write();
-        let mut all = Floor::clean();
-        slices.values().for_each(|slice| all.first.meet(&slice.floor.lock().all()));
-        let slice = |(key, bytes, is_dirty)| {
-            let floor = if is_dirty { all } else { Floor::clean() };
-            (key, Slice::new(floor, bytes))
+        let all = needed(&slices);
+        let slice = |(extent, is_dirty): &(Extent, bool)| {
+            let floor = if *is_dirty { all } else { Floor::clean() };
+            (extent.key.clone(), Slice::new(floor, extent))
         };
-        *slices = image.into_iter().map(slice).collect();
+        if !image.is_empty() {
+            *slices = image.iter().map(slice).collect();
+        }
     }
 
     /// The next slices at or behind `from` to be written out so that none needs what lies below `bound`, beginning again at
@@ -115,11 +137,12 @@ impl Slices {
             let mut before = slices.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(from)));
             before.find(|(_, slice)| is_due(slice))
         })?;
-        let mut due = Due { keys: Vec::new(), upper: None };
+        let mut due = Due { keys: Vec::new(), upper: None, is_known: slices[first].is_known };
         let mut bytes = 0;
         for (key, slice) in slices.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)) {
             bytes += slice.bytes;
-            let is_enough = due.keys.len() == TOGETHER_MAX || bytes > bytes_max;
+            let is_alone = !(due.is_known && slice.is_known);
+            let is_enough = is_alone || due.keys.len() == TOGETHER_MAX || bytes > bytes_max;
             if !due.keys.is_empty() && is_enough {
                 due.upper = Some(key.clone());
                 break;
@@ -131,16 +154,20 @@ impl Slices {
         Some(due)
     }
 
-    /// They are written out: as slices with these first keys and so many bytes.
-    pub(super) fn written(&self, due: &Due, as_slices: impl Iterator<Item = (Vec<u8>, usize)>) {
+    /// They are written out, as these slices.
+    pub(super) fn written(&self, due: &Due, extents: &[Extent]) {
         let mut slices = self.0.write();
-        let mut floor = Floor::clean();
-        for key in &due.keys {
-            if let Some(slice) = slices.remove(key) {
-                floor.first.meet(&slice.floor.lock().first);
-            }
+        let (mut since, mut ever) = (Floor::clean(), Floor::clean());
+        for slice in due.keys.iter().filter_map(|key| slices.remove(key)) {
+            let floor = slice.floor.lock();
+            since.first.meet(&floor.first);
+            ever.first.meet(&floor.all());
         }
-        slices.extend(as_slices.map(|(key, bytes)| (key, Slice::new(floor, bytes))));
+        let slice = |extent: &Extent| {
+            let floor = if extent.is_known { since } else { ever };
+            (extent.key.clone(), Slice::new(floor, extent))
+        };
+        slices.extend(extents.iter().map(slice));
         debug_assert!(slices.contains_key(&[][..]), "the first slice begins with the empty key");
     }
 
@@ -152,6 +179,18 @@ impl Slices {
             *floor = Floor { first: floor.all(), writing: unset() };
         }
     }
+}
+
+/// The one slice of all keys, of which the image has nothing.
+fn whole(floor: Floor) -> (Vec<u8>, Slice) {
+    (Vec::new(), Slice::new(floor, &Extent { key: Vec::new(), bytes: 0, is_known: false }))
+}
+
+/// What all slices need.
+fn needed(slices: &BTreeMap<Vec<u8>, Slice>) -> Floor {
+    let mut all = Floor::clean();
+    slices.values().for_each(|slice| all.first.meet(&slice.floor.lock().all()));
+    all
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -186,17 +225,36 @@ mod tests {
         assert_eq!(needs(&slices), 100);
         let due = slices.begin(b"", &Lv::at(STREAM, Lsn::new(150)), 10).unwrap();
         mark(&slices, b"k", 400);
-        slices.written(&due, [(Vec::new(), 20), (b"h".to_vec(), 5), (b"p".to_vec(), 6)].into_iter());
+        let extent = |key: &[u8], bytes, is_known| Extent { key: key.to_vec(), bytes, is_known };
+        slices.written(&due, &[extent(b"", 20, true), extent(b"h", 5, true), extent(b"p", 6, true)]);
         assert_eq!((needs(&slices), slices.bytes()), (400, 31), "nobody knows which slice was changed");
         let due = slices.begin(b"b", &Lv::at(STREAM, Lsn::new(500)), 10).unwrap();
         assert_eq!((due.keys.clone(), due.upper.clone()), (vec![b"h".to_vec()], Some(b"p".to_vec())));
-        slices.written(&due, [(b"h".to_vec(), 5)].into_iter());
+        slices.written(&due, &[extent(b"h", 5, true)]);
         let due = slices.begin(b"h", &Lv::at(STREAM, Lsn::new(500)), 11).unwrap();
         assert_eq!(due.keys, vec![b"p".to_vec()]);
-        slices.written(&due, core::iter::once((b"p".to_vec(), 0)));
+        slices.written(&due, &[extent(b"p", 0, true)]);
         let due = slices.begin(b"p", &Lv::at(STREAM, Lsn::new(500)), 100).unwrap();
         assert_eq!((due.keys.len(), due.upper.is_none()), (3, true), "small ones are joined");
-        slices.written(&due, core::iter::once((Vec::new(), 0)));
+        slices.written(&due, &[extent(b"", 0, true)]);
         assert_eq!(needs(&slices), 1000);
+    }
+
+    /// A slice that nothing was written out of may be written out in parts; what is left needs what it needed.
+    #[test]
+    fn the_rest_of_a_slice_keeps_its_log() {
+        let slices = Slices::new();
+        mark(&slices, b"k", 100);
+        let due = slices.begin(b"", &Lv::at(STREAM, Lsn::new(500)), 10).unwrap();
+        assert!(!due.is_known);
+        mark(&slices, b"a", 300);
+        let first = Extent { key: Vec::new(), bytes: 10, is_known: true };
+        let rest = Extent { key: b"f".to_vec(), bytes: 0, is_known: false };
+        slices.written(&due, &[first, rest]);
+        assert_eq!(needs(&slices), 100);
+        let due = slices.begin(b"c", &Lv::at(STREAM, Lsn::new(250)), 10).unwrap();
+        assert_eq!((due.keys.clone(), due.is_known), (vec![b"f".to_vec()], false));
+        slices.written(&due, &[Extent { key: b"f".to_vec(), bytes: 1, is_known: true }]);
+        assert_eq!(needs(&slices), 300);
     }
 }

@@ -2,52 +2,14 @@
 
 use super::memory::Need;
 use super::rows::{Rows, Wanted};
-use super::tables::Tables;
-use crate::TreeUndo;
-use crate::btree::mtr_bytes;
+use crate::rows::mtr_bytes;
 use aether_page::UndoPtr;
 use aether_page::node::{Flags, Row};
-use aether_sync::Arc;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{TxnManager, UndoHandler, UndoKind, UndoRecord};
-use aether_types::{Error, ErrorKind, IndexKind, Result};
+use aether_txn::{TxnManager, UndoKind, UndoRecord};
+use aether_types::{Error, ErrorKind, Result};
 use std::borrow::Cow;
-
-/// Undoes changes of rows in memory and of B+trees.
-#[derive(Clone)]
-pub struct RowsUndo {
-    tables: Arc<Tables>,
-}
-
-impl RowsUndo {
-    /// For the rows of `tables`.
-    pub fn new(tables: Arc<Tables>) -> Self {
-        Self { tables }
-    }
-}
-
-impl UndoHandler for RowsUndo {
-    fn undo(
-        &self,
-        manager: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        let is_row = matches!(record.kind, UndoKind::Insert | UndoKind::Update);
-        match record.index {
-            IndexKind::SKIPLIST | IndexKind::LSM if is_row => {
-                self.tables.rows(record.tree)?.undo(manager, txn, pointer, record)
-            }
-            _ => TreeUndo.undo(manager, txn, pointer, record),
-        }
-    }
-
-    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        TreeUndo.free_extents(manager, stub)
-    }
-}
 
 /// How often an undo without room waits for what was removed.
 const ATTEMPTS: usize = 64;

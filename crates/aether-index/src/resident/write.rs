@@ -3,13 +3,13 @@
 use super::Resident;
 use super::memory::Need;
 use super::rows::Wanted;
-use crate::btree::mtr_bytes;
+use crate::rows::{mtr_bytes, write_extents};
 use aether_page::UndoPtr;
 use aether_page::node::Row;
 use aether_sync::Backoff;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, ErrorKind, PageNo, Result, TxnId, limits};
+use aether_types::{Error, ErrorKind, Result, TxnId, limits};
 
 /// What a row becomes.
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ impl Resident {
     ) -> Result<()> {
         self.check_key(key)?;
         let mark = txn.savepoint();
-        let stub = self.0.large.write_extents(txn, key, length, from)?;
+        let stub = write_extents(txn, self.0.anchor, key, length, from)?;
         let put = self.change(txn, key, Change::Put { value: &stub, overflow: true });
         if put.as_ref().is_err_and(is_refusal) {
             // What stands in extents already goes, should the transaction go on.
@@ -160,8 +160,8 @@ impl Resident {
             previous: txn.undo_head(),
             kind,
             flags,
-            index: self.0.kind,
-            root: PageNo::new(0),
+            index: self.0.anchor.kind,
+            root: self.0.anchor.root,
             tree: self.id(),
             key,
             version,

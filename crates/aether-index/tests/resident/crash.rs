@@ -3,11 +3,11 @@
 //! Every transaction of a history raises a counter row, so each depends on the one before, and what a restart shows is
 //! the state after one of them: at least the last one acknowledged as durable.
 
-use crate::world::{Model, Rng, Shape, TABLE, World};
+use crate::world::{Model, Rng, Shape, TABLE, World, table};
 use aether_index::Resident;
 use aether_index::txn::{Durability, Txn};
 use aether_sim::{CrashPolicy, Sim};
-use aether_types::{IndexKind, Result};
+use aether_types::Result;
 
 const COUNTER: &[u8] = b"counter";
 
@@ -35,6 +35,7 @@ impl History {
         assert_eq!(rows, self.states[count], "after {count} commits");
         self.states.truncate(count + 1);
         self.acknowledged = count;
+        assert_eq!(world.problems(), Vec::<String>::new());
         let mut value = Vec::new();
         for (key, wanted) in &rows {
             value.clear();
@@ -212,8 +213,7 @@ fn a_clean_close_keeps_rows_and_a_table_of_another_id_is_another() {
     for round in 0..4u8 {
         let world = World::open(&sim, shape).unwrap();
         assert_eq!(world.rows(), wanted);
-        let other =
-            Resident::open(world.manager.clone(), &world.tables, TABLE + 1, IndexKind::SKIPLIST).unwrap();
+        let other = table(&world.manager, &world.tables, TABLE + 1).unwrap();
         assert_eq!(other.is_empty(), round == 0);
         let mut txn = world.manager.begin();
         world.table.put(&mut txn, &[round], b"here").unwrap();

@@ -1,13 +1,20 @@
 //! A store with one table of rows, in memory or on a simulated machine.
 
+use aether_index::rows::{free_value, undo_extents};
 use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::{Opening, Participants, RecoveryReport, Store, StoreConfig};
-use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager};
-use aether_index::{OrderedCursor, Resident, ResidentCursor, RowsUndo, Tables};
+use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
+use aether_index::txn::recovery::{
+    ActiveTxn, FIRST_TREE_ROOT, Opening, Participants, RecoveryReport, Store, StoreConfig,
+};
+use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_index::{
+    Anchor, BTree, Index, IndexFactory, OrderedCursor, Resident, ResidentCursor, ResidentFactory, Tables,
+    TablesConfig,
+};
 use aether_sim::Sim;
 use aether_sync::Arc;
-use aether_types::{IndexKind, PageSize, Result, Timestamp};
+use aether_types::{IndexKind, PageNo, PageSize, Result, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -79,6 +86,54 @@ fn plant() {
     }
 }
 
+/// Bytes of a slice: few, so that there are many.
+const SLICE_BYTES: usize = 600;
+
+fn tables_config() -> TablesConfig {
+    TablesConfig { slice_bytes: SLICE_BYTES, ..TablesConfig::new(5) }
+}
+
+/// Undo in these tests.
+struct Undo(ResidentFactory);
+
+impl UndoHandler for Undo {
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        match record.index {
+            _ if record.kind == UndoKind::WriteExtents => undo_extents(txns, txn, record),
+            IndexKind::BTREE => {
+                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
+            }
+            _ => self.0.undo(txns, txn, pointer, record),
+        }
+    }
+
+    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        free_value(txns.store(), stub)
+    }
+}
+
+/// Opens the table `id`; makes it if the catalog, tree 1, does not know it.
+pub(crate) fn table(manager: &Arc<TxnManager>, tables: &Arc<Tables>, id: u32) -> Result<Resident> {
+    let factory = ResidentFactory::new(tables.clone());
+    let catalog = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
+    let mut root = Vec::new();
+    if !catalog.get_into(&manager.view(), &id.to_le_bytes(), &mut root)? {
+        let mut txn = manager.begin();
+        let at = factory.create(&mut txn, IndexKind::SKIPLIST, id)?;
+        root.extend(at.root.get().to_le_bytes());
+        catalog.put(&mut txn, &id.to_le_bytes(), &root)?;
+        txn.commit()?;
+    }
+    let root = PageNo::new(u64::from_le_bytes(root[..].try_into().unwrap()));
+    factory.open_table(manager, Anchor { kind: IndexKind::SKIPLIST, id, root })
+}
+
 impl World {
     /// Without log and home.
     pub(crate) fn volatile(memory_bytes: u64) -> Self {
@@ -86,13 +141,13 @@ impl World {
         let config = Shape { memory_bytes, ..Shape::of_streams(1) }.config();
         let mut tables = None;
         let store = Store::volatile_with(config, |budget| {
-            vec![tables.insert(Tables::new(budget, 5)).clone() as Arc<_>]
+            vec![tables.insert(Tables::new(budget, tables_config())).clone() as Arc<_>]
         });
         let (store, tables) = (store.unwrap(), tables.unwrap());
-        let undo = Box::new(RowsUndo::new(tables.clone()));
+        let undo = Box::new(Undo(ResidentFactory::new(tables.clone())));
         let config = txn_config(Durability::None);
         let manager = TxnManager::resume(store.clone(), Vec::new(), Timestamp::new(1), config, undo).unwrap();
-        let table = Resident::open(manager.clone(), &tables, TABLE, IndexKind::SKIPLIST).unwrap();
+        let table = table(&manager, &tables, TABLE).unwrap();
         Self { store, manager, tables, table, report: RecoveryReport::default() }
     }
 
@@ -101,14 +156,20 @@ impl World {
         plant();
         let mut tables = None;
         let scanned = Opening::begin(sim.env(), Path::new("/home"), shape.config(), true)?.scan()?;
-        let redone = scanned
-            .redo_with(|budget| -> Participants { vec![tables.insert(Tables::new(budget, 5)).clone()] })?;
+        let redone = scanned.redo_with(|budget| -> Participants {
+            vec![tables.insert(Tables::new(budget, tables_config())).clone()]
+        })?;
         let (tables, floor) = (tables.unwrap(), redone.timestamp_floor());
         let (store, losers, report) = redone.into_parts();
-        let undo = Box::new(RowsUndo::new(tables.clone()));
+        let undo = Box::new(Undo(ResidentFactory::new(tables.clone())));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(Durability::Sync), undo)?;
-        let table = Resident::open(manager.clone(), &tables, TABLE, IndexKind::SKIPLIST)?;
+        let table = table(&manager, &tables, TABLE)?;
         Ok(Self { store, manager, tables, table, report })
+    }
+
+    /// What is wrong with the table and its image.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        Index::check(&self.table, &self.manager.view()).unwrap().problems
     }
 
     /// All rows at the newest commit.

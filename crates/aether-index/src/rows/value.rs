@@ -5,13 +5,17 @@
 //! more extent: so a value may have 4 GiB - 1 bytes at any page size.
 
 use super::extents::{Extent, Extents, read_page};
+use super::read::Seen;
 use super::write::check_value;
-use super::{BTree, FILE, mtr_bytes};
+use super::{FILE, Leaves, Rows, mtr_bytes};
+use crate::traits::Anchor;
 use aether_page::PageOp;
 use aether_page::overflow::{self, ExtentList, Stub};
+use aether_sync::Arc;
+use aether_txn::recovery::Store;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ReadView, Txn, UndoKind, UndoRecord};
-use aether_types::{Error, Hasher, IndexKind, PageNo, Psn, Result, checksum};
+use aether_types::{Error, Hasher, PageNo, Psn, Result, checksum};
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -22,25 +26,35 @@ const STUB_EXTENTS_MAX: usize = 8;
 /// Pages written in one group.
 const GROUP_PAGES: u64 = 8;
 
-impl BTree {
-    /// Writes a value into extents that belong to `txn`; returns its stub.
-    pub(crate) fn write_extents(
-        &self,
-        txn: &mut Txn,
-        key: &[u8],
-        length: u64,
-        from: &mut dyn Read,
-    ) -> Result<Vec<u8>> {
-        check_value(length, key)?;
-        txn.begin_write()?;
-        let written = self.try_write_extents(txn, length, from).map_err(|error| error.at_key(key));
-        if written.is_err() {
-            txn.fail();
-        }
-        written
+/// Writes a value into extents that belong to `txn`, as part of the index `of`; returns its stub. Blocks.
+///
+/// # Errors
+/// `InvalidInput` for a value that is too long, and if `from` ends early: then the transaction can only be aborted.
+pub fn write_extents(
+    txn: &mut Txn,
+    of: Anchor,
+    key: &[u8],
+    length: u64,
+    from: &mut dyn Read,
+) -> Result<Vec<u8>> {
+    check_value(length, key)?;
+    txn.begin_write()?;
+    let store = txn.store().clone();
+    let writer = ExtentWriter { store: &store, of };
+    let written = writer.write(txn, length, from).map_err(|error| error.at_key(key));
+    if written.is_err() {
+        txn.fail();
     }
+    written
+}
 
-    fn try_write_extents(&self, txn: &mut Txn, length: u64, from: &mut dyn Read) -> Result<Vec<u8>> {
+struct ExtentWriter<'s> {
+    store: &'s Store,
+    of: Anchor,
+}
+
+impl ExtentWriter<'_> {
+    fn write(&self, txn: &mut Txn, length: u64, from: &mut dyn Read) -> Result<Vec<u8>> {
         let mut source = Source { from, left: length, sum: Hasher::new(0) };
         let mut extents = self.write_pages(txn, &mut source)?;
         let mut listed = 0;
@@ -59,7 +73,7 @@ impl BTree {
 
     /// Writes all bytes of `source` into extents.
     fn write_pages(&self, txn: &mut Txn, source: &mut Source<'_>) -> Result<Vec<Extent>> {
-        let page_bytes = overflow::capacity(self.store().page_size()) as u64;
+        let page_bytes = overflow::capacity(self.store.page_size()) as u64;
         let mut pages_left = source.left.div_ceil(page_bytes);
         let mut extents = Vec::new();
         while pages_left > 0 {
@@ -76,7 +90,7 @@ impl BTree {
     fn allocate_extent(&self, txn: &mut Txn, pages: u64) -> Result<(PageNo, Psn)> {
         let stream = txn.begin_write()?.stream();
         let (place, plan) = {
-            let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
+            let mut mtr = self.store.mtr(stream, mtr_bytes(self.store))?;
             txn.latch_undo(&mut mtr)?;
             let (first, floor) = mtr.allocate_run(pages)?;
             let mut stub = Vec::new();
@@ -87,9 +101,9 @@ impl BTree {
                 previous: txn.undo_head(),
                 kind: UndoKind::WriteExtents,
                 flags: 0,
-                index: IndexKind::BTREE,
-                root: self.root(),
-                tree: self.id(),
+                index: self.of.kind,
+                root: self.of.root,
+                tree: self.of.id,
                 key: &[],
                 version: None,
                 value: &stub,
@@ -111,17 +125,17 @@ impl BTree {
         source: &mut Source<'_>,
     ) -> Result<()> {
         let stream = txn.stream().expect("begin_write was called");
-        let capacity = overflow::capacity(self.store().page_size());
-        let page_bytes = self.store().page_size().bytes();
-        let room = (self.store().group_bytes_max() / (page_bytes + 64)) as u64;
+        let capacity = overflow::capacity(self.store.page_size());
+        let page_bytes = self.store.page_size().bytes();
+        let room = (self.store.group_bytes_max() / (page_bytes + 64)) as u64;
         for start in (0..pages).step_by(GROUP_PAGES.min(room) as usize) {
             let group: Vec<Vec<u8>> = (start..pages.min(start + GROUP_PAGES.min(room)))
                 .map(|_| source.next(capacity))
                 .collect::<Result<_>>()?;
-            let mut mtr = self.store().mtr(stream, group.len() * (page_bytes + 64))?;
+            let mut mtr = self.store.mtr(stream, group.len() * (page_bytes + 64))?;
             for (at, bytes) in group.into_iter().enumerate() {
                 let index = start + at as u64;
-                let guard = self.pool().create(FILE, first.offset(index))?;
+                let guard = self.store.pool().create(FILE, first.offset(index))?;
                 let page = mtr.add_fresh(guard, floor);
                 mtr.op(page, PageOp::OverflowInit { index: index as u32, first, bytes: Cow::Owned(bytes) })?;
             }
@@ -129,31 +143,33 @@ impl BTree {
         }
         Ok(())
     }
+}
 
-    /// Appends the whole value behind a stub to `out`.
-    pub(crate) fn read_extents(&self, stub: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        let mut reader = ValueReader::new(self.clone(), &Stub::decode(stub)?)?;
-        let length =
-            usize::try_from(reader.len).map_err(|_| Error::corruption("a value longer than memory"))?;
-        // The stub is not trusted with memory: the pages must be there before their bytes are.
-        out.reserve(length.min(1 << 20));
-        while reader.next_page(out)? {}
-        if out.len() - start != length || checksum(0, &out[start..]) != reader.checksum {
-            return Err(
-                Error::corruption("a large value does not match its length and checksum").at_file(FILE)
-            );
-        }
-        Ok(())
+/// Appends the whole value behind a stub to `out`. Blocks.
+///
+/// # Errors
+/// `Corruption` if a page is not part of the value, or the value not what the stub says.
+pub fn read_extents(store: &Arc<Store>, stub: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let start = out.len();
+    let mut reader = ValueReader::of_stub(store, stub)?;
+    let length = usize::try_from(reader.len).map_err(|_| Error::corruption("a value longer than memory"))?;
+    // The stub is not trusted with memory: the pages must be there before their bytes are.
+    out.reserve(length.min(1 << 20));
+    while reader.next_page(out)? {}
+    if out.len() - start != length || checksum(0, &out[start..]) != reader.checksum {
+        return Err(Error::corruption("a large value does not match its length and checksum").at_file(FILE));
     }
+    Ok(())
+}
 
+impl<L: Leaves> Rows<L> {
     /// A reader of the value of `key`, page by page; `None` if there is none. `view` must outlive the reading.
     pub fn get_stream(&self, view: &ReadView, key: &[u8]) -> Result<Option<ValueReader>> {
         let mut row = Vec::new();
         Ok(match self.get_row(view, key, &mut row)? {
-            super::read::Seen::Absent => None,
-            super::read::Seen::Stub => Some(ValueReader::new(self.clone(), &Stub::decode(&row)?)?),
-            super::read::Seen::Value => Some(ValueReader::inline(self.clone(), row)),
+            Seen::Absent => None,
+            Seen::Stub => Some(ValueReader::of_stub(self.store(), &row)?),
+            Seen::Value => Some(ValueReader::of_bytes(row)),
         })
     }
 }
@@ -179,7 +195,8 @@ impl Source<'_> {
 
 /// Reads a value page by page, in bounded memory. The whole value's checksum is checked at its end.
 pub struct ValueReader {
-    tree: BTree,
+    /// None: the whole value is in the buffer.
+    store: Option<Arc<Store>>,
     len: u64,
     checksum: u64,
     extents: Vec<Extent>,
@@ -192,16 +209,33 @@ pub struct ValueReader {
 }
 
 impl ValueReader {
-    fn new(tree: BTree, stub: &Stub) -> Result<Self> {
-        let extents = Extents::of(tree.store(), stub)?.data;
-        let &Stub { len, checksum, .. } = stub;
-        let (buffer, sum) = (Vec::new(), Hasher::new(0));
-        Ok(Self { tree, len, checksum, extents, extent: 0, page: 0, left: len, buffer, at: 0, sum })
+    /// A reader of the value behind a stub. Blocks for a list of extents.
+    ///
+    /// # Errors
+    /// `Corruption`.
+    pub fn of_stub(store: &Arc<Store>, stub: &[u8]) -> Result<Self> {
+        let stub = Stub::decode(stub)?;
+        let extents = Extents::of(store, &stub)?.data;
+        let Stub { len, checksum, .. } = stub;
+        let (store, buffer, sum) = (Some(store.clone()), Vec::new(), Hasher::new(0));
+        Ok(Self { store, len, checksum, extents, extent: 0, page: 0, left: len, buffer, at: 0, sum })
     }
 
-    fn inline(tree: BTree, value: Vec<u8>) -> Self {
+    /// A reader of a value that is there already.
+    pub fn of_bytes(value: Vec<u8>) -> Self {
         let (len, extents, sum) = (value.len() as u64, Vec::new(), Hasher::new(0));
-        Self { tree, len, checksum: 0, extents, extent: 0, page: 0, left: 0, buffer: value, at: 0, sum }
+        Self {
+            store: None,
+            len,
+            checksum: 0,
+            extents,
+            extent: 0,
+            page: 0,
+            left: 0,
+            buffer: value,
+            at: 0,
+            sum,
+        }
     }
 
     /// Bytes of the value.
@@ -216,9 +250,11 @@ impl ValueReader {
 
     /// Appends the bytes of the next page; false at the end.
     fn next_page(&mut self, out: &mut Vec<u8>) -> Result<bool> {
-        let Some(&(first, pages)) = self.extents.get(self.extent) else { return Ok(false) };
+        let (Some(store), Some(&(first, pages))) = (&self.store, self.extents.get(self.extent)) else {
+            return Ok(false);
+        };
         let start = out.len();
-        let read = read_page(self.tree.store(), first, self.page, out)? as u64;
+        let read = read_page(store, first, self.page, out)? as u64;
         self.sum.update(&out[start..]);
         let too_long = || {
             let what = "a value is longer than its stub says";

@@ -1,44 +1,30 @@
-//! Rolling back what this crate's writers did.
+//! Rolling back what writers of rows did.
 
-use super::descend::Towards;
-use super::{BTree, FILE, Stop, mtr_bytes, reclaim, retry};
+use super::{FILE, Leaves, Rows, Stop, Towards, mtr_bytes, reclaim, retry};
 use crate::trace;
 use aether_page::node::{Flags, Node, Row};
 use aether_page::{PageOp, Swip, UndoPtr};
-use aether_sync::Arc;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_txn::{UndoKind, UndoRecord};
 use aether_types::Result;
 use std::borrow::Cow;
 
-/// Undoes changes of B+trees; needs nothing but the record.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TreeUndo;
-
-impl UndoHandler for TreeUndo {
-    fn undo(
-        &self,
-        manager: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        let tree = BTree::open(manager.clone(), record.root, record.tree);
+impl<L: Leaves> Rows<L> {
+    /// Undoes the change that `record`, standing at `pointer`, describes, as one mini-transaction of `txn`; needs nothing but the
+    /// record. Blocks.
+    ///
+    /// # Errors
+    /// `Corruption`, `Io`, `Poisoned`.
+    pub fn undo(&self, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<()> {
         match record.kind {
-            UndoKind::Insert | UndoKind::Update => tree.undo_row(txn, pointer, record),
-            UndoKind::CreateTree => tree.undo_creation(txn, record),
-            UndoKind::WriteExtents => reclaim::undo_extents(manager, txn, record),
+            UndoKind::Insert | UndoKind::Update => self.undo_row(txn, pointer, record),
+            UndoKind::CreateTree => self.undo_creation(txn, record),
+            UndoKind::WriteExtents => reclaim::undo_extents(self.manager(), txn, record),
         }
     }
 
-    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        reclaim::free_value(manager.store(), stub)
-    }
-}
-
-impl BTree {
     fn undo_row(&self, txn: &ActiveTxn, pointer: UndoPtr, record: &UndoRecord<'_>) -> Result<()> {
         while !retry(|| self.try_undo_row(txn, pointer, record))? {
             // The leaf filled up since: make room for the old value.

@@ -1,7 +1,7 @@
 //! Point reads.
 
-use super::descend::Towards;
-use super::{BTree, Stop, retry};
+use super::value::read_extents;
+use super::{Leaves, Rows, Stop, Towards, retry};
 use crate::trace;
 use aether_page::UndoPtr;
 use aether_page::node::{Flags, Node};
@@ -45,7 +45,7 @@ pub(super) enum Newest {
     Older(TxnId, UndoPtr),
 }
 
-impl BTree {
+impl<L: Leaves> Rows<L> {
     /// Appends the value of `key`, as `view` shows it, to `out`; false if there is none.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl BTree {
         let seen = self.get_row(view, key, out)?;
         if seen == Seen::Stub {
             let stub = out.split_off(start);
-            self.read_extents(&stub, out)?;
+            read_extents(self.store(), &stub, out)?;
         }
         Ok(seen != Seen::Absent)
     }
@@ -233,10 +233,10 @@ fn with_scratch<T>(body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, feature = "btree", not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::TreeUndo;
+    use crate::{BTree, TreeUndo};
     use aether_page::Swip;
     use aether_txn::recovery::wal::buffer::BufferConfig;
     use aether_txn::recovery::{FIRST_TREE_ROOT, PAGES_FILE, Store, StoreConfig};

@@ -4,23 +4,21 @@
 //! user code runs. Its position is a key, so that whatever changes in between does no harm. A cursor that has gone
 //! through a few leaves becomes a scan: it loads into a ring of its own and reads the next leaves ahead.
 
-use super::descend::Towards;
 use super::read::{Seen, older};
-use super::{BTree, FILE, Stop, retry};
+use super::value::read_extents;
+use super::{Leaves, Rows, Stop, Towards, retry};
 use crate::traits::OrderedCursor;
 use aether_page::UndoPtr;
 use aether_page::node::Node;
 use aether_sync::Arc;
 use aether_txn::ReadView;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Optimistic, ScanRing};
-use aether_types::{PageNo, Result, TxnId};
+use aether_txn::recovery::wal::buffer::{Access, ScanRing};
+use aether_types::{Result, TxnId};
 use core::ops::Range;
 
 /// Leaves after which a cursor becomes a scan.
 const SCAN_AFTER_LEAVES: usize = 4;
-/// Leaves read ahead.
-const READ_AHEAD: usize = 32;
 
 /// Where a cursor stands between two rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +52,9 @@ struct Batch {
     read_at: Option<(TxnId, u64)>,
 }
 
-/// A cursor over a B+tree. Holds no latch between calls.
-pub struct Cursor {
-    tree: BTree,
+/// A cursor over a page-based index. Holds no latch between calls.
+pub struct RowsCursor<L> {
+    rows: Rows<L>,
     /// Where it stands, unless `last` says more.
     position: Position,
     batch: Batch,
@@ -71,11 +69,11 @@ pub struct Cursor {
     value: Vec<u8>,
 }
 
-impl Cursor {
+impl<L: Leaves> RowsCursor<L> {
     /// A cursor before the first key.
-    pub fn new(tree: BTree) -> Self {
+    pub fn new(rows: Rows<L>) -> Self {
         Self {
-            tree,
+            rows,
             position: Position::First,
             batch: Batch::default(),
             last: None,
@@ -103,13 +101,6 @@ impl Cursor {
             let key = self.batch.bytes[self.batch.rows[index].key.clone()].to_vec();
             self.position = if forward { Position::Behind(key) } else { Position::Before(key) };
         }
-    }
-
-    /// The row given out last, if nothing has moved the cursor since.
-    pub fn current(&self) -> Option<(&[u8], &[u8])> {
-        let RowAt { key, value, seen, .. } = &self.batch.rows[self.last?.0];
-        let value = if *seen == Seen::Stub { &self.value } else { &self.batch.bytes[value.clone()] };
-        Some((&self.batch.bytes[key.clone()], value))
     }
 
     /// Does the batch still show what the view would?
@@ -148,13 +139,13 @@ impl Cursor {
     fn fill(&mut self, view: &ReadView, forward: bool) -> Result<()> {
         self.leaves += 1;
         if self.leaves == SCAN_AFTER_LEAVES {
-            self.ring = Some(self.tree.pool().scan_ring());
+            self.ring = Some(self.rows.pool().scan_ring());
         }
         let ahead = self.reading_ahead.then_some(forward);
-        let tree = self.tree.clone();
+        let all = self.rows.clone();
         retry(|| {
             let access = self.ring.as_ref().map_or(Access::Normal, Access::Scan);
-            tree.read_leaf(view, towards(&self.position, forward), &access, ahead, &mut self.batch)
+            all.read_leaf(view, towards(&self.position, forward), &access, ahead, &mut self.batch)
         })?;
         let rows = &self.batch.rows;
         let key = |row: &RowAt| &self.batch.bytes[row.key.clone()];
@@ -184,8 +175,8 @@ impl Cursor {
         let RowAt { key, value, seen, .. } = self.batch.rows[index].clone();
         if seen == Seen::Stub {
             self.value.clear();
-            let (tree, stub) = (&self.tree, &self.batch.bytes[value]);
-            tree.read_extents(stub, &mut self.value)?;
+            let stub = &self.batch.bytes[value];
+            read_extents(self.rows.store(), stub, &mut self.value)?;
             return Ok((&self.batch.bytes[key], &self.value));
         }
         Ok((&self.batch.bytes[key], &self.batch.bytes[value]))
@@ -206,7 +197,7 @@ fn towards(position: &Position, forward: bool) -> Towards<'_> {
     }
 }
 
-impl OrderedCursor for Cursor {
+impl<L: Leaves> OrderedCursor for RowsCursor<L> {
     fn seek(&mut self, key: &[u8]) {
         self.go(Position::Before(key.to_vec()));
     }
@@ -234,9 +225,15 @@ impl OrderedCursor for Cursor {
         let Some(index) = self.step(view, false)? else { return Ok(None) };
         self.row(index).map(Some)
     }
+
+    fn current(&self) -> Option<(&[u8], &[u8])> {
+        let RowAt { key, value, seen, .. } = &self.batch.rows[self.last?.0];
+        let value = if *seen == Seen::Stub { &self.value } else { &self.batch.bytes[value.clone()] };
+        Some((&self.batch.bytes[key.clone()], value))
+    }
 }
 
-impl BTree {
+impl<L: Leaves> Rows<L> {
     fn read_leaf(
         &self,
         view: &ReadView,
@@ -261,30 +258,10 @@ impl BTree {
         if known != self.id() || !towards.leads_between(&batch.lower, &batch.upper) {
             return Err(Stop::Fail(self.wrong_leaf(&found)));
         }
-        if let (Access::Scan(ring), Some(forward), Some((parent, index))) = (access, ahead, &found.parent) {
-            self.read_ahead(parent, *index, forward, ring);
+        if let (Access::Scan(ring), Some(forward)) = (access, ahead) {
+            self.read_ahead(&found, forward, ring);
         }
         self.resolve_older(view, batch)
-    }
-
-    /// Names the next leaves under the same parent to the pool, once half of those named before are used up; without
-    /// validation, since a wrong page loaded early is no harm.
-    fn read_ahead(&self, parent: &Optimistic<'_>, index: usize, forward: bool, ring: &Arc<ScanRing>) {
-        let node = Node::new(parent.view());
-        let far = READ_AHEAD.min(ring.ahead_max());
-        let (near, range) = if forward {
-            let last = node.count();
-            ((index + far / 2).min(last), index + 1..(index + far).min(last) + 1)
-        } else {
-            (index.saturating_sub(far / 2), index.saturating_sub(far)..index)
-        };
-        if range.is_empty() || self.pool().is_resident(FILE, node.child(near).page()) {
-            return;
-        }
-        let pages: Vec<PageNo> = range.map(|index| node.child(index).page()).collect();
-        if parent.validate().is_ok() {
-            self.pool().prefetch(FILE, pages, ring);
-        }
     }
 
     /// Looks behind the versions that the view does not show, and drops rows that it does not have.

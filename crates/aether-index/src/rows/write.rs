@@ -1,16 +1,17 @@
 //! Changing rows: one mini-transaction of the leaf's operation and the undo record's, each under an exclusive latch.
 
-use super::descend::{Found, Towards};
-use super::{BTree, Stop, mtr_bytes, retry};
+use super::value::write_extents;
+use super::{FILE, Found, Leaves, Rows, Stop, Towards, mtr_bytes, retry};
 use crate::trace::{self, Written};
+use crate::traits::Anchor;
 use aether_page::node::{Node, Row};
-use aether_page::{PageOp, UndoPtr};
+use aether_page::{PageOp, Swip, UndoPtr, header};
 use aether_sync::Backoff;
 use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Exclusive};
+use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic, Restart};
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result, TxnId, limits};
+use aether_types::{Error, ErrorKind, Result, TxnId, limits};
 use std::borrow::Cow;
 
 /// What a row becomes.
@@ -63,7 +64,7 @@ impl Old {
     }
 }
 
-impl BTree {
+impl<L: Leaves> Rows<L> {
     /// Inserts or replaces; blocks for latches and log room.
     ///
     /// # Errors
@@ -81,7 +82,7 @@ impl BTree {
     /// Inserts or replaces with a value of `length` bytes read from `from`; memory stays bounded. Blocks.
     ///
     /// # Errors
-    /// As [`BTree::put`]; `InvalidInput` if `from` ends early. Then the transaction can only be aborted.
+    /// As [`Rows::put`]; `InvalidInput` if `from` ends early. Then the transaction can only be aborted.
     pub fn put_from(
         &self,
         txn: &mut Txn,
@@ -91,7 +92,7 @@ impl BTree {
     ) -> Result<()> {
         self.check_key(key)?;
         let mark = txn.savepoint();
-        let stub = self.write_extents(txn, key, length, from)?;
+        let stub = write_extents(txn, self.anchor(), key, length, from)?;
         let put = self.change(txn, key, Change::Put { value: &stub, overflow: true });
         if put.as_ref().is_err_and(is_refusal) {
             // What stands in extents already goes, should the transaction go on.
@@ -104,12 +105,12 @@ impl BTree {
     /// Deletes; false if there was nothing.
     ///
     /// # Errors
-    /// As [`BTree::put`].
+    /// As [`Rows::put`].
     pub fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool> {
         self.check_key(key)?;
         let existed = self.change(txn, key, Change::Delete)?;
         if existed {
-            self.merge_if_sparse(key).inspect_err(|_| txn.fail())?;
+            self.merge(key).inspect_err(|_| txn.fail())?;
         }
         Ok(existed)
     }
@@ -154,6 +155,13 @@ impl BTree {
         }
     }
 
+    /// Takes the latch though somebody may have written: what planted bugs do instead of an upgrade.
+    #[cold]
+    fn latch_anyway<'p>(&'p self, node: &Optimistic<'p>) -> Result<Exclusive<'p>, Restart> {
+        let page = header::page_no(node.view());
+        self.pool().exclusive(FILE, Swip::new(page)).map_err(|_| Restart)
+    }
+
     fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt, Stop> {
         let stream = txn.stream().expect("begin_write was called");
         let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
@@ -174,7 +182,7 @@ impl BTree {
             return Ok(Attempt::NoRoom);
         }
         let page = mtr.add(leaf);
-        let record = undo_record(txn, self.root(), self.id(), key, &old);
+        let record = undo_record(txn, self.anchor(), key, &old);
         let plan = txn.log_undo(&mut mtr, &record)?;
         let row = change.row(txn.id(), plan.pointer);
         let stored = Node::new(mtr.view(page)).strip(key);
@@ -207,13 +215,13 @@ fn has_room(leaf: &Exclusive<'_>, key: &[u8], old: &Old, change: Change<'_>) -> 
     }
 }
 
-fn undo_record<'a>(txn: &Txn, root: PageNo, tree: u32, key: &'a [u8], old: &'a Old) -> UndoRecord<'a> {
+fn undo_record<'a>(txn: &Txn, of: Anchor, key: &'a [u8], old: &'a Old) -> UndoRecord<'a> {
     let (txn, previous) = (txn.id(), txn.undo_head());
+    let Anchor { kind: index, id: tree, root } = of;
     let (kind, flags, version, value): (_, _, _, &[u8]) = match &old.row {
         None => (UndoKind::Insert, 0, None, &[]),
         Some(row) => (UndoKind::Update, row.flags().bits(), row.version, &row.value),
     };
-    let index = IndexKind::BTREE;
     UndoRecord { txn, previous, kind, flags, index, root, tree, key, version, value }
 }
 

@@ -1,7 +1,6 @@
 //! Locks on keys and ranges: who has written rows there is found under the shared latches of their leaves.
 
-use super::descend::Towards;
-use super::{BTree, Stop, retry};
+use super::{Leaves, Rows, Stop, Towards, retry};
 use aether_page::node::Node;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -14,7 +13,7 @@ use std::collections::HashMap;
 /// looks again.
 type Writers = HashMap<TxnId, Vec<u8>>;
 
-impl BTree {
+impl<L: Leaves> Rows<L> {
     /// Locks one key, `S` or `X`, whether it is there or not, until the transaction ends or is rolled back to a savepoint
     /// before. Who reads is not kept from it. Blocks.
     ///
@@ -33,7 +32,7 @@ impl BTree {
     /// Locks the keys between two bounds, those that are not there among them. Blocks.
     ///
     /// # Errors
-    /// As [`BTree::lock_key`].
+    /// As [`Rows::lock_key`].
     pub fn lock_range(
         &self,
         txn: &mut Txn,

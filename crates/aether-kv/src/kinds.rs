@@ -1,0 +1,169 @@
+//! The kinds of indexes that a home is opened with, and the indexes that are open.
+//!
+//! Undo comes here first: it knows the kind of an index from the undo record, and never asks the catalog.
+
+use crate::lsm::index::rows::{free_value, undo_extents};
+use crate::lsm::index::txn::recovery::ActiveTxn;
+use crate::lsm::index::txn::{Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use crate::lsm::index::{Anchor, BTree, IndexFactory};
+use crate::rank;
+use crate::rows::Rows;
+use aether_sync::{Arc, Mutex};
+use aether_types::{Error, ErrorKind, IndexKind, Result};
+use core::fmt;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::buffer::page::UndoPtr;
+
+/// Index kinds by their ids. Those of the engine are always there; [`Options::register_index`](crate::Options::register_index)
+/// adds others.
+#[derive(Clone, Default)]
+pub struct IndexKinds(BTreeMap<IndexKind, Arc<dyn IndexFactory>>);
+
+impl fmt::Debug for IndexKinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(kind, factory)| (kind.get(), factory.name()))).finish()
+    }
+}
+
+impl IndexKinds {
+    /// Adds a kind; the last of those with one id counts.
+    pub(crate) fn register(&mut self, kind: IndexKind, factory: Arc<dyn IndexFactory>) {
+        self.0.insert(kind, factory);
+    }
+
+    /// A kind of a program's own with an id of ours would be taken for ours by another program.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.keys().find(|kind| **kind < IndexKind::FIRST_FOREIGN) {
+            Some(kind) => Err(Error::invalid(format!(
+                "{kind} cannot be registered: those below {} are the engine's own",
+                IndexKind::FIRST_FOREIGN.get()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The engine's own factory of a kind. The B+tree needs none.
+    fn own(_kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
+        None
+    }
+
+    fn find(&self, kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
+        self.0.get(&kind).cloned().or_else(|| Self::own(kind))
+    }
+}
+
+/// What an open home knows of its indexes.
+pub(crate) struct Indexes {
+    kinds: IndexKinds,
+    /// Those that are no B+trees, each opened once.
+    open: Mutex<HashMap<u32, Rows>>,
+}
+
+impl Indexes {
+    pub(crate) fn new(kinds: IndexKinds) -> Arc<Self> {
+        Arc::new(Self { kinds, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+    }
+
+    fn factory(&self, kind: IndexKind, of: &str) -> Result<Arc<dyn IndexFactory>> {
+        self.kinds.find(kind).ok_or_else(|| {
+            let what = format!("{of} is of {kind}, which is not registered: see Options::register_index");
+            Error::new(ErrorKind::Unsupported, what)
+        })
+    }
+
+    /// Fails unless `of` can be opened.
+    pub(crate) fn check_kind(&self, kind: IndexKind, of: &str) -> Result<()> {
+        if kind == IndexKind::BTREE {
+            return Ok(());
+        }
+        self.factory(kind, of).map(drop)
+    }
+
+    /// What a kind is called.
+    pub(crate) fn name(&self, kind: IndexKind) -> String {
+        match self.kinds.find(kind) {
+            _ if kind == IndexKind::BTREE => "btree".to_owned(),
+            Some(factory) => factory.name().to_owned(),
+            None => kind.to_string(),
+        }
+    }
+
+    /// Makes an empty index as part of a transaction. Blocks.
+    pub(crate) fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
+        if kind == IndexKind::BTREE {
+            let root = BTree::create(txn, id)?.root();
+            return Ok(Anchor { kind, id, root });
+        }
+        let factory = self.factory(kind, "the new keyspace")?;
+        txn.store().note_index_kinds()?;
+        factory.create(txn, kind, id)
+    }
+
+    /// The index that `at` names. The first to ask for one opens it, and others wait for that.
+    pub(crate) fn open(&self, txns: &Arc<TxnManager>, at: Anchor, of: &str) -> Result<Rows> {
+        if at.kind == IndexKind::BTREE {
+            return Ok(Rows::Tree(BTree::open(txns.clone(), at.root, at.id)));
+        }
+        let factory = self.factory(at.kind, of)?;
+        let mut open = self.open.lock();
+        if let Some(rows) = open.get(&at.id).filter(|rows| rows.anchor() == at) {
+            return Ok(rows.clone());
+        }
+        let rows = Rows::Other(factory.open(txns, at)?);
+        open.insert(at.id, rows.clone());
+        Ok(rows)
+    }
+
+    /// Forgets an index that is no more.
+    pub(crate) fn forget(&self, id: u32) {
+        self.open.lock().remove(&id);
+    }
+
+    /// Lets go of all: they hold the transactions, which hold this.
+    pub(crate) fn forget_all(&self) {
+        // Not under the lock: the last handle on an index may do much.
+        let open = core::mem::take(&mut *self.open.lock());
+        drop(open);
+    }
+
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        if record.kind == UndoKind::WriteExtents {
+            return undo_extents(txns, txn, record);
+        }
+        if record.index == IndexKind::BTREE {
+            return BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record);
+        }
+        let of = format!("a change to undo, in the index {},", record.tree);
+        let factory = self.factory(record.index, &of)?;
+        if record.kind == UndoKind::CreateTree {
+            self.forget(record.tree);
+        }
+        factory.undo(txns, txn, pointer, record)
+    }
+}
+
+/// Undo in a home.
+pub(crate) struct Undo(pub(crate) Arc<Indexes>);
+
+impl UndoHandler for Undo {
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        self.0.undo(txns, txn, pointer, record)
+    }
+
+    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        free_value(txns.store(), stub)
+    }
+}
