@@ -151,6 +151,10 @@ impl Store {
 
     /// Has participants need nothing below the present positions, as far as they can.
     fn advance_all(&self, log: &Wal) -> Result<()> {
+        // What is durable is settled, and need not be kept in the log for a rollback.
+        if !self.participants.is_empty() {
+            log.wait_durable(&log.slv_join())?;
+        }
         let bound = log.positions();
         loop {
             match self.advance_floors(&bound)? {

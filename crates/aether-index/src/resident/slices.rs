@@ -142,7 +142,9 @@ impl Slices {
         for (key, slice) in slices.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)) {
             bytes += slice.bytes;
             let is_alone = !(due.is_known && slice.is_known);
-            let is_enough = is_alone || due.keys.len() == TOGETHER_MAX || bytes > bytes_max;
+            // Two that are due anyway may be one by now.
+            let most = if is_due(slice) { 2 * bytes_max } else { bytes_max };
+            let is_enough = is_alone || due.keys.len() == TOGETHER_MAX || bytes > most;
             if !due.keys.is_empty() && is_enough {
                 due.upper = Some(key.clone());
                 break;

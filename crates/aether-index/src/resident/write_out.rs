@@ -21,6 +21,11 @@ use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, Und
 use aether_types::{Error, Psn, Result, TxnId};
 use std::borrow::Cow;
 
+/// Bytes of a slice besides its rows, about.
+const HEAD_BYTES: usize = 256;
+/// Bytes of a row besides its key and value at the most.
+const ROW_BYTES: usize = 7;
+
 /// Writes slices of a table out.
 pub(super) struct WriteOut<'t> {
     pub(super) rows: &'t Rows,
@@ -88,7 +93,7 @@ impl WriteOut<'_> {
 
     /// The settled rows from `from` on and below `upper`, as many as a slice has.
     fn gather(&self, from: &[u8], upper: Option<&[u8]>) -> Result<Gathered> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered { bytes: HEAD_BYTES, ..Gathered::default() };
         let pin = self.rows.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.seek(from);
@@ -98,17 +103,16 @@ impl WriteOut<'_> {
                 break;
             }
             let key = key.to_vec();
-            if gathered.bytes >= self.slice_bytes {
+            let entry = cursor.entry().expect("it stands at a key");
+            let (row, unsettled) = retry(|| self.settled(&pin, &entry, &key))?;
+            let bytes = row.as_ref().map_or(0, |row| key.len() + row.value.len() + ROW_BYTES);
+            if gathered.bytes + bytes > self.slice_bytes && !gathered.rows.is_empty() {
                 gathered.next = Some(key);
                 break;
             }
-            let entry = cursor.entry().expect("it stands at a key");
-            let (row, unsettled) = retry(|| self.settled(&pin, &entry, &key))?;
             gathered.unsettled.extend(unsettled.map(|psn| (key.clone(), psn)));
-            if let Some(row) = row {
-                gathered.bytes += key.len() + row.value.len() + 8;
-                gathered.rows.push((key, row));
-            }
+            gathered.rows.extend(row.map(|row| (key, row)));
+            gathered.bytes += bytes;
             found = cursor.next();
         }
         Ok(gathered)

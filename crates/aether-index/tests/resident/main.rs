@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 mod crash;
+mod image;
 mod locks;
 mod model;
 mod world;
