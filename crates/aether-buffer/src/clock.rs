@@ -160,7 +160,8 @@ impl Pool {
     }
 
     fn is_inner(&self, index: u32) -> bool {
-        header::is_type(View::new(self.words(index)), PageType::Inner)
+        let view = View::new(self.words(index));
+        header::is_type(view, PageType::Inner) || header::is_type(view, PageType::Radix)
     }
 
     fn cool(&self, index: u32, is_inner: bool) -> bool {

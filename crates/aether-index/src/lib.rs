@@ -20,6 +20,8 @@
 
 #[cfg(feature = "btree")]
 mod btree;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod findings;
 #[cfg(any(feature = "skiplist", feature = "rax"))]
 mod range;

@@ -14,17 +14,8 @@
 //! order of their bytes, with 256 bits that tell their rank, in 32 bytes and not 256; and paths are kept whole, since keys are
 //! not in the leaves.
 //!
-//! # On pages
-//!
-//! How a form that lives in the buffer pool would be laid out; it is not built. One node a page wastes pages, and one
-//! entry a page is slow; so a page would hold a *subtree*: a page of kind `rax` is a heap of nodes as here, without a root of
-//! its own but with the path from the page above as its first bytes, entries referring to each other by slots of 16
-//! bits, or to another page by a swip that stands in a slot of its own. Node sizes 4, 16 and 48 stay; one of 256 becomes a page of
-//! its own kind (256 swips at 8 bytes, which fits into 4 KiB). When a page is full, the largest subtree below its root
-//! that is no more than half of it moves to a page of its own, in one mini-transaction of two `PageOp`s (`init` with an image of the
-//! subtree, `replace` of the slot by a swip); when a page and one that it refers to fit into half of one, they are merged.
-//! Descents couple latches optimistically as the B+tree's do. A scan keeps its key and the swips of the pages on its way, with
-//! their versions, and seeks again if one has changed: what this module's cursors do with one count for the tree.
+//! The form whose rows lie in pages is [`paged`]. It shares no code with this one: there, a node takes a page and leads to leaves with
+//! many rows, here it is as small as its children allow.
 //!
 //! Reading order: bytes, slab, node, nodes, insert, remove, cursor, iter, check.
 
@@ -35,6 +26,7 @@ mod insert;
 mod iter;
 mod node;
 mod nodes;
+pub mod paged;
 mod remove;
 mod slab;
 

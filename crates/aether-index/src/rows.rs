@@ -38,7 +38,7 @@ pub(crate) use clean::leaves_room;
 pub(crate) use extents::Extents;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use read::{Seen, older};
-#[cfg(feature = "btree")]
+#[cfg(any(feature = "btree", feature = "rax"))]
 pub(crate) use reclaim::psn_of;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use reclaim::{free_extents, free_some, highest_psn};

@@ -31,7 +31,7 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     shuttle::Runner::new(shuttle::scheduler::RandomScheduler::new(SCHEDULES), config).run(model);
 }
 
-struct Undo(ResidentFactory);
+struct Undo(Arc<ResidentFactory>);
 
 impl UndoHandler for Undo {
     fn undo(
@@ -63,21 +63,18 @@ struct World {
 
 fn world() -> Arc<World> {
     let buffer = BufferConfig { num_frames: 64, enable_page_provider: false, ..BufferConfig::default() };
-    let mut tables = None;
+    let factory = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
     let config = StoreConfig { buffer, memory_bytes: 32 << 20, ..StoreConfig::default() };
-    let store = Store::volatile_with(config, |budget| {
-        vec![tables.insert(Tables::new(budget, TablesConfig::new(5))).clone() as Arc<_>]
-    });
-    let (store, tables) = (store.unwrap(), tables.unwrap());
+    let store = Store::volatile_with(config, |budget| factory.participant(budget).into_iter().collect());
+    let store = store.unwrap();
     let config = TxnConfig { lock_timeout: Duration::from_secs(1), ..TxnConfig::new(Durability::None) };
-    let factory = || ResidentFactory::new(tables.clone());
-    let undo = Box::new(Undo(factory()));
+    let undo = Box::new(Undo(factory.clone()));
     let manager = TxnManager::resume(store, Vec::new(), Timestamp::new(1), config, undo).unwrap();
     let mut txn = manager.begin();
-    let at: Anchor = factory().create(&mut txn, IndexKind::SKIPLIST, 7).unwrap();
+    let at: Anchor = factory.create(&mut txn, IndexKind::SKIPLIST, 7).unwrap();
     txn.commit().unwrap();
-    let table = factory().open_table(&manager, at).unwrap();
-    let world = Arc::new(World { manager, tables, table });
+    let table = factory.open_table(&manager, at).unwrap();
+    let world = Arc::new(World { manager, tables: factory.tables().unwrap(), table });
     world.write(0, true).unwrap();
     world
 }
@@ -213,7 +210,8 @@ fn what_is_written_out_is_committed() {
 impl World {
     /// The values in the image.
     fn image(&self) -> Vec<u8> {
-        let tree = BTree::open(self.manager.clone(), aether_index::Index::anchor(&self.table).root, 7 | 1 << 31);
+        let tree =
+            BTree::open(self.manager.clone(), aether_index::Index::anchor(&self.table).root, 7 | 1 << 31);
         let view = self.manager.begin();
         let mut slice = Vec::new();
         assert!(tree.get_into(view.view(), b"", &mut slice).unwrap());

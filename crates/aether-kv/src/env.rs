@@ -200,6 +200,11 @@ impl Inner {
         if self.garbage.lock().is_empty() {
             return Ok(());
         }
+        self.free_due()
+    }
+
+    #[cold]
+    fn free_due(&self) -> Result<()> {
         let horizon = self.txns.horizon();
         let due: Vec<Entry> = {
             let mut garbage = self.garbage.lock();

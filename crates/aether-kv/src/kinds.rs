@@ -5,7 +5,7 @@
 use crate::lsm::index::rows::{free_value, undo_extents};
 use crate::lsm::index::txn::recovery::ActiveTxn;
 use crate::lsm::index::txn::{Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
-use crate::lsm::index::{Anchor, BTree, IndexFactory};
+use crate::lsm::index::{Anchor, BTree, IndexFactory, rax};
 use crate::rank;
 use crate::rows::Rows;
 use aether_sync::{Arc, Mutex};
@@ -44,8 +44,11 @@ impl IndexKinds {
     }
 
     /// The engine's own factory of a kind. The B+tree needs none.
-    fn own(_kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
-        None
+    fn own(kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
+        match kind {
+            IndexKind::RAX => Some(Arc::new(rax::paged::FACTORY)),
+            _ => None,
+        }
     }
 
     fn find(&self, kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {

@@ -6,7 +6,7 @@ use crate::fixed::{self, BITMAP_AT, Fixed};
 use crate::header;
 use crate::slotted::{self, Slotted};
 use crate::space_map::{self, PageState};
-use crate::{PageType, View, overflow};
+use crate::{PageType, View, overflow, radix};
 
 /// What is wrong with the page; empty if nothing is. The checksum is not looked at: the words in memory have none.
 pub fn check_page(view: View) -> Vec<String> {
@@ -20,6 +20,7 @@ pub fn check_page(view: View) -> Vec<String> {
         Some(PageType::Fixed) => check_fixed(view, &mut report),
         Some(PageType::Leaf | PageType::Inner) => node::check_node(view, &mut report),
         Some(PageType::Overflow) => check_overflow(view, &mut report),
+        Some(PageType::Radix) => radix::faults(view).into_iter().for_each(|what| report.broken(what)),
     }
     report.0
 }

@@ -38,13 +38,15 @@ pub enum PageType {
     Inner = 7,
     /// Part of a large value.
     Overflow = 8,
+    /// A node of a radix directory.
+    Radix = 9,
 }
 
 impl PageType {
     /// The type with this code, if there is one.
     pub fn from_code(code: u8) -> Option<Self> {
         use PageType::*;
-        [Unwritten, FileHeader, SpaceMap, Slotted, Undo, Fixed, Leaf, Inner, Overflow]
+        [Unwritten, FileHeader, SpaceMap, Slotted, Undo, Fixed, Leaf, Inner, Overflow, Radix]
             .get(code as usize)
             .copied()
     }
@@ -143,7 +145,7 @@ mod tests {
         assert_eq!(PageType::from_code(page_type(page.view())), Some(PageType::Leaf));
         assert_eq!(file(page.view()).get(), 0x0a0b_0c0d);
         assert_eq!(page_no(page.view()).get(), 0x11_2233_4455);
-        assert!((0..=8).all(|code| PageType::from_code(code).map(PageType::code) == Some(code)));
-        assert!(PageType::from_code(9).is_none());
+        assert!((0..=9).all(|code| PageType::from_code(code).map(PageType::code) == Some(code)));
+        assert!(PageType::from_code(10).is_none());
     }
 }

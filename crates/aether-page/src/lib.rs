@@ -37,6 +37,7 @@ mod undo_ptr;
 pub mod fixed;
 pub mod node;
 pub mod overflow;
+pub mod radix;
 pub mod slotted;
 pub mod space_map;
 

@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod codec;
 
 use crate::node::{NodeImage, Row};
+use crate::radix::RadixImage;
 use crate::space_map::PageState;
 use crate::{PageType, View, copy_for_write, header};
 use aether_types::{PageNo, Psn};
@@ -70,6 +71,14 @@ pub enum PageOp<'a> {
     OverflowInit { index: u32, first: PageNo, bytes: Cow<'a, [u8]> },
     /// Replaces the child at `index` (count: the upper child).
     InnerChild { index: usize, page: PageNo },
+    /// A whole radix node.
+    RadixInit(RadixImage<'a>),
+    /// A new separator with this symbol; the child there stays left of it, `right` comes to its right.
+    RadixSplit { symbol: usize, right: PageNo },
+    /// The separator with this symbol goes, and the child to its right.
+    RadixMerge { symbol: usize },
+    /// Replaces the child at `index` of a radix node.
+    RadixChild { index: usize, page: PageNo },
 }
 
 /// The codes of the operations.
@@ -95,6 +104,10 @@ mod code {
     pub(super) const MAP_SET: u8 = 19;
     pub(super) const OVERFLOW_INIT: u8 = 20;
     pub(super) const INNER_CHILD: u8 = 21;
+    pub(super) const RADIX_INIT: u8 = 22;
+    pub(super) const RADIX_SPLIT: u8 = 23;
+    pub(super) const RADIX_MERGE: u8 = 24;
+    pub(super) const RADIX_CHILD: u8 = 25;
 }
 
 impl<'a> PageOp<'a> {
@@ -118,6 +131,7 @@ impl<'a> PageOp<'a> {
                 | PageOp::NodeInit(_)
                 | PageOp::MapInit { .. }
                 | PageOp::OverflowInit { .. }
+                | PageOp::RadixInit(_)
         )
     }
 
@@ -146,6 +160,10 @@ impl<'a> PageOp<'a> {
             MapInit { first, covered } => MapInit { first, covered },
             MapSet { first, count, state, psn_floor } => MapSet { first, count, state, psn_floor },
             InnerChild { index, page } => InnerChild { index, page },
+            RadixInit(image) => RadixInit(image.into_owned()),
+            RadixSplit { symbol, right } => RadixSplit { symbol, right },
+            RadixMerge { symbol } => RadixMerge { symbol },
+            RadixChild { index, page } => RadixChild { index, page },
         }
     }
 }

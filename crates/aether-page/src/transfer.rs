@@ -3,7 +3,7 @@
 use crate::header::{PageType, TYPE_AT};
 use crate::node::layout::{COUNT_AT, SLOTS_AT, UPPER_CHILD_AT, heap_offset};
 use crate::seal::u64_at;
-use crate::{Swip, View};
+use crate::{Swip, View, radix};
 use aether_sync::word::{Word, store};
 
 /// Copies a page out for writing, with its frame hints masked. Bytes beyond the page become 0.
@@ -14,7 +14,11 @@ pub fn copy_for_write(view: View, out: &mut [u8]) {
 
 /// Clears the frame hints in the bytes of a page.
 pub fn mask_hints(bytes: &mut [u8]) {
-    if bytes.get(TYPE_AT) != Some(&PageType::Inner.code()) {
+    let is = |page_type: PageType| bytes.get(TYPE_AT) == Some(&page_type.code());
+    if is(PageType::Radix) {
+        return mask_radix(bytes);
+    }
+    if !is(PageType::Inner) {
         return;
     }
     mask_at(bytes, UPPER_CHILD_AT);
@@ -25,6 +29,12 @@ pub fn mask_hints(bytes: &mut [u8]) {
             mask_at(bytes, entry);
         }
     }
+}
+
+fn mask_radix(bytes: &mut [u8]) {
+    let shape = u64_at(bytes, radix::COUNT_AT);
+    let (count, path_len) = (usize::from(shape as u16), usize::from((shape >> 16) as u16));
+    (0..=count).for_each(|index| mask_at(bytes, radix::children_at(path_len) + 8 * index));
 }
 
 fn mask_at(bytes: &mut [u8], offset: usize) {
@@ -65,9 +75,11 @@ mod tests {
     #[test]
     fn hostile_inner_pages_are_masked_without_panic() {
         let mut bytes = vec![0xff; 4096];
-        bytes[TYPE_AT] = PageType::Inner.code();
-        mask_hints(&mut bytes);
-        mask_hints(&mut bytes[..20]);
-        mask_hints(&mut bytes[..0]);
+        for page_type in [PageType::Inner, PageType::Radix] {
+            bytes[TYPE_AT] = page_type.code();
+            mask_hints(&mut bytes);
+            mask_hints(&mut bytes[..20]);
+            mask_hints(&mut bytes[..0]);
+        }
     }
 }

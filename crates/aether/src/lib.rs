@@ -41,17 +41,21 @@
 
 #![forbid(unsafe_code)]
 
-/// Ordered maps in memory, on their own: without transactions, and gone with the process.
+/// Ordered maps in memory, on their own: without transactions, and gone with the process. And what an index of a program's own is made
+/// of: its traits, and, for one whose rows lie in pages, `rows`.
 pub mod index {
-    pub use aether_kv::lsm::index::{rax, skiplist};
+    pub use aether_kv::lsm::index::{
+        Anchor, BulkLoad, Index, IndexCheck, IndexFactory, LostRange, OrderedCursor, OrderedIndex, RowSource,
+        Salvaged, Shape, Sink, Tree, rax, rows, skiplist, txn,
+    };
 }
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
-    Advice, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error, ErrorKind,
-    Isolation, Iter, Keyspace, KeyspaceOptions, KeyspaceStat, KvStore, LockMode, LockTarget, LockWait,
-    LogStat, Lost, Options, Place, RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged,
-    Savepoint, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch,
-    salvage,
+    Advice, BTreeIndex, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error,
+    ErrorKind, GenericKvStore, IndexKind, IndexKinds, Isolation, Iter, Keyspace, KeyspaceOptions,
+    KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost, Options, Place, RaxIndex,
+    RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint, Snapshot, Stat,
+    Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
 };

@@ -3,27 +3,41 @@
 use super::cell::Cell;
 use super::memory::Need;
 use super::rows::Wanted;
-use super::{Resident, ResidentCursor, Tables, image};
+use super::{Resident, ResidentCursor, Tables, TablesConfig, image, rank};
 use crate::findings::{IndexCheck, Salvaged, Shape, Sink};
 use crate::rows::{Extents, free_extents, free_some, highest_psn, log_creation, mtr_bytes, read_extents};
 use crate::traits::{Anchor, Index, IndexFactory, OrderedCursor, OrderedIndex};
 use aether_page::UndoPtr;
 use aether_page::overflow::Stub;
-use aether_sync::Arc;
-use aether_txn::recovery::ActiveTxn;
+use aether_sync::{Arc, RwLock};
+use aether_txn::recovery::wal::buffer::Budget;
 use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::recovery::{ActiveTxn, Participant};
 use aether_txn::{ReadView, Txn, TxnManager, UndoKind, UndoRecord};
-use aether_types::{ErrorKind, IndexKind, Psn, Result};
+use aether_types::{Error, ErrorKind, IndexKind, Psn, Result};
 
-/// Makes and opens tables of rows in memory. One for each open home, for it has that home's [`Tables`].
+/// Makes and opens the tables of rows in memory of one open home.
 pub struct ResidentFactory {
-    tables: Arc<Tables>,
+    config: TablesConfig,
+    /// Those of the home that was opened last.
+    tables: RwLock<Option<Arc<Tables>>>,
 }
 
 impl ResidentFactory {
-    /// For these tables.
-    pub fn new(tables: Arc<Tables>) -> Self {
-        Self { tables }
+    /// For tables like this.
+    pub fn new(config: TablesConfig) -> Self {
+        Self { config, tables: RwLock::new(rank::FACTORY, None) }
+    }
+
+    /// The tables of the home.
+    ///
+    /// # Errors
+    /// `InvalidInput` if no home was opened with what [`IndexFactory::participant`] gives.
+    pub fn tables(&self) -> Result<Arc<Tables>> {
+        let tables = self.tables.read().clone();
+        tables.ok_or_else(|| {
+            Error::invalid("rows in memory need a store that was opened with their participant")
+        })
     }
 
     /// Opens a table; as [`IndexFactory::open`].
@@ -32,13 +46,19 @@ impl ResidentFactory {
     /// `Corruption` for a damaged image, whose slice it names, and if changes that the log should have are missing;
     /// `OverLimit` without memory.
     pub fn open_table(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Resident> {
-        Resident::open(txns.clone(), self.tables.clone(), at)
+        Resident::open(txns.clone(), self.tables()?, at)
     }
 }
 
 impl IndexFactory for ResidentFactory {
     fn name(&self) -> &str {
         "skiplist"
+    }
+
+    fn participant(&self, budget: &Budget) -> Option<Arc<dyn Participant>> {
+        let tables = Tables::new(budget, self.config);
+        *self.tables.write() = Some(tables.clone());
+        Some(tables)
     }
 
     fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
@@ -57,11 +77,12 @@ impl IndexFactory for ResidentFactory {
         pointer: UndoPtr,
         record: &UndoRecord<'_>,
     ) -> Result<()> {
-        let rows = self.tables.rows(record.tree)?;
+        let tables = self.tables()?;
+        let rows = tables.rows(record.tree)?;
         if record.kind != UndoKind::CreateTree {
             return rows.undo(txns, txn, pointer, record);
         }
-        self.tables.detach(&rows);
+        tables.detach(&rows);
         image::tree(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
     }
 }

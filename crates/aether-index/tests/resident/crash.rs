@@ -213,7 +213,7 @@ fn a_clean_close_keeps_rows_and_a_table_of_another_id_is_another() {
     for round in 0..4u8 {
         let world = World::open(&sim, shape).unwrap();
         assert_eq!(world.rows(), wanted);
-        let other = table(&world.manager, &world.tables, TABLE + 1).unwrap();
+        let other = table(&world.manager, &world.factory, TABLE + 1).unwrap();
         assert_eq!(other.is_empty(), round == 0);
         let mut txn = world.manager.begin();
         world.table.put(&mut txn, &[round], b"here").unwrap();

@@ -3,10 +3,11 @@
 use crate::world::{Model, Rng, Shape, TABLE, World, rows, table};
 use aether_index::txn::Durability;
 use aether_index::{BTree, Cursor, OrderedCursor};
-use aether_sim::{Sim, CrashPolicy};
+use aether_sim::{CrashPolicy, Sim};
 use aether_types::ErrorKind;
 
-const SMALL: Shape = Shape { streams: 1, redo_threads: 1, max_recovery_bytes: 1 << 20, memory_bytes: u64::MAX };
+const SMALL: Shape =
+    Shape { streams: 1, redo_threads: 1, max_recovery_bytes: 1 << 20, memory_bytes: u64::MAX };
 
 /// How many slices the image has.
 fn slices(world: &World) -> usize {
@@ -25,7 +26,7 @@ fn slices(world: &World) -> usize {
 fn put(world: &World, model: &mut Model, n: u64, value: &[u8]) {
     let mut txn = world.manager.begin();
     world.table.put(&mut txn, &n.to_be_bytes(), value).unwrap();
-    txn.commit_with(Durability::None).unwrap();
+    let _ = txn.commit_with(Durability::None).unwrap();
     model.insert(n.to_be_bytes().to_vec(), value.to_vec());
 }
 
@@ -68,20 +69,20 @@ fn the_log_is_let_go_while_rows_are_written() {
 fn an_idle_table_lets_the_log_go() {
     let sim = Sim::new(4);
     let world = World::open(&sim, SMALL).unwrap();
-    let other = table(&world.manager, &world.tables, TABLE + 1).unwrap();
+    let other = table(&world.manager, &world.factory, TABLE + 1).unwrap();
     let mut model = Model::new();
     (0..50).for_each(|n| put(&world, &mut model, n, b"idle"));
     for n in 0..20_000u64 {
         let mut txn = world.manager.begin();
         other.put(&mut txn, &(n % 100).to_be_bytes(), &[1; 100]).unwrap();
-        txn.commit_with(Durability::None).unwrap();
+        let _ = txn.commit_with(Durability::None).unwrap();
     }
     assert!(world.store.checkpoint_stats().log_bytes < 4 << 20);
     world.store.close().unwrap();
     let again = World::open(&sim.kill_image(), SMALL).unwrap();
     assert!(again.report.clean);
     assert_eq!(again.rows(), model);
-    let other = table(&again.manager, &again.tables, TABLE + 1).unwrap();
+    let other = table(&again.manager, &again.factory, TABLE + 1).unwrap();
     assert_eq!(rows(&other, again.manager.begin().view()).len(), 100);
 }
 
@@ -167,7 +168,8 @@ fn a_damaged_slice_is_named() {
     // The slice that begins with the tenth key is a row of a tree like any other, so a write of ours damages it.
     let (mut cursor, view) = (Cursor::new(tree.clone()), world.manager.view());
     cursor.seek(&10u64.to_be_bytes());
-    let (key, mut value) = cursor.next(&view).unwrap().map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap();
+    let (key, mut value) =
+        cursor.next(&view).unwrap().map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap();
     let middle = value.len() / 2;
     value.truncate(middle);
     let mut txn = world.manager.begin();

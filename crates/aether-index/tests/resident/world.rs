@@ -4,12 +4,10 @@ use aether_index::rows::{free_value, undo_extents};
 use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_index::txn::recovery::{
-    ActiveTxn, FIRST_TREE_ROOT, Opening, Participants, RecoveryReport, Store, StoreConfig,
-};
+use aether_index::txn::recovery::{ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
 use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
 use aether_index::{
-    Anchor, BTree, Index, IndexFactory, OrderedCursor, Resident, ResidentCursor, ResidentFactory, Tables,
+    Anchor, BTree, Index, IndexFactory, OrderedCursor, Resident, ResidentCursor, ResidentFactory,
     TablesConfig,
 };
 use aether_sim::Sim;
@@ -27,7 +25,7 @@ pub(crate) const TABLE: u32 = 7;
 pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     pub(crate) manager: Arc<TxnManager>,
-    pub(crate) tables: Arc<Tables>,
+    pub(crate) factory: Arc<ResidentFactory>,
     pub(crate) table: Resident,
     pub(crate) report: RecoveryReport,
 }
@@ -94,7 +92,7 @@ fn tables_config() -> TablesConfig {
 }
 
 /// Undo in these tests.
-struct Undo(ResidentFactory);
+struct Undo(Arc<ResidentFactory>);
 
 impl UndoHandler for Undo {
     fn undo(
@@ -119,8 +117,7 @@ impl UndoHandler for Undo {
 }
 
 /// Opens the table `id`; makes it if the catalog, tree 1, does not know it.
-pub(crate) fn table(manager: &Arc<TxnManager>, tables: &Arc<Tables>, id: u32) -> Result<Resident> {
-    let factory = ResidentFactory::new(tables.clone());
+pub(crate) fn table(manager: &Arc<TxnManager>, factory: &ResidentFactory, id: u32) -> Result<Resident> {
     let catalog = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
     let mut root = Vec::new();
     if !catalog.get_into(&manager.view(), &id.to_le_bytes(), &mut root)? {
@@ -139,32 +136,27 @@ impl World {
     pub(crate) fn volatile(memory_bytes: u64) -> Self {
         plant();
         let config = Shape { memory_bytes, ..Shape::of_streams(1) }.config();
-        let mut tables = None;
-        let store = Store::volatile_with(config, |budget| {
-            vec![tables.insert(Tables::new(budget, tables_config())).clone() as Arc<_>]
-        });
-        let (store, tables) = (store.unwrap(), tables.unwrap());
-        let undo = Box::new(Undo(ResidentFactory::new(tables.clone())));
+        let factory = Arc::new(ResidentFactory::new(tables_config()));
+        let store = Store::volatile_with(config, |budget| factory.participant(budget).into_iter().collect());
+        let (store, undo) = (store.unwrap(), Box::new(Undo(factory.clone())));
         let config = txn_config(Durability::None);
         let manager = TxnManager::resume(store.clone(), Vec::new(), Timestamp::new(1), config, undo).unwrap();
-        let table = table(&manager, &tables, TABLE).unwrap();
-        Self { store, manager, tables, table, report: RecoveryReport::default() }
+        let table = table(&manager, &factory, TABLE).unwrap();
+        Self { store, manager, factory, table, report: RecoveryReport::default() }
     }
 
     /// The store on a machine; made if there is none.
     pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
         plant();
-        let mut tables = None;
+        let factory = Arc::new(ResidentFactory::new(tables_config()));
         let scanned = Opening::begin(sim.env(), Path::new("/home"), shape.config(), true)?.scan()?;
-        let redone = scanned.redo_with(|budget| -> Participants {
-            vec![tables.insert(Tables::new(budget, tables_config())).clone()]
-        })?;
-        let (tables, floor) = (tables.unwrap(), redone.timestamp_floor());
+        let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
+        let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let undo = Box::new(Undo(ResidentFactory::new(tables.clone())));
+        let undo = Box::new(Undo(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(Durability::Sync), undo)?;
-        let table = table(&manager, &tables, TABLE)?;
-        Ok(Self { store, manager, tables, table, report })
+        let table = table(&manager, &factory, TABLE)?;
+        Ok(Self { store, manager, factory, table, report })
     }
 
     /// What is wrong with the table and its image.

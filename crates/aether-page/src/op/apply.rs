@@ -3,7 +3,7 @@
 use super::{Clean, PageOp};
 use crate::header::{self, HEADER_BYTES, TYPE_AT};
 use crate::node::{cut_node, store_image};
-use crate::{PageMut, PageType, Swip, fixed, node, overflow, slotted, space_map};
+use crate::{PageMut, PageType, Swip, fixed, node, overflow, radix, slotted, space_map};
 use aether_types::{FileId, PageNo};
 
 impl PageOp<'_> {
@@ -32,6 +32,9 @@ impl PageOp<'_> {
                 space_map::set(page, *first, *count, *state, *psn_floor);
             }
             PageOp::InnerChild { index, page: child } => node::set_child(page, *index, Swip::new(*child)),
+            PageOp::RadixSplit { symbol, right } => radix::split(page, *symbol, *right),
+            PageOp::RadixMerge { symbol } => radix::merge(page, *symbol),
+            PageOp::RadixChild { index, page: child } => radix::set_child(page, *index, *child),
             _ => {}
         }
     }
@@ -49,6 +52,7 @@ impl PageOp<'_> {
             PageOp::NodeInit(image) => store_image(page, image),
             PageOp::MapInit { first, covered } => space_map::init(page, *first, *covered),
             PageOp::OverflowInit { index, first, bytes } => overflow::init(page, *index, *first, bytes),
+            PageOp::RadixInit(image) => radix::store_image(page, image),
             _ => {}
         }
     }
@@ -64,6 +68,7 @@ impl PageOp<'_> {
             PageOp::NodeInit(_) => PageType::Inner,
             PageOp::MapInit { .. } => PageType::SpaceMap,
             PageOp::OverflowInit { .. } => PageType::Overflow,
+            PageOp::RadixInit(_) => PageType::Radix,
             _ => PageType::from_code(header::page_type(page.view())).unwrap_or(PageType::Unwritten),
         }
     }

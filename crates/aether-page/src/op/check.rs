@@ -5,6 +5,7 @@ use crate::fixed::{self, Fixed};
 use crate::header::{self, TYPE_AT, expect_type};
 use crate::node::layout::head_of;
 use crate::node::{Entry, Node, NodeImage, Row};
+use crate::radix::{Radix, SYMBOLS};
 use crate::slotted::Slotted;
 use crate::{PageType, View, overflow, space_map};
 use aether_types::{Error, PageNo, Result};
@@ -83,9 +84,38 @@ impl PageOp<'_> {
             PageOp::InnerMerge { slot } => check_slot(inner(view)?, *slot),
             PageOp::NodeCut { count, upper } => check_cut(view, *count, upper),
             PageOp::InnerChild { index, page } => check_child(inner(view)?, *index, *page),
+            radix => radix.check_radix(view),
+        }
+    }
+
+    fn check_radix(&self, view: View) -> Result<()> {
+        match self {
+            PageOp::RadixInit(image) => image.fault(view).map_or(Ok(()), |what| need(false, || what)),
+            PageOp::RadixSplit { symbol, right } => {
+                let node = radix(view)?;
+                check_reference(*right)?;
+                let is_new = *symbol < SYMBOLS && !node.has_symbol(*symbol);
+                need(is_new, || format!("symbol {symbol} of a radix node is taken, or none"))?;
+                need(node.fits_child(), || "no room for one child more".into())
+            }
+            PageOp::RadixMerge { symbol } => {
+                let node = radix(view)?;
+                let fits = node.has_symbol(*symbol) && node.count() > 1;
+                need(fits, || format!("a radix node cannot lose symbol {symbol}"))
+            }
+            PageOp::RadixChild { index, page } => {
+                let count = radix(view)?.count();
+                need(*index <= count, || format!("child {index} of {count}"))?;
+                check_reference(*page)
+            }
             _ => Ok(()),
         }
     }
+}
+
+fn radix(view: View<'_>) -> Result<Radix<'_>> {
+    expect_type(view, PageType::Radix)?;
+    Ok(Radix::new(view))
 }
 
 fn check_image(view: View, bytes: &[u8]) -> Result<()> {

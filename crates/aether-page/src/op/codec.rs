@@ -3,6 +3,7 @@
 use super::{Clean, PageOp, code};
 use crate::node::image::{page_no, short_string};
 use crate::node::{NodeImage, Row};
+use crate::radix::{RadixImage, read_symbol};
 use crate::space_map::PageState;
 use crate::{PageType, overflow};
 use aether_types::{PageSize, Psn, Reader, Result, Writer};
@@ -60,7 +61,12 @@ impl<'a> PageOp<'a> {
                 out.put_varint(right.get());
             }
             PageOp::NodeCut { count, upper } => place(out, *count, upper),
-            PageOp::InnerChild { index, page } => numbers(out, &[*index as u64, page.get()]),
+            PageOp::InnerChild { index, page } | PageOp::RadixChild { index, page } => {
+                numbers(out, &[*index as u64, page.get()])
+            }
+            PageOp::RadixInit(image) => image.encode(out),
+            PageOp::RadixSplit { symbol, right } => numbers(out, &[*symbol as u64, right.get()]),
+            PageOp::RadixMerge { symbol } => out.put_varint(*symbol as u64),
             PageOp::SlotDelete { slot: index }
             | PageOp::FixedClear { index }
             | PageOp::LeafRemove { slot: index }
@@ -92,6 +98,10 @@ impl<'a> PageOp<'a> {
             PageOp::MapSet { .. } => code::MAP_SET,
             PageOp::OverflowInit { .. } => code::OVERFLOW_INIT,
             PageOp::InnerChild { .. } => code::INNER_CHILD,
+            PageOp::RadixInit(_) => code::RADIX_INIT,
+            PageOp::RadixSplit { .. } => code::RADIX_SPLIT,
+            PageOp::RadixMerge { .. } => code::RADIX_MERGE,
+            PageOp::RadixChild { .. } => code::RADIX_CHILD,
         }
     }
 
@@ -166,6 +176,16 @@ impl<'a> PageOp<'a> {
             code::INNER_MERGE => PageOp::InnerMerge { slot: index(reader, size)? },
             code::NODE_CUT => PageOp::NodeCut { count: index(reader, size)?, upper: short(reader, size)? },
             code::INNER_CHILD => PageOp::InnerChild { index: index(reader, size)?, page: page_no(reader)? },
+            _ => return Self::decode_radix(code, reader, size),
+        })
+    }
+
+    fn decode_radix(code: u8, reader: &mut Reader<'a>, size: PageSize) -> Result<Self> {
+        Ok(match code {
+            code::RADIX_INIT => PageOp::RadixInit(RadixImage::decode(reader, size)?),
+            code::RADIX_SPLIT => PageOp::RadixSplit { symbol: read_symbol(reader)?, right: page_no(reader)? },
+            code::RADIX_MERGE => PageOp::RadixMerge { symbol: read_symbol(reader)? },
+            code::RADIX_CHILD => PageOp::RadixChild { index: index(reader, size)?, page: page_no(reader)? },
             _ => return Err(reader.bad(format!("unknown page operation {code}"))),
         })
     }

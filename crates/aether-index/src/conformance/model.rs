@@ -1,0 +1,151 @@
+//! Random transactions against a `BTreeMap`; whatever can be read is compared.
+
+use super::dice::Dice;
+use super::world::World;
+use crate::traits::{IndexFactory, OrderedIndex};
+use aether_sync::Arc;
+use aether_txn::{ReadView, Txn};
+use aether_types::Result;
+use std::collections::BTreeMap;
+
+pub(super) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Plays one script of transactions with savepoints, rollbacks and snapshots that are held, on a pool of few frames.
+///
+/// # Panics
+/// If the index shows anything else than the model, or a check finds something.
+pub fn model(factory: &Arc<dyn IndexFactory>, seed: u64) {
+    let played = play(factory, seed);
+    if let Err(error) = played {
+        panic!("seed {seed}: {error}");
+    }
+}
+
+fn play(factory: &Arc<dyn IndexFactory>, seed: u64) -> Result<()> {
+    let (world, mut dice) = (World::volatile(factory, 128)?, Dice::new(seed));
+    let (mut model, mut held): (Model, Option<(ReadView, Model)>) = (Model::new(), None);
+    for _ in 0..12 {
+        let (mut next, mut txn) = (model.clone(), world.txns.begin());
+        let changes = 1 + dice.below(160);
+        change(&*world.index, &mut txn, &mut next, &mut dice, changes)?;
+        compare(&*world.index, txn.view(), &next, &mut dice)?;
+        compare(&*world.index, &world.txns.view(), &model, &mut dice)?;
+        if dice.once_in(5) {
+            txn.abort()?;
+        } else {
+            txn.commit()?;
+            model = next;
+        }
+        if let Some((view, then)) = held.take_if(|_| dice.once_in(3)) {
+            compare(&*world.index, &view, &then, &mut dice)?;
+        }
+        held = held.or_else(|| Some((world.txns.view(), model.clone())));
+        world.txns.collect()?;
+        expect_sound(&world, model.len())?;
+    }
+    drop(held);
+    world.txns.collect()?;
+    let free = world.txns.store().space_stats()?.free_pages;
+    world.index.clear()?;
+    compare(&*world.index, &world.txns.view(), &Model::new(), &mut dice)?;
+    expect_sound(&world, 0)?;
+    assert!(world.txns.store().space_stats()?.free_pages >= free, "what is cleared is given back");
+    world.index.free_all()
+}
+
+/// So many changes; rolled back to a savepoint now and then.
+pub(super) fn change(
+    index: &dyn OrderedIndex,
+    txn: &mut Txn,
+    model: &mut Model,
+    dice: &mut Dice,
+    changes: usize,
+) -> Result<()> {
+    let mut mark = (txn.savepoint(), model.clone());
+    for _ in 0..changes {
+        match dice.below(20) {
+            0 => mark = (txn.savepoint(), model.clone()),
+            1 => {
+                txn.rollback_to(&mark.0)?;
+                *model = mark.1.clone();
+            }
+            2..=6 => {
+                let known = model.range(dice.key()..).next().map(|(key, _)| key.clone());
+                let key = known.unwrap_or_else(|| dice.key());
+                let existed = model.remove(&key).is_some();
+                assert_eq!(index.delete(txn, &key)?, existed, "deleting {key:02x?}");
+            }
+            7 => {
+                let (key, value) = (dice.key(), dice.value());
+                index.put_from(txn, &key, value.len() as u64, &mut &value[..])?;
+                model.insert(key, value);
+            }
+            _ => {
+                let (key, value) = (dice.key(), dice.value());
+                index.put(txn, &key, &value)?;
+                model.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything, in both directions, and from a few places.
+pub(super) fn compare(
+    index: &dyn OrderedIndex,
+    view: &ReadView,
+    model: &Model,
+    dice: &mut Dice,
+) -> Result<()> {
+    let mut cursor = index.cursor();
+    for wanted in model {
+        let found = cursor.next(view)?.map(|(key, value)| (key.to_vec(), value.to_vec()));
+        assert_eq!(found.as_ref().map(|(key, value)| (key, value)), Some(wanted), "upward");
+        assert_eq!(cursor.current().map(|(key, _)| key), Some(&wanted.0[..]), "the row given out last");
+    }
+    assert!(cursor.next(view)?.is_none(), "rows behind the last");
+    for wanted in model.iter().rev() {
+        let found = cursor.prev(view)?.map(|(key, value)| (key.to_vec(), value.to_vec()));
+        assert_eq!(found.as_ref().map(|(key, value)| (key, value)), Some(wanted), "downward");
+    }
+    assert!(cursor.prev(view)?.is_none(), "rows before the first");
+    for _ in 0..20 {
+        let key = dice.key();
+        let mut value = Vec::new();
+        let found = index.get_into(view, &key, &mut value)?.then_some(&value);
+        assert_eq!(found, model.get(&key), "the value of {key:02x?}");
+        let mut streamed = Vec::new();
+        if let Some(mut reader) = index.get_stream(view, &key)? {
+            std::io::Read::read_to_end(&mut reader, &mut streamed).expect("the pages are in memory");
+            assert_eq!(Some(&streamed), model.get(&key), "the stream of {key:02x?}");
+        }
+        cursor.seek(&key);
+        let above = model.range(key.clone()..).next().map(|(key, _)| &key[..]);
+        assert_eq!(cursor.next(view)?.map(|(key, _)| key), above, "at or above {key:02x?}");
+        cursor.seek_back(&key);
+        let below = model.range(..=key.clone()).next_back().map(|(key, _)| &key[..]);
+        assert_eq!(cursor.prev(view)?.map(|(key, _)| key), below, "at or below {key:02x?}");
+    }
+    cursor.seek_last();
+    assert_eq!(cursor.prev(view)?.map(|(key, _)| key), model.keys().next_back().map(|key| &key[..]), "last");
+    cursor.seek_first();
+    assert_eq!(cursor.next(view)?.map(|(key, _)| key), model.keys().next().map(|key| &key[..]), "first");
+    Ok(())
+}
+
+/// A check finds nothing, and as many rows as there are.
+pub(super) fn expect_sound(world: &World, rows: usize) -> Result<()> {
+    let found = world.index.check(&world.txns.view())?;
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert_eq!(found.entries, rows as u64, "rows that the check has met");
+    let shape = world.index.shape()?;
+    assert_eq!(shape.leaf_pages, found.leaves, "leaves");
+    let (view, mut rows_left) = (world.txns.view(), rows);
+    world.index.salvage(&view, &mut |found| {
+        assert!(matches!(found, crate::Salvaged::Row(..)), "a loss in a sound index: {found:?}");
+        rows_left -= 1;
+        Ok(())
+    })?;
+    assert_eq!(rows_left, 0, "rows that a salvage has not met");
+    Ok(())
+}
