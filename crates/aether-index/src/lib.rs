@@ -27,6 +27,8 @@ mod findings;
 mod range;
 #[cfg(feature = "rax")]
 pub mod rax;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+mod resident;
 pub mod rows;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;
@@ -37,5 +39,7 @@ pub use aether_txn as txn;
 #[cfg(feature = "btree")]
 pub use btree::{BTree, Cursor, Tree, TreeUndo};
 pub use findings::{IndexCheck, LostRange, Salvaged, Shape, Sink};
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub use resident::{Resident, ResidentCursor, ResidentFactory, Tables, TablesConfig};
 pub use rows::{Coverage, Fit, Survey, ValueReader};
 pub use traits::{Anchor, BulkLoad, Index, IndexFactory, OrderedCursor, OrderedIndex, RowSource};

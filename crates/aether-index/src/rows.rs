@@ -25,6 +25,8 @@ mod write;
 pub use check::Walk;
 pub use clean::{has_room, is_sparse, merged_leaves, split_plan};
 pub use create::RowsFactory;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use create::log_creation;
 pub use cursor::RowsCursor;
 pub use reclaim::{empty_leaf, free_value, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
@@ -32,8 +34,14 @@ pub use value::{ValueReader, read_extents, write_extents};
 
 #[cfg(feature = "btree")]
 pub(crate) use clean::leaves_room;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use extents::Extents;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use read::{Seen, older};
 #[cfg(any(feature = "btree", feature = "rax"))]
 pub(crate) use reclaim::psn_of;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 #[cfg(feature = "btree")]
 pub(crate) use salvage::{Damage, below, leaf};
 

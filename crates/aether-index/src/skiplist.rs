@@ -119,6 +119,11 @@ impl Skiplist {
         self.arena.used_bytes().saturating_sub(self.reuse.as_deref().map_or(0, Reuse::free_bytes))
     }
 
+    /// Bytes ever claimed for nodes and values; what is used again is counted once.
+    pub fn claimed_bytes(&self) -> u64 {
+        self.arena.used_bytes()
+    }
+
     /// Bytes taken from the system for them: chunks of 128 KiB, and the table of chunks.
     pub fn held_bytes(&self) -> u64 {
         self.arena.held_bytes()

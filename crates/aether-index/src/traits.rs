@@ -3,8 +3,9 @@
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::rows::ValueReader;
 use aether_sync::Arc;
-use aether_txn::recovery::ActiveTxn;
+use aether_txn::recovery::wal::buffer::Budget;
 use aether_txn::recovery::wal::buffer::page::UndoPtr;
+use aether_txn::recovery::{ActiveTxn, Participant};
 use aether_txn::{LockMode, ReadView, Txn, TxnManager, UndoRecord};
 use aether_types::{Error, IndexKind, PageNo, Result};
 use core::ops::Bound;
@@ -163,6 +164,12 @@ pub trait IndexFactory: Send + Sync + 'static {
 
     /// Makes an empty index as part of a transaction; a rollback takes it away again. Blocks.
     fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor>;
+
+    /// For a kind that keeps rows in memory: who takes part in the recovery of a store that is about to be opened, made with the
+    /// store's memory budget. Asked once for each open, before all else; a factory of such a kind serves that open only.
+    fn participant(&self, _budget: &Budget) -> Option<Arc<dyn Participant>> {
+        None
+    }
 
     /// Opens an index that was made before. Called once for each index of an open home.
     fn open(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Arc<dyn OrderedIndex>>;

@@ -1,8 +1,8 @@
-//! The suite for indexes, over those of this crate whose rows lie in pages.
+//! The suite for indexes, over those of this crate.
 
 use aether_index::conformance::{Disk, Effort, all};
 use aether_index::rows::RowsFactory;
-use aether_index::{IndexFactory, Tree, rax};
+use aether_index::{IndexFactory, ResidentFactory, TablesConfig, Tree, rax};
 use aether_sim::{CrashPolicy, Sim};
 use aether_sync::Arc;
 use aether_vfs::Env;
@@ -35,6 +35,11 @@ fn conforms(factory: impl IndexFactory) {
 #[test]
 fn a_btree_conforms() {
     conforms(RowsFactory::<Tree>::new("btree"));
+}
+
+#[test]
+fn a_table_in_memory_conforms() {
+    conforms(ResidentFactory::new(TablesConfig { slice_bytes: 2000, ..TablesConfig::new(7) }));
 }
 
 #[test]

@@ -6,9 +6,11 @@
 
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
+use crate::participant::Advance;
 use crate::store::Store;
 use crate::trace;
 use aether_page::UndoPtr;
+use aether_sync::thread;
 use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId, TxnId};
@@ -30,6 +32,8 @@ pub(crate) struct Checkpointer {
     bound: Option<Lv>,
     /// When the last slice of write-back was paid.
     paid_at: u64,
+    /// Participants have done what they can for it.
+    is_let_go: bool,
 }
 
 impl Checkpointer {
@@ -49,7 +53,7 @@ impl Checkpointer {
     }
 
     fn finish(&mut self, position: u64) {
-        (self.taken_at, self.bound) = (position, None);
+        (self.taken_at, self.bound, self.is_let_go) = (position, None, false);
         self.count += 1;
     }
 }
@@ -61,6 +65,10 @@ pub struct CheckpointStats {
     pub checkpoints: u64,
     /// Bytes of log that a restart now would read.
     pub log_bytes: u64,
+    /// How often whoever keeps rows in memory was asked to let log go, and could not.
+    pub held_back: u64,
+    /// Bytes beside the log that a restart would read for rows in memory.
+    pub image_bytes: u64,
 }
 
 /// Of all streams, also of those that are not appended to any more: their log may still be read by a restart.
@@ -94,8 +102,29 @@ impl Store {
                 return Ok(());
             }
         }
+        if !checkpointer.is_let_go && !self.is_let_go(&bound) {
+            drop(checkpointer);
+            return self.pay_participants(&bound, late);
+        }
         checkpointer.finish(position);
         self.take_checkpoint(log)
+    }
+
+    /// Has participants do a slice of what holds the next checkpoint up, or all of it if that is late. They change pages
+    /// themselves, hence without the checkpoint's lock; whoever comes next goes on with the checkpoint.
+    fn pay_participants(&self, bound: &Lv, late: bool) -> Result<()> {
+        loop {
+            match self.advance_floors(bound)? {
+                Advance::Again if late => {}
+                Advance::Again | Advance::Busy => return Ok(()),
+                Advance::Reached | Advance::Cannot => break,
+            }
+        }
+        if let Some(mut checkpointer) = self.checkpointer.try_lock() {
+            // What still needs older log cannot be helped: the checkpoint is taken, and its redo start stays.
+            checkpointer.is_let_go = true;
+        }
+        Ok(())
     }
 
     /// Pages first dirtied below this hold the redo start below the newest half of the allowed log. A stream that is not
@@ -112,11 +141,28 @@ impl Store {
     /// Takes a checkpoint now: writes back everything that was dirty, then notes where redo starts. Blocks.
     pub fn checkpoint(&self) -> Result<()> {
         let Some(log) = self.log() else { return Ok(()) };
-        let mut checkpointer = self.checkpointer.lock();
         log.start()?;
+        self.advance_all(log)?;
+        let mut checkpointer = self.checkpointer.lock();
         while self.pool.write_back_below(&log.positions())? > 0 {}
         checkpointer.finish(total(&log.positions()));
         self.take_checkpoint(log)
+    }
+
+    /// Has participants need nothing below the present positions, as far as they can.
+    fn advance_all(&self, log: &Wal) -> Result<()> {
+        // What is durable is settled, and need not be kept in the log for a rollback.
+        if !self.participants.is_empty() {
+            log.wait_durable(&log.slv_join())?;
+        }
+        let bound = log.positions();
+        loop {
+            match self.advance_floors(&bound)? {
+                Advance::Again => {}
+                Advance::Busy => thread::yield_now(),
+                Advance::Reached | Advance::Cannot => return Ok(()),
+            }
+        }
     }
 
     fn take_checkpoint(&self, log: &Wal) -> Result<()> {
@@ -126,6 +172,9 @@ impl Store {
         }
         let read = || if planted("ignore-frames") { positions } else { self.pool.redo_start(positions) };
         let mut start = trace::read_frames(read);
+        if !planted("ignore-participants") {
+            self.lower_to_floors(&mut start);
+        }
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = trace::read_table(|| self.active.list(&mut start));
@@ -181,17 +230,22 @@ impl Store {
 
     /// Checkpoints in numbers.
     pub fn checkpoint_stats(&self) -> CheckpointStats {
-        let checkpoints = self.checkpointer.lock().count;
-        CheckpointStats { checkpoints, log_bytes: self.log().map_or(0, |log| self.log_used(log)) }
+        let (checkpoints, held_back) = (self.checkpointer.lock().count, self.held_back.get());
+        let log_bytes = self.log().map_or(0, |log| self.log_used(log));
+        let image_bytes = self.participants.iter().map(|participant| participant.restart_bytes()).sum();
+        CheckpointStats { checkpoints, log_bytes, held_back, image_bytes }
     }
 
-    /// Writes everything back and notes the end of every stream, so that the next open reads no log. Blocks. A
-    /// store on which nothing was written is left as it is.
+    /// Writes everything back and notes the end of every stream, so that the next open reads no log; but for what
+    /// participants keep in the log alone. Blocks. A store on which nothing was written is left as it is.
     ///
     /// # Errors
     /// `Poisoned` after an earlier failure: then the next open recovers.
     pub fn close(&self) -> Result<()> {
         let Some(durable) = &self.durable else { return Ok(()) };
+        if durable.log.is_started() && self.check_healthy().is_ok() {
+            self.advance_all(&durable.log)?;
+        }
         let _checkpointer = self.checkpointer.lock();
         if !durable.log.is_started() || durable.control.lock().current().clean_end.is_some() {
             return Ok(());
@@ -200,6 +254,10 @@ impl Store {
         self.pool.flush_all()?;
         if !self.active.is_empty() {
             return Ok(());
+        }
+        if !self.is_let_go(&durable.log.positions()) {
+            // Rows that are in the log alone: the next open redoes them.
+            return self.take_checkpoint(&durable.log);
         }
         self.pool.settle_psns()?;
         let ends = durable.log.close()?;

@@ -7,6 +7,7 @@ use crate::active::ActiveTable;
 use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile, FIRST_NUMBER};
 use crate::file_ids::FileIds;
 use crate::identify::pages_path;
+use crate::participant::Participants;
 use crate::space::Space;
 use crate::store::{FIRST_TREE_ROOT, IDS_RESERVED, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};
 use crate::{open::LOCK_NAME, rank};
@@ -15,7 +16,7 @@ use aether_page::space_map::{self, PageState};
 use aether_page::{PageFile, PageMut, PageOp, PageType, View, copy_for_write, header, seal};
 use aether_sync::atomic::AtomicU64;
 use aether_sync::word::Word;
-use aether_sync::{Arc, Mutex, OnceLock};
+use aether_sync::{Arc, Counter, Mutex, OnceLock};
 use aether_types::{Error, ErrorKind, FileId, Lv, PageNo, PageSize, Psn, Result, StoreId, Timestamp, TxnId};
 use aether_vfs::{AlignedBuf, Entry, Env};
 use aether_wal::buffer::page as aether_page;
@@ -177,6 +178,14 @@ impl Store {
     /// A store without log and home: the pages live in the pool and, if it is too small, in memory behind it.
     /// Mini-transactions work as ever; nothing survives.
     pub fn volatile(config: StoreConfig) -> Result<Arc<Self>> {
+        Self::volatile_with(config, |_| Vec::new())
+    }
+
+    /// The same, with participants, which are made with the store's memory budget.
+    pub fn volatile_with(
+        config: StoreConfig,
+        participants: impl FnOnce(&Budget) -> Participants,
+    ) -> Result<Arc<Self>> {
         let env = Env::memory();
         let id = StoreId::new([7; 16]);
         let page_size = config.buffer.page_size;
@@ -193,6 +202,8 @@ impl Store {
         Ok(Arc::new(Self {
             env,
             id,
+            participants: participants(&budget),
+            held_back: Counter::new(),
             budget,
             pool,
             durable: None,

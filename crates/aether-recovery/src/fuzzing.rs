@@ -2,7 +2,8 @@
 
 use crate::control::{HEAD_BYTES, SLOT_BYTES, SLOTS, frame, parse};
 use crate::group;
-use aether_types::{PageNo, PageSize, Reader, Result, checksum};
+use crate::rows::RowOp;
+use aether_types::{PageNo, PageSize, Reader, Result, Writer, checksum};
 
 /// Bytes of a control file.
 pub const CONTROL_BYTES: usize = SLOTS * SLOT_BYTES;
@@ -18,6 +19,18 @@ const SUM_AT: usize = 24;
 /// # Errors
 /// `Corruption`.
 pub fn group_again(body: &[u8], page_size: PageSize) -> Result<Vec<u8>> {
+    any_group_again(body, group::GROUP, page_size)
+}
+
+/// The same of a group with rows.
+///
+/// # Errors
+/// `Corruption`.
+pub fn rows_group_again(body: &[u8], page_size: PageSize) -> Result<Vec<u8>> {
+    any_group_again(body, group::ROWS_GROUP, page_size)
+}
+
+fn any_group_again(body: &[u8], kind: u8, page_size: PageSize) -> Result<Vec<u8>> {
     let mut reader = Reader::new(body);
     let mut out = Vec::new();
     let (txn, pages) = group::read_head(&mut reader)?;
@@ -26,6 +39,15 @@ pub fn group_again(body: &[u8], page_size: PageSize) -> Result<Vec<u8>> {
         let part = group::read_page(&mut reader, page_size)?;
         group::put_page(&mut out, part.file, part.page, part.psn, part.ops.len());
         part.ops.iter().for_each(|op| op.encode(&mut out));
+    }
+    let stripes = group::read_stripes(&mut reader, kind)?;
+    if kind == group::ROWS_GROUP {
+        out.put_varint(stripes);
+    }
+    for _ in 0..stripes {
+        let (place, count) = group::read_stripe_head(&mut reader)?;
+        group::put_stripe(&mut out, place, count as usize);
+        (0..count).try_for_each(|_| RowOp::decode(&mut reader, page_size).map(|op| op.encode(&mut out)))?;
     }
     reader.finish()?;
     Ok(out)
@@ -78,7 +100,7 @@ pub fn page_ops(body: &[u8], page_size: PageSize) -> Result<Vec<(PageNo, Vec<u8>
     (0..pages).map(|_| part()).collect()
 }
 
-/// Whether the body of a record of this kind is a group.
+/// Whether the body of a record of this kind is a group without rows.
 pub fn is_group(kind: u8) -> bool {
     kind == group::GROUP
 }

@@ -6,16 +6,22 @@
 //! | 17 | commit | transaction, timestamp |
 //! | 18 | end of a rollback | transaction |
 //! | 19 | checkpoint | count; per active transaction id, stream (1), undo head (8) |
+//! | 20 | group with rows | as 16; then stripe count; per stripe table, stripe, its new sequence number (incarnation, count), number of operations, operations |
 //!
 //! Numbers are varints unless a size is given.
 
+use crate::rows::{RowOp, STRIPES, StripePlace, psn_count, psn_life, psn_of};
+use aether_page::node::{Flags, Row};
 use aether_types::{FileId, PageNo, PageSize, Psn, Reader, Result, StreamId, Timestamp, TxnId, Writer};
+use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::page::{PageOp, UndoPtr};
+use std::borrow::Cow;
 
 pub(crate) const GROUP: u8 = 16;
 pub(crate) const COMMIT: u8 = 17;
 pub(crate) const END: u8 = 18;
 pub(crate) const CHECKPOINT: u8 = 19;
+pub(crate) const ROWS_GROUP: u8 = 20;
 
 /// Bytes of the last record of a transaction at the most.
 pub(crate) const LAST_BYTES_MAX: usize = 32;
@@ -77,6 +83,63 @@ pub(crate) fn read_page<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Res
     let PageHead { file, page, psn, count } = read_page_head(reader)?;
     let ops = (0..count).map(|_| PageOp::decode(reader, page_size)).collect::<Result<_>>()?;
     Ok(PagePart { file, page, psn, ops })
+}
+
+/// Whether a record of this kind is a group.
+pub(crate) fn is_group(kind: u8) -> bool {
+    kind == GROUP || kind == ROWS_GROUP
+}
+
+/// Writes the head of a stripe's part of a group with rows.
+pub(crate) fn put_stripe(out: &mut Vec<u8>, place: StripePlace, ops: usize) {
+    out.put_varint(u64::from(place.table));
+    out.put_varint(u64::from(place.stripe));
+    out.put_varint(psn_life(place.psn));
+    out.put_varint(psn_count(place.psn));
+    out.put_varint(ops as u64);
+}
+
+/// Reads how many stripes' parts follow the pages'; none in a group without rows.
+pub(crate) fn read_stripes(reader: &mut Reader<'_>, kind: u8) -> Result<u64> {
+    if kind == ROWS_GROUP { reader.varint_below(1 << 16) } else { Ok(0) }
+}
+
+/// Reads the head of a stripe's part: the stripe, and how many operations follow.
+pub(crate) fn read_stripe_head(reader: &mut Reader<'_>) -> Result<(StripePlace, u64)> {
+    let table = reader.varint_below(1 << 32)? as u32;
+    let stripe = reader.varint_below(u64::from(STRIPES))? as u32;
+    let (life, count) = (reader.varint_below(1 << 24)?, reader.varint_below(1 << 36)?);
+    if count == 0 {
+        return Err(reader.bad("a stripe's sequence numbers count from 1"));
+    }
+    Ok((StripePlace { table, stripe, psn: psn_of(life, count) }, reader.varint_below(1 << 16)?))
+}
+
+/// Reads over the stripes' parts at the end of a group.
+pub(crate) fn skip_rows(reader: &mut Reader<'_>, kind: u8, page_size: PageSize) -> Result<()> {
+    for _ in 0..read_stripes(reader, kind)? {
+        let (_, count) = read_stripe_head(reader)?;
+        (0..count).try_for_each(|_| RowOp::decode(reader, page_size).map(|_| ()))?;
+    }
+    Ok(())
+}
+
+/// Reads a string that is shorter than a page: a row's key or value.
+pub(crate) fn read_string<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<&'a [u8]> {
+    let len = reader.varint_below(page_size.bytes() as u64)?;
+    reader.bytes(len as usize)
+}
+
+/// Reads a row's flags, version and value.
+pub(crate) fn read_row<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<Row<'a>> {
+    let bits = reader.u8()?;
+    let flags = Flags::from_bits(bits).ok_or_else(|| reader.bad(format!("unknown row flags {bits}")))?;
+    let mut row = Row { ghost: flags.is_ghost(), overflow: flags.is_overflow(), ..Row::default() };
+    if flags.is_versioned() {
+        row.version = Some((TxnId::new(reader.u64()?), UndoPtr::from_word(reader.u64()?)));
+    }
+    row.value = Cow::Borrowed(read_string(reader, page_size)?);
+    Ok(row)
 }
 
 /// The body of a commit record.

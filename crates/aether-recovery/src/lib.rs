@@ -5,6 +5,9 @@
 //! function, each page's in the order of its sequence numbers (P2); undo is logical and belongs to the layer
 //! above, whose before-images lie on pages and are redone like any other.
 //!
+//! Rows that live in memory ([`RowChange`], [`Participant`]) are changed by the same groups; a stripe of them is to a
+//! mini-transaction what a page is.
+//!
 //! Opening a store is a sequence of types: [`Opening`] (locked, control file read) then [`Scanned`] (log cut) then
 //! [`Redone`] (pages as of the cut, losers known). Each step consumes the one before (L1).
 //!
@@ -27,9 +30,11 @@ mod group;
 mod identify;
 mod mtr;
 mod open;
+mod participant;
 mod rank;
 mod rebuild;
 mod redo;
+mod rows;
 mod space;
 mod store;
 mod trace;
@@ -41,5 +46,7 @@ pub use control::CONTROL_NAME;
 pub use identify::{Identity, identify, pages_path};
 pub use mtr::{Mtr, PageSlot};
 pub use open::{LOCK_NAME, Loser, Opening, RecoveryReport, Redone, Scanned};
+pub use participant::{Advance, Participant, Participants};
+pub use rows::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, psn_count, psn_life, stripe_of};
 pub use space::SpaceStats;
 pub use store::{FIRST_TREE_ROOT, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};

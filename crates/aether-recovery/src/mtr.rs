@@ -6,16 +6,20 @@
 //! 3. on commit: mark the pages dirty from the current claim position on (P5), claim and fill the log (L2), apply
 //!    the changes, stamp sequence number and vector, move the transaction's undo head, release.
 //!
+//! A row in memory is changed with the pages: the caller has its stripe's latch, and has made everything ready
+//! ([`RowChange`]).
+//!
 //! Nothing between claim and release can fail; a panic there poisons the store.
 
 use crate::active::ActiveTxn;
 use crate::group;
+use crate::rows::RowChange;
 use crate::store::Store;
 use crate::trace;
 use aether_page::{PageMut, PageOp, Swip, UndoPtr, View};
 use aether_sync::word::Word;
 use aether_trace::planted;
-use aether_types::{Error, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId};
+use aether_types::{Error, FileId, Lsn, Lv, PageNo, Psn, Result, StreamId, Writer};
 use aether_wal::buffer::Exclusive;
 use aether_wal::buffer::page as aether_page;
 use aether_wal::{Appended, Credit};
@@ -39,6 +43,8 @@ pub struct Mtr<'s, 'o> {
     ops: Vec<(PageSlot, PageOp<'o>)>,
     /// A page for which more than one change was named, with all of them.
     changed: Option<(PageSlot, Vec<Word>)>,
+    /// A row in memory that is changed with the pages.
+    row: Option<&'o mut (dyn RowChange + 'o)>,
     txn: Option<(&'o ActiveTxn, UndoPtr)>,
     deps: Lv,
 }
@@ -60,7 +66,17 @@ impl Store {
             None => None,
         };
         let (members, ops) = (Vec::with_capacity(4), Vec::with_capacity(4));
-        Ok(Mtr { store: self, stream, credit, members, ops, changed: None, txn: None, deps: Lv::ZERO })
+        Ok(Mtr {
+            store: self,
+            stream,
+            credit,
+            members,
+            ops,
+            changed: None,
+            row: None,
+            txn: None,
+            deps: Lv::ZERO,
+        })
     }
 }
 
@@ -167,6 +183,15 @@ impl<'s, 'o> Mtr<'s, 'o> {
         op.apply(PageMut::new(copy), guard.file(), guard.page_no());
     }
 
+    /// Adds the change of a row in memory, whose stripe the caller has latched until after the commit.
+    ///
+    /// # Panics
+    /// If there is one already: a thread latches one stripe at a time.
+    pub fn change_row(&mut self, change: &'o mut (dyn RowChange + 'o)) {
+        assert!(self.row.is_none(), "a group changes rows of one stripe");
+        self.row = Some(change);
+    }
+
     /// Makes the group part of a transaction whose undo begins at `head` from then on.
     pub fn in_txn(&mut self, txn: &'o ActiveTxn, head: UndoPtr) {
         debug_assert_eq!(txn.stream(), self.stream, "a transaction belongs to one stream");
@@ -193,13 +218,13 @@ impl<'s, 'o> Mtr<'s, 'o> {
 
     /// True if no change was named.
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.ops.is_empty() && self.row.is_none()
     }
 
     /// Logs and applies the changes, then releases the latches. Never fails; returns the group's vector. A group
     /// without changes is logged only if it moves a transaction's undo head.
     pub fn commit(mut self) -> Lv {
-        if self.ops.is_empty() && self.txn.is_none() {
+        if self.is_empty() && self.txn.is_none() {
             return Lv::ZERO;
         }
         let store = self.store;
@@ -229,6 +254,9 @@ impl<'s, 'o> Mtr<'s, 'o> {
                 member.guard.stamp(member.psn, lv);
             }
         }
+        if let Some(row) = &mut self.row {
+            row.apply(lv);
+        }
     }
 
     /// Marks the pages dirty, then claims and fills the log.
@@ -245,11 +273,15 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let mut deps = self.deps;
         if self.store.streams() > 1 {
             self.members.iter().for_each(|member| deps.join(&member.guard.page_lv()));
+            if let Some(row) = self.row.as_ref().filter(|_| !planted("stripe-without-its-vector")) {
+                deps.join(&row.lv());
+            }
         }
         let credit = self.credit.take().expect("a logged mini-transaction began with credit");
         let appended: Appended = with_buffer(|body| {
             self.encode(body);
-            log.append(credit, group::GROUP, &deps, body)
+            let kind = if self.row.is_some() { group::ROWS_GROUP } else { group::GROUP };
+            log.append(credit, kind, &deps, body)
         });
         if planted("dirty-after-claim") {
             trace::mark_dirty(|| self.mark_dirty(position));
@@ -269,6 +301,9 @@ impl<'s, 'o> Mtr<'s, 'o> {
                 member.guard.mark_dirty(stream, position);
             }
         }
+        if let Some(row) = self.row.as_mut().filter(|_| !planted("row-without-a-floor")) {
+            row.mark_dirty(stream, position);
+        }
     }
 
     fn encode(&self, body: &mut Vec<u8>) {
@@ -279,6 +314,11 @@ impl<'s, 'o> Mtr<'s, 'o> {
             let Member { guard, psn } = &self.members[at];
             group::put_page(body, guard.file(), guard.page_no(), *psn, changed(at).count());
             changed(at).for_each(|(_, op)| op.encode(body));
+        }
+        if let Some(row) = &self.row {
+            body.put_varint(1);
+            group::put_stripe(body, row.place(), 1);
+            row.op().encode(body);
         }
     }
 }

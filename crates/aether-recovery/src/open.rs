@@ -6,13 +6,14 @@ use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, reserve_ids};
 use crate::file_ids::FileIds;
 use crate::identify::pages_path;
+use crate::participant::Participants;
 use crate::rebuild::Rebuild;
 use crate::space::{Space, map_page_no};
 use crate::store::{Durable, PAGES_FILE, Store, StoreConfig};
 use crate::{group, rank, redo, trace};
 use aether_page::{PageFile, PageType, Swip, UndoPtr, header, space_map};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
-use aether_sync::{Arc, Mutex, OnceLock};
+use aether_sync::{Arc, Counter, Mutex, OnceLock};
 use aether_trace::planted;
 use aether_types::{Error, ErrorKind, PageNo, Reader, Result, StreamId, Timestamp, TxnId};
 use aether_vfs::{Create, Env, File, Mode, OpenOptions};
@@ -57,6 +58,8 @@ pub struct RecoveryReport {
     pub torn_pages_restored: usize,
     /// Transactions to undo.
     pub losers: usize,
+    /// Changes of rows in memory that were applied.
+    pub rows_redone: u64,
     /// Pages that were damaged and lack changes: every read of one fails, the rest of the store is sound.
     pub fenced: Vec<PageNo>,
 }
@@ -141,6 +144,14 @@ impl Scanned {
     /// # Errors
     /// `Corruption` naming the page if a change is missing. A damaged page that cannot be repaired is fenced.
     pub fn redo(self) -> Result<Redone> {
+        self.redo_with(|_| Vec::new())
+    }
+
+    /// The same, with participants, which are made with the store's memory budget.
+    ///
+    /// # Errors
+    /// As [`Scanned::redo`]; `Corruption` if the log has rows that none of them takes.
+    pub fn redo_with(self, participants: impl FnOnce(&Budget) -> Participants) -> Result<Redone> {
         let Self { opening, scan } = self;
         let Opening { env, home, mut config, lock, mut control } = opening;
         let current = control.current().clone();
@@ -181,7 +192,6 @@ impl Scanned {
         let store = Arc::new(Store {
             env,
             id: current.store,
-            budget,
             pool,
             durable: Some(Durable {
                 log,
@@ -197,6 +207,9 @@ impl Scanned {
             streams_for_new,
             checkpointer: Store::empty_checkpointer(),
             redo_start: Mutex::new(rank::REDO_START, current.redo_start),
+            participants: participants(&budget),
+            held_back: Counter::new(),
+            budget,
             config,
         });
         if !clean {
@@ -315,7 +328,7 @@ impl Analysis {
         self.bytes += record.end.since(record.lsn);
         let mut reader = Reader::new(record.body);
         match record.kind {
-            group::GROUP => {
+            group::GROUP | group::ROWS_GROUP => {
                 if let (Some((id, head)), _) = group::read_head(&mut reader)? {
                     let known = self.losers.insert(id, (record.stream, head));
                     if let Some(known) = known.filter(|_| planted("first-head-counts")) {

@@ -68,7 +68,7 @@ impl Rebuild {
         let mut changes = Changes::new();
         for stream in scan.streams() {
             scan.for_each(stream, control.redo_start.get(stream), &mut |record| {
-                if record.kind == group::GROUP {
+                if group::is_group(record.kind) {
                     gather(&record, control.page_size, (file, page), &mut changes)?;
                 }
                 Ok(())
@@ -120,6 +120,7 @@ fn gather(
             changes.insert(part.psn, part.ops.into_iter().map(PageOp::into_owned).collect());
         }
     }
+    group::skip_rows(&mut reader, record.kind, page_size)?;
     reader.finish()
 }
 

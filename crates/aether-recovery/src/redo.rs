@@ -10,6 +10,9 @@
 //! of one page to change another, nobody else uses the store before all threads have ended, and the parts of one
 //! page are all with one thread. So any interleaving leaves each page as one thread would.
 //!
+//! Stripes of rows in memory are parted among the threads as if they were pages of a file. A change of a row says what the row is
+//! from then on and needs nothing of what it was, so these come in any order, and whoever has the table compares numbers.
+//!
 //! What a page writes back early, because the pool is full, obeys P1 as ever: the log is durable up to the cut before
 //! redo begins. A crash in the middle leaves pages older or newer than others, which is what redo starts from anyway.
 //!
@@ -61,7 +64,7 @@ enum Hands {
 pub(crate) fn run(scan: &Scan, from: &Lv, store: &Arc<Store>, report: &mut RecoveryReport) -> Result<()> {
     let mut redo = Redo::start(store)?;
     streams::for_each(scan, from, &mut |record| match record.kind {
-        group::GROUP => redo.group(record),
+        kind if group::is_group(kind) => redo.group(record),
         _ => Ok(()),
     })?;
     redo.finish(report)
@@ -139,6 +142,7 @@ impl Redo {
         let mut all = Redone::default();
         ended.into_iter().for_each(|redone| all.add(redone));
         (report.pages_redone, report.pages_skipped) = (all.redone, all.skipped);
+        report.rows_redone = all.rows;
         report.pages_waited = all.waited;
         report.fenced = all.give_up(&self.store)?;
         Ok(())

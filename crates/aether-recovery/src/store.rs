@@ -5,12 +5,13 @@ use crate::checkpoint::Checkpointer;
 use crate::control::{ControlFile, INDEX_KINDS};
 use crate::file_ids::FileIds;
 use crate::group;
+use crate::participant::Participants;
 use crate::rank;
 use crate::space::Space;
 use crate::trace;
 use aether_page::UndoPtr;
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
-use aether_sync::{Arc, Mutex, OnceLock};
+use aether_sync::{Arc, Counter, Mutex, OnceLock};
 use aether_trace::planted;
 use aether_types::{Error, FileId, Lv, PageNo, PageSize, Result, StoreId, StreamId, Timestamp, TxnId};
 use aether_vfs::{Env, File};
@@ -86,6 +87,9 @@ pub struct Store {
     pub(crate) streams_for_new: usize,
     pub(crate) checkpointer: Mutex<Checkpointer>,
     pub(crate) redo_start: Mutex<Lv>,
+    pub(crate) participants: Participants,
+    /// How often a participant could not let go of log that it was asked for.
+    pub(crate) held_back: Counter,
 }
 
 pub(crate) fn group_bytes(page_size: PageSize) -> usize {
@@ -173,6 +177,11 @@ impl Store {
     /// Bytes of log that a mini-transaction may ask for at the most.
     pub fn group_bytes_max(&self) -> usize {
         self.config.wal.group_bytes_max()
+    }
+
+    /// The number of the incarnation that this open writes: rising from open to open; 0 for a volatile store.
+    pub fn incarnation(&self) -> u64 {
+        self.log().map_or(0, |log| log.incarnation().epoch)
     }
 
     /// The stream that the next transaction should use.

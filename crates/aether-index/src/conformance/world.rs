@@ -83,7 +83,8 @@ impl World {
     /// # Errors
     /// Those of the factory.
     pub fn volatile(factory: &Arc<dyn IndexFactory>, frames: usize) -> Result<Self> {
-        let store = Store::volatile(config(frames))?;
+        let store =
+            Store::volatile_with(config(frames), |budget| factory.participant(budget).into_iter().collect())?;
         let config = TxnConfig::new(Durability::None);
         let handler = Box::new(Undo(factory.clone()));
         let txns = TxnManager::resume(store, Vec::new(), Timestamp::new(1), config, handler)?;
@@ -95,7 +96,8 @@ impl World {
     /// # Errors
     /// Those of the files, and of the factory.
     pub fn open(env: Env, factory: &Arc<dyn IndexFactory>) -> Result<Self> {
-        let redone = Opening::begin(env, Path::new("/home"), config(96), true)?.scan()?.redo()?;
+        let scanned = Opening::begin(env, Path::new("/home"), config(96), true)?.scan()?;
+        let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
         let handler = Box::new(Undo(factory.clone()));

@@ -13,14 +13,14 @@ use core::marker::PhantomData;
 impl<L: Leaves> Rows<L> {
     /// Makes an empty index as part of a transaction; a rollback frees its pages. Blocks.
     pub fn make(txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Self> {
-        txn.begin_write()?;
-        let manager = txn.manager().clone();
-        let root = log_creation(txn, kind, id)?;
-        Ok(Self::at(manager, Anchor { kind, id, root }))
+        let root = log_creation(txn, kind, id, id)?;
+        Ok(Self::at(txn.manager().clone(), Anchor { kind, id, root }))
     }
 }
 
-fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32) -> Result<PageNo> {
+/// Makes the root of the index `id` of `kind`, as a page of `tree`.
+pub(crate) fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32, tree: u32) -> Result<PageNo> {
+    txn.begin_write()?;
     let manager = txn.manager().clone();
     let stream = txn.begin_write()?.stream();
     let (root, plan) = {
@@ -28,7 +28,7 @@ fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32) -> Result<PageNo> {
         txn.latch_undo(&mut mtr)?;
         let page = mtr.allocate()?;
         let root = mtr.page_no(page);
-        mtr.op(page, empty_root(id))?;
+        mtr.op(page, empty_root(tree))?;
         let record = UndoRecord {
             txn: txn.id(),
             previous: txn.undo_head(),

@@ -6,6 +6,8 @@ use aether_page::node::Node;
 use aether_page::overflow::Stub;
 use aether_page::{Swip, header};
 use aether_sync::Arc;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+use aether_txn::recovery::Mtr;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::{ActiveTxn, Store};
 use aether_txn::{TxnManager, UndoRecord};
@@ -28,7 +30,7 @@ pub fn undo_extents(manager: &Arc<TxnManager>, txn: &ActiveTxn, record: &UndoRec
 
 /// No page of the extents has a higher sequence number: all begin their lives at one above the floor. Pages that
 /// were never filled count for nothing.
-fn highest_psn(store: &Store, extents: &[Extent], least: Psn) -> Result<Psn> {
+pub(crate) fn highest_psn(store: &Store, extents: &[Extent], least: Psn) -> Result<Psn> {
     extents.iter().try_fold(least.next(), |highest, (first, _)| Ok(highest.max(psn_of(store, *first)?)))
 }
 
@@ -46,8 +48,18 @@ pub fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
     free_extents(store, Extents::of(store, &Stub::decode(stub)?)?.sorted())
 }
 
+/// Frees the first few of `extents`, which rise, in the group that removes what refers to them; leaves the rest there, for
+/// [`free_extents`].
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) fn free_some(mtr: &mut Mtr<'_, '_>, extents: &mut Vec<Extent>, floor: Psn) -> Result<()> {
+    let later = extents.split_off(extents.len().min(GROUP_EXTENTS));
+    extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
+    *extents = later;
+    Ok(())
+}
+
 /// Frees extents that nothing refers to, in rising order, a few to a group. A crash in between loses the rest's space.
-fn free_extents(store: &Store, extents: Vec<Extent>) -> Result<()> {
+pub(crate) fn free_extents(store: &Store, extents: Vec<Extent>) -> Result<()> {
     for some in extents.chunks(GROUP_EXTENTS) {
         let floor = highest_psn(store, some, Psn::new(0))?;
         let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;

@@ -1,12 +1,13 @@
 //! Parts of groups on their way to the thread that applies them.
 
-use crate::group::{PageHead, read_head, read_page_head};
+use crate::group::{PageHead, read_head, read_page_head, read_stripe_head, read_stripes};
+use crate::rows::{ROWS_FILE, RowOp};
 use aether_page::PageOp;
 use aether_types::{FileId, Lsn, Lv, PageNo, PageSize, Psn, Reader, Result, StreamId};
 use aether_wal::Record;
 use aether_wal::buffer::page as aether_page;
 
-/// A page's part of a group, still encoded.
+/// A page's or stripe's part of a group, still encoded.
 pub(super) struct Part<'r> {
     pub(super) file: FileId,
     pub(super) page: PageNo,
@@ -31,6 +32,9 @@ pub(super) fn parts_of(
         for _ in 0..pages {
             each(read_part(&mut reader, record.body, page_size)?);
         }
+        for _ in 0..read_stripes(&mut reader, record.kind)? {
+            each(read_rows(&mut reader, record.body, page_size)?);
+        }
         reader.finish()
     };
     read().map_err(|error| error.at_offset(record.lsn.get()))
@@ -44,6 +48,14 @@ fn read_part<'r>(reader: &mut Reader<'r>, body: &'r [u8], page_size: PageSize) -
         begins_life |= at == 0 && op.is_init();
     }
     Ok(Part { file, page, psn, begins_life, count, ops: &body[start..reader.position()] })
+}
+
+fn read_rows<'r>(reader: &mut Reader<'r>, body: &'r [u8], page_size: PageSize) -> Result<Part<'r>> {
+    let (place, count) = read_stripe_head(reader)?;
+    let start = reader.position();
+    (0..count).try_for_each(|_| RowOp::decode(reader, page_size).map(|_| ()))?;
+    let (file, page, psn) = (ROWS_FILE, place.page(), place.psn);
+    Ok(Part { file, page, psn, begins_life: false, count, ops: &body[start..reader.position()] })
 }
 
 /// A part as a batch has it.
@@ -141,6 +153,15 @@ impl<'b> OfPage<'b> {
     /// True if the first part needs nothing of the page's old bytes.
     pub(super) fn begins_life(self) -> bool {
         self.entries().next().is_some_and(|first| first.begins_life)
+    }
+
+    /// The operations of a stripe's part.
+    ///
+    /// # Errors
+    /// None: they were read before.
+    pub(super) fn decode_rows(self, entry: &Entry, page_size: PageSize) -> Result<Vec<RowOp<'b>>> {
+        let mut reader = Reader::new(&self.batch.ops[entry.ops.0 as usize..entry.ops.1 as usize]);
+        (0..entry.count).map(|_| RowOp::decode(&mut reader, page_size)).collect()
     }
 
     /// The operations of a part, in `room`, which is empty then.

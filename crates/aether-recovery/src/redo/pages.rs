@@ -6,6 +6,7 @@
 //! corruption, reported, never skipped (P2); but a page whose bytes are damaged is fenced, and the rest of the store opens.
 
 use super::batch::{Batch, Entry, OfPage};
+use crate::rows::{ROWS_FILE, RowPart, StripePlace};
 use crate::store::Store;
 use aether_page::{PageMut, PageOp, Swip, View};
 use aether_sync::{Arc, Mutex, Work};
@@ -44,6 +45,8 @@ pub(super) struct Redone {
     pub(super) redone: u64,
     pub(super) skipped: u64,
     pub(super) waited: u64,
+    /// Changes of rows in memory that were handed over.
+    pub(super) rows: u64,
     waiting: BTreeMap<(FileId, PageNo), Waiting>,
 }
 
@@ -88,7 +91,8 @@ impl Work for Pages {
 
 /// Loads the pages whose bytes are needed; what fails is met again by whoever fixes the page.
 fn load(store: &Store, pages: &[OfPage<'_>]) {
-    for of_file in pages.chunk_by(|left, right| left.place().0 == right.place().0) {
+    let in_files = |of_file: &&[OfPage<'_>]| of_file[0].place().0 != ROWS_FILE;
+    for of_file in pages.chunk_by(|left, right| left.place().0 == right.place().0).filter(in_files) {
         let needed = of_file.iter().filter(|page| !page.begins_life());
         let wanted: Vec<PageNo> = needed.map(|page| page.place().1).collect();
         store.pool().load_together(of_file[0].place().0, &wanted);
@@ -101,12 +105,16 @@ impl Redone {
         self.redone += other.redone;
         self.skipped += other.skipped;
         self.waited += other.waited;
+        self.rows += other.rows;
         self.waiting.append(&mut other.waiting);
     }
 
     /// Applies the changes of one page; operations are decoded in `room`.
     fn page<'b>(&mut self, store: &Store, page: OfPage<'b>, room: &mut Vec<PageOp<'b>>) -> Result<()> {
         let (file, page_no) = page.place();
+        if file == ROWS_FILE {
+            return self.stripe(store, page);
+        }
         let mut waiting = self.waiting.remove(&page.place()).unwrap_or_default();
         let mut fixed = None;
         for entry in page.entries() {
@@ -115,6 +123,21 @@ impl Redone {
         }
         if !waiting.is_empty() {
             self.waiting.insert(page.place(), waiting);
+        }
+        Ok(())
+    }
+
+    /// Hands the changes of one stripe over.
+    fn stripe(&mut self, store: &Store, stripe: OfPage<'_>) -> Result<()> {
+        let (_, page) = stripe.place();
+        for entry in stripe.entries() {
+            let ops = stripe.decode_rows(entry, store.page_size())?;
+            let place = StripePlace::of_page(page, entry.psn);
+            let (stream, lsn, lv) = (entry.stream, entry.lsn, stripe.vector(entry));
+            store
+                .redo_rows(&RowPart { place, stream, lsn, lv, ops })
+                .map_err(|error| error.at_offset(lsn.get()))?;
+            self.rows += 1;
         }
         Ok(())
     }

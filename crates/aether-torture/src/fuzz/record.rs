@@ -4,7 +4,7 @@ use super::stays;
 use aether_kv::Error;
 use aether_kv::buffer::page::overflow::{ExtentList, Stub};
 use aether_kv::lsm::index::txn::UndoRecord;
-use aether_kv::lsm::index::txn::recovery::fuzzing::{checkpoint_again, group_again};
+use aether_kv::lsm::index::txn::recovery::fuzzing::{checkpoint_again, group_again, rows_group_again};
 use aether_kv::wal::fuzzing::vector_again;
 use aether_types::PageSize;
 
@@ -12,6 +12,7 @@ use aether_types::PageSize;
 pub fn record(data: &[u8]) {
     for size in [PageSize::MIN, PageSize::MAX] {
         stays("a group", |bytes| group_again(bytes, size), data);
+        stays("a group with rows", |bytes| rows_group_again(bytes, size), data);
     }
     stays("a checkpoint", checkpoint_again, data);
     stays("a vector", vector_again, data);

@@ -1,0 +1,202 @@
+//! Writing slices out, so that the log below can go.
+//!
+//! Only what is settled goes out: rows that are bare, and versions whose commit no crash can undo. Of a row whose newest version
+//! is not settled its newest settled one goes out, and the row itself is logged again, by a group that is part of no
+//! transaction; so whoever is rolled back after a crash finds its rows in what is redone.
+
+use super::cell::Cell;
+use super::image::{ImageRow, Known, SliceImage, UNKNOWN};
+use super::memory::Need;
+use super::rows::{Rows, Wanted};
+use super::slices::{Due, Extent};
+use crate::btree::BTree;
+use crate::rows::{Stop, mtr_bytes, retry};
+use crate::skiplist::{Entry, Guard};
+use aether_page::UndoPtr;
+use aether_page::node::{Flags, Row};
+use aether_sync::Arc;
+use aether_trace::planted;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, UndoKind, UndoRecord};
+use aether_types::{Error, Psn, Result, TxnId};
+use std::borrow::Cow;
+
+/// Bytes of a slice besides its rows, about.
+const HEAD_BYTES: usize = 256;
+/// Bytes of a row besides its key and value at the most.
+const ROW_BYTES: usize = 7;
+
+/// Writes slices of a table out.
+pub(super) struct WriteOut<'t> {
+    pub(super) rows: &'t Rows,
+    pub(super) manager: &'t Arc<TxnManager>,
+    pub(super) image: BTree,
+    /// Bytes of a slice, about.
+    pub(super) slice_bytes: usize,
+}
+
+/// Rows gathered for a slice.
+#[derive(Default)]
+struct Gathered {
+    rows: Vec<ImageRow>,
+    bytes: usize,
+    /// Rows whose newest version is not settled, with the number of their change.
+    unsettled: Vec<(Vec<u8>, Psn)>,
+    /// The first key that there was no room for.
+    next: Option<Vec<u8>>,
+}
+
+impl WriteOut<'_> {
+    /// Writes slices out in a transaction of its own, which need not be durable on return: a checkpoint waits for that. Returns the
+    /// slices as they stand in the image now. Blocks.
+    ///
+    /// # Errors
+    /// Of pages and the log; then nothing was written out.
+    pub(super) fn write(&self, due: &Due) -> Result<Vec<Extent>> {
+        let known = self.rows.known();
+        let mut txn = self.manager.begin_with(Isolation::ReadCommitted.into()).for_bookkeeping();
+        let extents = self.write_slices(&mut txn, due, known)?;
+        // What comes later in a slice than a crash lets it come is still in the log.
+        drop(txn.commit_with(Durability::None)?);
+        Ok(extents)
+    }
+
+    fn write_slices(&self, txn: &mut Txn, due: &Due, known: Known) -> Result<Vec<Extent>> {
+        let mut extents = Vec::new();
+        let mut from = Some(due.keys[0].clone());
+        while let Some(key) = from.take() {
+            let Gathered { rows, unsettled, next, .. } = self.gather(&key, due.upper.as_deref())?;
+            if !planted("unsettled-row-not-carried-over") {
+                unsettled.iter().try_for_each(|(key, psn)| self.carry_over(key, *psn))?;
+            }
+            extents.push(self.put(txn, key, SliceImage { known, rows }, true)?);
+            match next {
+                // The log has all rows of the rest.
+                Some(rest) if !due.is_known => {
+                    let nothing = SliceImage { known: UNKNOWN, rows: Vec::new() };
+                    extents.push(self.put(txn, rest, nothing, false)?);
+                }
+                next => from = next,
+            }
+        }
+        for key in due.keys.iter().filter(|key| extents.iter().all(|extent| extent.key != **key)) {
+            self.image.delete(txn, key)?;
+        }
+        Ok(extents)
+    }
+
+    fn put(&self, txn: &mut Txn, key: Vec<u8>, slice: SliceImage, is_known: bool) -> Result<Extent> {
+        let value = slice.encode();
+        self.image.put(txn, &key, &value)?;
+        Ok(Extent { key, bytes: value.len(), is_known })
+    }
+
+    /// The settled rows from `from` on and below `upper`, as many as a slice has.
+    fn gather(&self, from: &[u8], upper: Option<&[u8]>) -> Result<Gathered> {
+        let mut gathered = Gathered { bytes: HEAD_BYTES, ..Gathered::default() };
+        let pin = self.rows.map.pin();
+        let mut cursor = pin.cursor();
+        let mut found = cursor.seek(from);
+        while found {
+            let key = cursor.key();
+            if upper.is_some_and(|upper| key >= upper) {
+                break;
+            }
+            let key = key.to_vec();
+            let entry = cursor.entry().expect("it stands at a key");
+            let (row, unsettled) = retry(|| self.settled(&pin, &entry, &key))?;
+            let bytes = row.as_ref().map_or(0, |row| key.len() + row.value.len() + ROW_BYTES);
+            if gathered.bytes + bytes > self.slice_bytes && !gathered.rows.is_empty() {
+                gathered.next = Some(key);
+                break;
+            }
+            gathered.unsettled.extend(unsettled.map(|psn| (key.clone(), psn)));
+            gathered.rows.extend(row.map(|row| (key, row)));
+            gathered.bytes += bytes;
+            found = cursor.next();
+        }
+        Ok(gathered)
+    }
+
+    /// The newest settled version of a row, bare, and the number of the row's newest change if that is not settled.
+    fn settled(
+        &self,
+        pin: &Guard<'_>,
+        entry: &Entry<'_>,
+        key: &[u8],
+    ) -> Result<(Option<Row<'static>>, Option<Psn>), Stop> {
+        let payload = entry.payload();
+        let cell = Cell::of(pin, payload).filter(|cell| !cell.is_removed());
+        let Some(cell) = cell else { return Ok((None, None)) };
+        let behind = cell.version().filter(|(writer, _)| !self.is_settled(*writer));
+        let found = match behind {
+            None => (cell.to_row().and_then(bare), None),
+            Some(version) => (self.settled_before(key, version)?, Some(cell.psn())),
+        };
+        // Whoever is rolled back has changed the row before it is forgotten.
+        if entry.payload() == payload { Ok(found) } else { Err(Stop::Restart) }
+    }
+
+    /// No crash can undo what it wrote.
+    fn is_settled(&self, writer: TxnId) -> bool {
+        match self.manager.outcome(writer) {
+            None => true,
+            Some(Outcome::Committed(at)) => at <= self.manager.durable_ts(),
+            Some(_) => false,
+        }
+    }
+
+    /// The newest settled version behind one that is not.
+    fn settled_before(
+        &self,
+        key: &[u8],
+        mut version: (TxnId, UndoPtr),
+    ) -> Result<Option<Row<'static>>, Stop> {
+        let mut walk = ChainWalk::default();
+        loop {
+            let (writer, undo) = version;
+            walk.visit(undo)?;
+            let Some(bytes) = self.manager.read_undo(undo)? else { return Err(Stop::Restart) };
+            let record = UndoRecord::decode(&bytes)?;
+            if record.txn != writer || record.key != key {
+                return Err(Stop::Restart);
+            }
+            if record.kind == UndoKind::Insert {
+                return Ok(None);
+            }
+            match record.version {
+                // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
+                Some(before) if before.0 == writer || !self.is_settled(before.0) => version = before,
+                _ => return Ok(bare(old_row(&record)?)),
+            }
+        }
+    }
+
+    /// Logs a row again as it is, unless it has changed since; then that is in the log.
+    fn carry_over(&self, key: &[u8], psn: Psn) -> Result<()> {
+        let store = self.manager.store();
+        let (pin, mut ready);
+        let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
+        pin = self.rows.map.pin();
+        let stripe = self.rows.latch(key);
+        let cell = self.rows.find(&pin, key).filter(|cell| cell.psn() == psn);
+        let Some(row) = cell.and_then(Cell::to_row) else { return Ok(()) };
+        let wanted = Wanted { key, row: Some(row), need: Need::Urgent };
+        ready = self.rows.prepare(&pin, stripe, store.incarnation(), wanted)?;
+        mtr.change_row(&mut ready);
+        mtr.commit();
+        Ok(())
+    }
+}
+
+/// The row without its version; none if it is deleted.
+fn bare(row: Row<'static>) -> Option<Row<'static>> {
+    (!row.ghost).then_some(Row { version: None, ..row })
+}
+
+fn old_row(record: &UndoRecord<'_>) -> Result<Row<'static>> {
+    let flags = Flags::from_bits(record.flags)
+        .ok_or_else(|| Error::corruption("an undo record with unknown flags").at_txn(record.txn))?;
+    let (ghost, overflow) = (flags.is_ghost(), flags.is_overflow());
+    Ok(Row { ghost, overflow, version: None, value: Cow::Owned(record.value.to_vec()) })
+}

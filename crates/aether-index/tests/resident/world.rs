@@ -1,0 +1,204 @@
+//! A store with one table of rows, in memory or on a simulated machine.
+
+use aether_index::rows::{free_value, undo_extents};
+use aether_index::txn::recovery::wal::WalConfig;
+use aether_index::txn::recovery::wal::buffer::BufferConfig;
+use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
+use aether_index::txn::recovery::{ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
+use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_index::{
+    Anchor, BTree, Index, IndexFactory, OrderedCursor, Resident, ResidentCursor, ResidentFactory,
+    TablesConfig,
+};
+use aether_sim::Sim;
+use aether_sync::Arc;
+use aether_types::{IndexKind, PageNo, PageSize, Result, Timestamp};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The table's id.
+pub(crate) const TABLE: u32 = 7;
+
+pub(crate) struct World {
+    pub(crate) store: Arc<Store>,
+    pub(crate) manager: Arc<TxnManager>,
+    pub(crate) factory: Arc<ResidentFactory>,
+    pub(crate) table: Resident,
+    pub(crate) report: RecoveryReport,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) streams: usize,
+    pub(crate) redo_threads: usize,
+    pub(crate) max_recovery_bytes: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+impl Shape {
+    pub(crate) fn of_streams(streams: usize) -> Self {
+        let redo_threads = if streams == 1 { 1 } else { 3 };
+        Self { streams, redo_threads, max_recovery_bytes: 8 << 20, memory_bytes: u64::MAX }
+    }
+
+    fn config(self) -> StoreConfig {
+        let buffer = BufferConfig {
+            num_frames: 128,
+            page_size: PageSize::MIN,
+            enable_page_provider: false,
+            prefetch_threads: 0,
+            streams: self.streams,
+            ..BufferConfig::default()
+        };
+        let wal = WalConfig {
+            streams: self.streams,
+            segment_bytes: 64 << 10,
+            ring_bytes: 64 << 10,
+            flusher: false,
+            ..WalConfig::default()
+        };
+        StoreConfig {
+            buffer,
+            wal,
+            max_recovery_bytes: self.max_recovery_bytes,
+            memory_bytes: self.memory_bytes,
+            redo_threads: self.redo_threads,
+            ..StoreConfig::default()
+        }
+    }
+}
+
+fn txn_config(durability: Durability) -> TxnConfig {
+    TxnConfig { lock_timeout: Duration::from_secs(10), read_newest: true, ..TxnConfig::new(durability) }
+}
+
+/// Has the run the bug that it was told to have.
+fn plant() {
+    #[cfg(aether_mutants)]
+    if let Ok(name) = std::env::var("AETHER_PLANTED") {
+        aether_trace::plant(&name);
+    }
+}
+
+/// Bytes of a slice: few, so that there are many.
+const SLICE_BYTES: usize = 600;
+
+fn tables_config() -> TablesConfig {
+    TablesConfig { slice_bytes: SLICE_BYTES, ..TablesConfig::new(5) }
+}
+
+/// Undo in these tests.
+struct Undo(Arc<ResidentFactory>);
+
+impl UndoHandler for Undo {
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        match record.index {
+            _ if record.kind == UndoKind::WriteExtents => undo_extents(txns, txn, record),
+            IndexKind::BTREE => {
+                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
+            }
+            _ => self.0.undo(txns, txn, pointer, record),
+        }
+    }
+
+    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        free_value(txns.store(), stub)
+    }
+}
+
+/// Opens the table `id`; makes it if the catalog, tree 1, does not know it.
+pub(crate) fn table(manager: &Arc<TxnManager>, factory: &ResidentFactory, id: u32) -> Result<Resident> {
+    let catalog = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
+    let mut root = Vec::new();
+    if !catalog.get_into(&manager.view(), &id.to_le_bytes(), &mut root)? {
+        let mut txn = manager.begin();
+        let at = factory.create(&mut txn, IndexKind::SKIPLIST, id)?;
+        root.extend(at.root.get().to_le_bytes());
+        catalog.put(&mut txn, &id.to_le_bytes(), &root)?;
+        txn.commit()?;
+    }
+    let root = PageNo::new(u64::from_le_bytes(root[..].try_into().unwrap()));
+    factory.open_table(manager, Anchor { kind: IndexKind::SKIPLIST, id, root })
+}
+
+impl World {
+    /// Without log and home.
+    pub(crate) fn volatile(memory_bytes: u64) -> Self {
+        plant();
+        let config = Shape { memory_bytes, ..Shape::of_streams(1) }.config();
+        let factory = Arc::new(ResidentFactory::new(tables_config()));
+        let store = Store::volatile_with(config, |budget| factory.participant(budget).into_iter().collect());
+        let (store, undo) = (store.unwrap(), Box::new(Undo(factory.clone())));
+        let config = txn_config(Durability::None);
+        let manager = TxnManager::resume(store.clone(), Vec::new(), Timestamp::new(1), config, undo).unwrap();
+        let table = table(&manager, &factory, TABLE).unwrap();
+        Self { store, manager, factory, table, report: RecoveryReport::default() }
+    }
+
+    /// The store on a machine; made if there is none.
+    pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
+        plant();
+        let factory = Arc::new(ResidentFactory::new(tables_config()));
+        let scanned = Opening::begin(sim.env(), Path::new("/home"), shape.config(), true)?.scan()?;
+        let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
+        let floor = redone.timestamp_floor();
+        let (store, losers, report) = redone.into_parts();
+        let undo = Box::new(Undo(factory.clone()));
+        let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(Durability::Sync), undo)?;
+        let table = table(&manager, &factory, TABLE)?;
+        Ok(Self { store, manager, factory, table, report })
+    }
+
+    /// What is wrong with the table and its image.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        Index::check(&self.table, &self.manager.view()).unwrap().problems
+    }
+
+    /// All rows at the newest commit.
+    pub(crate) fn rows(&self) -> Model {
+        rows(&self.table, self.manager.begin().view())
+    }
+}
+
+/// All rows that a view shows, as a cursor gives them upward; downward it must give the same.
+pub(crate) fn rows(table: &Resident, view: &ReadView) -> Model {
+    let mut cursor = ResidentCursor::new(table.clone());
+    let (mut forward, mut backward) = (Vec::new(), Vec::new());
+    while let Some((key, value)) = cursor.next(view).unwrap() {
+        forward.push((key.to_vec(), value.to_vec()));
+    }
+    while let Some((key, value)) = cursor.prev(view).unwrap() {
+        backward.push((key.to_vec(), value.to_vec()));
+    }
+    backward.reverse();
+    assert_eq!(forward, backward, "a cursor gives other rows on its way back");
+    assert!(forward.is_sorted_by(|left, right| left.0 < right.0));
+    forward.into_iter().collect()
+}
+
+/// A generator of numbers that looks random: SplitMix64.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
