@@ -26,14 +26,12 @@ pub use check::Walk;
 pub use clean::{has_room, is_sparse, merged_leaves, split_plan};
 pub use create::RowsFactory;
 pub use cursor::RowsCursor;
-pub use reclaim::{empty_leaf, free_value, undo_extents};
+pub use reclaim::{empty_leaf, free_value, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
 pub use value::{ValueReader, read_extents, write_extents};
 
 #[cfg(feature = "btree")]
 pub(crate) use clean::leaves_room;
-#[cfg(any(feature = "btree", feature = "rax"))]
-pub(crate) use reclaim::psn_of;
 #[cfg(feature = "btree")]
 pub(crate) use salvage::{Damage, below, leaf};
 
