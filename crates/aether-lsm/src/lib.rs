@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod filter;
+pub mod merge;
 pub mod run;
 
 pub use aether_index as index;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bytes;
+mod merges;
 mod model;
 mod rates;
 mod run_bytes;
