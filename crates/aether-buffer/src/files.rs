@@ -130,7 +130,8 @@ impl Pool {
             if is_blocks { files.remove(&id) } else { None }
         };
         if let Some(open) = removed {
-            open.translation.for_each_resident(|page, frame| self.free_removed(Resident::new(id, page), frame));
+            open.translation
+                .for_each_resident(|page, frame| self.free_removed(Resident::new(id, page), frame));
         }
     }
 

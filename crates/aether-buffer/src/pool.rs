@@ -172,8 +172,7 @@ impl Pool {
     /// What the translation array has of a page, after a look into the PSN table if that is nothing.
     pub(crate) fn entry(&self, open: &OpenFile, page: PageNo) -> Result<Entry> {
         let entry = open.translation.get(page);
-        let Some(psns) = open.psns().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire))
-        else {
+        let Some(psns) = open.psns().filter(|_| entry.is_unknown() && self.redo_is_done.load(Acquire)) else {
             return Ok(entry);
         };
         psns.learn(page, |page, mark| open.translation.record(page, mark))?;

@@ -6,9 +6,9 @@
 //! more harm than is done already, and synced before anybody uses it. A resident page whose bytes on disk have gone bad is
 //! written again from memory by [`Pool::scrub`].
 
+use crate::files::{Content, OpenFile};
 use crate::frame::FrameState;
 use crate::load::Claim;
-use crate::files::{Content, OpenFile};
 use crate::pool::Pool;
 use aether_page::{Swip, copy_for_write, header, seal, verify};
 use aether_sync::atomic::Ordering::Acquire;

@@ -97,7 +97,9 @@ pub(crate) fn keys_that_fit(recipe: Recipe, bytes: usize) -> usize {
         Recipe::Bloom { bits_per_key } => (bits / 512.0).floor() * 512.0 / bits_per_key.clamp(0.01, 64.0),
         Recipe::Ribbon { bits_per_key } => (bits - 2048.0).max(0.0) / (bits_per_key * 1.06).max(1.0),
         Recipe::Surf { .. } => bits / 32.0,
-        Recipe::Grafite { bits_per_key, .. } => (bits - 2048.0).max(0.0) / (bits_per_key * 1.1 + 2.0).max(1.0),
+        Recipe::Grafite { bits_per_key, .. } => {
+            (bits - 2048.0).max(0.0) / (bits_per_key * 1.1 + 2.0).max(1.0)
+        }
     };
     (keys as usize).max(1)
 }

@@ -7,6 +7,7 @@
 
 pub mod filter;
 pub mod levels;
+pub mod merge;
 pub mod pacer;
 pub mod policy;
 mod rank;

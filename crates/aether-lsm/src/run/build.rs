@@ -112,7 +112,8 @@ impl RunBuilder {
         // A bound may be just behind the longest key.
         let bytes_max = self.key_bytes_max() + 1;
         if range.from >= range.to || range.from.len().max(range.to.len()) > bytes_max {
-            let what = format!("a range tombstone must have keys in it, and bounds of at most {bytes_max} bytes");
+            let what =
+                format!("a range tombstone must have keys in it, and bounds of at most {bytes_max} bytes");
             return Err(Error::invalid(what).at_key(&range.from));
         }
         self.blocks.memory.grow((size_of::<RangeTombstone>() + range.from.len() + range.to.len()) as u64)?;

@@ -204,8 +204,9 @@ mod tests {
 
     #[test]
     fn blocks_round_trip_and_other_lengths_are_refused() {
-        let blocks: Vec<Vec<u8>> =
-            (0..200_u32).map(|n| format!("{n} user of the house {}", n * n).repeat(30).into_bytes()).collect();
+        let blocks: Vec<Vec<u8>> = (0..200_u32)
+            .map(|n| format!("{n} user of the house {}", n * n).repeat(30).into_bytes())
+            .collect();
         let lengths: Vec<usize> = blocks.iter().map(Vec::len).collect();
         for codec in codecs() {
             let mut packer = Compressor::new(codec);

@@ -2,9 +2,7 @@
 
 use super::codec::Decompressor;
 use super::home::RunHome;
-use super::layout::{
-    ALIGNMENT, FOOTER_BYTES, Footer, HEADER_BYTES, Seed, Tail, check_header, open_block,
-};
+use super::layout::{ALIGNMENT, FOOTER_BYTES, Footer, HEADER_BYTES, Seed, Tail, check_header, open_block};
 use super::locate::Places;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource};
@@ -50,11 +48,10 @@ fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<(RunFile, Tail)>
     let seed = Seed::new(home.store, id);
     read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
     let footer = Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
-    let tail = read_tail(&*file, home, seed, &footer)
-        .and_then(|bytes| {
-            let block_bytes = footer.tail_at - HEADER_BYTES as u64;
-            Tail::decode(&bytes, id, size, block_bytes).map_err(|error| inside(error, footer.tail_at))
-        })?;
+    let tail = read_tail(&*file, home, seed, &footer).and_then(|bytes| {
+        let block_bytes = footer.tail_at - HEADER_BYTES as u64;
+        Tail::decode(&bytes, id, size, block_bytes).map_err(|error| inside(error, footer.tail_at))
+    })?;
     let unpack = Decompressor::new(tail.dictionary.clone());
     let places = Places::new(tail.lengths.clone());
     let block_bytes_max = home.page_size().bytes() - BLOCK_OVERHEAD_BYTES;
@@ -119,7 +116,8 @@ impl RunFile {
             let unpacked = self.place(page).and_then(|place| {
                 let own = &bytes[(place.start - start) as usize..(place.end - start) as usize];
                 let (codec, len, body) = open_block(self.seed, page, own)?;
-                let into = out.get_mut(..len).ok_or_else(|| Error::corruption("a block longer than a page"))?;
+                let into =
+                    out.get_mut(..len).ok_or_else(|| Error::corruption("a block longer than a page"))?;
                 self.unpack.decompress(codec, body, into)?;
                 Ok(len)
             });

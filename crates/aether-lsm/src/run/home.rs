@@ -73,8 +73,15 @@ mod tests {
         for id in [1, 0xabcdef, FileId::END - 1] {
             assert_eq!(file_of(&run_name(FileId::new(id))), Some(FileId::new(id)));
         }
-        for name in ["run-", "run-1", "run-00ABCDEF", "run-+0000001", "run-00000000", "run-ffffffff", "pages-00000001"]
-        {
+        for name in [
+            "run-",
+            "run-1",
+            "run-00ABCDEF",
+            "run-+0000001",
+            "run-00000000",
+            "run-ffffffff",
+            "pages-00000001",
+        ] {
             assert_eq!(file_of(name), None, "{name}");
         }
     }

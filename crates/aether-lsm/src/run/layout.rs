@@ -71,7 +71,9 @@ pub(super) fn open_block(seed: Seed, page: PageNo, bytes: &[u8]) -> Result<(u8, 
     let mut reader = Reader::new(bytes);
     let sum = reader.u64()?;
     if seed.block(page, &bytes[8..]) != sum {
-        return Err(Error::corruption("the checksum of a block differs: it is damaged, misplaced or foreign"));
+        return Err(Error::corruption(
+            "the checksum of a block differs: it is damaged, misplaced or foreign",
+        ));
     }
     let (codec, len) = (reader.u8()?, usize::from(reader.u16()?));
     Ok((codec, len, reader.bytes(reader.remaining())?))
@@ -158,7 +160,9 @@ impl Footer {
         let at = file_bytes.saturating_sub(FOOTER_BYTES as u64);
         let mut reader = Reader::new(bytes);
         if reader.bytes(8)? != END_MAGIC {
-            return Err(Error::corruption("the run has no footer: it was cut, or never finished").at_offset(at));
+            return Err(
+                Error::corruption("the run has no footer: it was cut, or never finished").at_offset(at)
+            );
         }
         let (tail_at, tail_bytes, tail_sum) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let (stated, _, _, sum) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);

@@ -65,11 +65,7 @@ impl Ranges {
                 }
                 Some(last) if !is_real || range.from < last.to => return None,
                 None if !is_real => return None,
-                _ => pieces.push(Piece {
-                    from: range.from,
-                    to: range.to,
-                    timestamps: vec![range.timestamp],
-                }),
+                _ => pieces.push(Piece { from: range.from, to: range.to, timestamps: vec![range.timestamp] }),
             }
         }
         Some(Self { pieces })

@@ -68,7 +68,15 @@ impl Run {
         let opened = Arc::new(opened);
         home.pool.add_blocks(file, opened.places().end(), opened.clone())?;
         let is_retired = AtomicBool::new(false);
-        Ok(Arc::new(Self { home: home.clone(), file: opened, top, info, ranges, is_retired, _memory: memory }))
+        Ok(Arc::new(Self {
+            home: home.clone(),
+            file: opened,
+            top,
+            info,
+            ranges,
+            is_retired,
+            _memory: memory,
+        }))
     }
 
     /// What is known of it.
@@ -79,10 +87,6 @@ impl Run {
     /// Its range tombstones, by key.
     pub fn range_tombstones(&self) -> impl Iterator<Item = RangeTombstone> + '_ {
         self.ranges.iter()
-    }
-
-    pub(super) fn ranges(&self) -> &Ranges {
-        &self.ranges
     }
 
     /// Nothing durable refers to it any more: its file goes with the last reference.
@@ -157,7 +161,8 @@ impl Run {
             |guard, view| {
                 let index = Index::open(view)?;
                 let entry = index.find(key);
-                let (word, swip, following) = (index.word_of(entry), index.swip(entry), index.following(entry));
+                let (word, swip, following) =
+                    (index.word_of(entry), index.swip(entry), index.following(entry));
                 Some(Place { index: *guard, word, swip, following })
             },
         )
@@ -233,7 +238,8 @@ impl Run {
     /// A block whose checksum is right and that nobody can have written.
     #[cold]
     fn malformed(&self, page: PageNo) -> Error {
-        self.file.at(page, Error::corruption("a block of a run that cannot be, or of another kind than expected"))
+        self.file
+            .at(page, Error::corruption("a block of a run that cannot be, or of another kind than expected"))
     }
 }
 

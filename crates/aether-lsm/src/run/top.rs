@@ -53,16 +53,13 @@ pub(super) struct Top {
 
 impl Top {
     /// None unless separators and leaves ascend, and all pages are among the `blocks` of the run, which begin at 1.
-    pub(super) fn new(
-        leaves: Vec<PageNo>,
-        partitions: Vec<Partition<Vec<u8>>>,
-        blocks: u64,
-    ) -> Option<Self> {
+    pub(super) fn new(leaves: Vec<PageNo>, partitions: Vec<Partition<Vec<u8>>>, blocks: u64) -> Option<Self> {
         let is_page = |page: &PageNo| (1..=blocks).contains(&page.get());
         let is_ordered = partitions.is_sorted_by(|one, next| one.separator < next.separator)
             && partitions.is_sorted_by(|one, next| (one.leaf..=one.leaf + 1).contains(&next.leaf))
             && leaves.is_sorted_by(|one, next| one < next);
-        let ends = (partitions.first().map_or(0, |first| first.leaf), partitions.last().map(|last| last.leaf));
+        let ends =
+            (partitions.first().map_or(0, |first| first.leaf), partitions.last().map(|last| last.leaf));
         let is_whole = ends == (0, leaves.len().checked_sub(1)) && leaves.iter().all(is_page);
         let mut this = Self { leaves: leaves.into_iter().map(Reference::new).collect(), ..Self::default() };
         for partition in &partitions {

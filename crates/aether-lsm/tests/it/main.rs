@@ -4,6 +4,7 @@
 
 mod adaptive;
 mod bytes;
+mod merges;
 mod model;
 mod pacing;
 mod rates;

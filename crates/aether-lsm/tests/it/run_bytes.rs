@@ -8,7 +8,9 @@ use aether_vfs::{Create, Env, OpenOptions, read_file};
 
 fn versions() -> Vec<Version> {
     let value = |number: u32| format!("value {}", number * number).into_bytes();
-    let one = |number: u32| (format!("user{number:05}").into_bytes(), u64::from(number % 3), Kind::Value, value(number));
+    let one = |number: u32| {
+        (format!("user{number:05}").into_bytes(), u64::from(number % 3), Kind::Value, value(number))
+    };
     (0..180).map(one).collect()
 }
 

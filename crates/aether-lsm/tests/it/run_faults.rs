@@ -13,7 +13,8 @@ fn versions() -> Vec<Version> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
     };
-    let one = |number: u32| (number.to_be_bytes().to_vec(), 0, Kind::Value, (0..400).map(|_| chance()).collect());
+    let one =
+        |number: u32| (number.to_be_bytes().to_vec(), 0, Kind::Value, (0..400).map(|_| chance()).collect());
     (0..1_500).map(one).collect()
 }
 

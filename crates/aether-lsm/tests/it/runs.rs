@@ -233,8 +233,12 @@ proptest! {
 
 fn check_info(info: &RunInfo, versions: &[Version], ranges: &[RangeTombstone]) {
     assert_eq!(info.entries, versions.len() as u64);
-    assert_eq!(info.tombstones, versions.iter().filter(|(_, _, kind, _)| *kind == Kind::Tombstone).count() as u64);
-    let stamps = versions.iter().map(|version| version.1).chain(ranges.iter().map(|range| range.timestamp.get()));
+    assert_eq!(
+        info.tombstones,
+        versions.iter().filter(|(_, _, kind, _)| *kind == Kind::Tombstone).count() as u64
+    );
+    let stamps =
+        versions.iter().map(|version| version.1).chain(ranges.iter().map(|range| range.timestamp.get()));
     assert_eq!(info.newest.get(), stamps.max().unwrap());
     let firsts = versions.iter().map(|version| &version.0).chain(ranges.iter().map(|range| &range.from));
     assert_eq!(Some(&info.smallest), firsts.min());
