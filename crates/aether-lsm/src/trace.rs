@@ -52,6 +52,12 @@ pub(crate) fn enter_side<T>(side: usize, body: impl FnOnce() -> Option<T>) -> Op
     act("EnterSide", body, |entered| [side as u64, u64::from(entered.is_some())])
 }
 
+/// Looking again where readers are sent, from inside; whoever is in the wrong place leaves.
+#[inline(always)]
+pub(crate) fn confirm_side(side: usize, body: impl FnOnce() -> usize) -> usize {
+    act("ConfirmSide", body, |now| [u64::from(*now == side)])
+}
+
 /// A reader's leaving.
 #[inline(always)]
 pub(crate) fn leave_side(body: impl FnOnce()) {

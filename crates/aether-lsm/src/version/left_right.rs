@@ -46,9 +46,13 @@ impl<T> LeftRight<T> {
             // Acquire: pairs with the store in `compare_and_set`.
             let side = trace::choose_side(|| self.side.load(Acquire));
             if let Some(value) = trace::enter_side(side, || shard[side].0.try_read()) {
-                let result = read(&value);
-                trace::leave_side(|| drop(value));
-                return result;
+                // A reader that comes late may meet the value of an install that has not sent anybody here yet; its next
+                // look would go to the side that still has the one before.
+                if trace::confirm_side(side, || self.side.load(Acquire)) == side {
+                    let result = read(&value);
+                    trace::leave_side(|| drop(value));
+                    return result;
+                }
             }
             backoff.wait();
         }
