@@ -47,7 +47,7 @@ Pay(n, saves) ==
 (* finds the next level still at work.                                        *)
 IsDeepest(n) == \A m \in Levels : m > n => left[m] = 0
 Spend(n) ==
-  /\ saved > 0 /\ left[n] > 0 /\ due = {}
+  /\ saved > 0 /\ left[n] > 0 /\ due = {} /\ \A m \in Levels : ~CanStart(m)
   /\ IsDeepest(n)
   /\ Work(n) /\ saved' = saved - 1 /\ UNCHANGED <<flushes, waiting, due, out>>
 (* Results come in when all is paid, the deepest first: they find the merge   *)

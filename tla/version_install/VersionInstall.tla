@@ -13,10 +13,10 @@ VARIABLES
   list,               \* history: the versions by number, from 0
   flushes,            \* flushes begun
   pc, seen, base,     \* thread: how far it is, the word it loaded, the version it has
-  edit, next, own,    \* its edit [gone, come], the version that it prepared, its slot
+  edit, made, own,    \* its edit [gone, come], the version that it prepared, its slot
   doomed, deleted     \* runs whose files may go; files that are gone
 cell == <<word, slots, taken, list>>
-thread == <<pc, seen, base, edit, next, own>>
+thread == <<pc, seen, base, edit, made, own>>
 vars == <<cell, flushes, thread, doomed, deleted>>
 Threads_ == 1..NumThreads
 Slots == 1..NumSlots
@@ -27,7 +27,7 @@ Init ==
   /\ slots = [s \in Slots |-> IF s = 1 THEN [number |-> 0, runs |-> {}] ELSE Empty_]
   /\ taken = {1} /\ list = <<{}>> /\ flushes = 0
   /\ pc = [t \in Threads_ |-> "idle"] /\ seen = [t \in Threads_ |-> word] /\ base = [t \in Threads_ |-> Empty_]
-  /\ edit = [t \in Threads_ |-> NoEdit] /\ next = [t \in Threads_ |-> {}] /\ own = [t \in Threads_ |-> 1]
+  /\ edit = [t \in Threads_ |-> NoEdit] /\ made = [t \in Threads_ |-> {}] /\ own = [t \in Threads_ |-> 1]
   /\ doomed = {} /\ deleted = {}
 Newest == list[Len(list)]
 Goes(t, to) == pc' = [pc EXCEPT ![t] = to]
@@ -36,61 +36,61 @@ Goes(t, to) == pc' = [pc EXCEPT ![t] = to]
 PlanFlush(t) ==
   /\ pc[t] = "idle" /\ edit[t] = NoEdit /\ flushes < FlushesMax
   /\ flushes' = flushes + 1 /\ edit' = [edit EXCEPT ![t] = [gone |-> {}, come |-> {{flushes + 1}}]]
-  /\ UNCHANGED <<cell, pc, seen, base, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, pc, seen, base, made, own, doomed, deleted>>
 PlanMerge(t, a, b) ==
   /\ pc[t] = "idle" /\ edit[t] = NoEdit /\ a # b
   /\ \E n \in DOMAIN list : {a, b} \subseteq list[n]
   /\ edit' = [edit EXCEPT ![t] = [gone |-> {a, b}, come |-> {a \cup b}]]
-  /\ UNCHANGED <<cell, flushes, pc, seen, base, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, pc, seen, base, made, own, doomed, deleted>>
 Runs == UNION {list[n] : n \in DOMAIN list}
 (* The newest version: the word, then the slot, if that still has what the    *)
 (* word says.                                                                 *)
 LoadWord(t) ==
   /\ pc[t] = "idle" /\ seen' = [seen EXCEPT ![t] = word] /\ Goes(t, "word")
-  /\ UNCHANGED <<cell, flushes, base, edit, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, base, edit, made, own, doomed, deleted>>
 IsThere(t) == slots[seen[t].slot].number = seen[t].number
 ReadSlot(t, found) ==
   /\ pc[t] = "word"
   /\ found => IsThere(t)
   /\ base' = [base EXCEPT ![t] = IF found THEN slots[seen[t].slot] ELSE Empty_]
   /\ Goes(t, IF found THEN "has" ELSE "idle")
-  /\ UNCHANGED <<cell, flushes, seen, edit, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, seen, edit, made, own, doomed, deleted>>
 (* Without an edit it was for reading.                                        *)
 LetGo(t) ==
   /\ pc[t] = "has" /\ edit[t] = NoEdit
   /\ base' = [base EXCEPT ![t] = Empty_] /\ Goes(t, "idle")
-  /\ UNCHANGED <<cell, flushes, seen, edit, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, seen, edit, made, own, doomed, deleted>>
 -----------------------------------------------------------------------------
 Fits(t) == edit[t].gone \subseteq base[t].runs
 Prepare(t) ==
   /\ pc[t] = "has" /\ edit[t] # NoEdit /\ Len(list) <= EditsMax
   /\ IF Fits(t)
-     THEN Goes(t, "prepared") /\ next' = [next EXCEPT ![t] = (base[t].runs \ edit[t].gone) \cup edit[t].come]
+     THEN Goes(t, "prepared") /\ made' = [made EXCEPT ![t] = (base[t].runs \ edit[t].gone) \cup edit[t].come]
           /\ UNCHANGED <<base, edit>>
      ELSE Goes(t, "idle") /\ base' = [base EXCEPT ![t] = Empty_] /\ edit' = [edit EXCEPT ![t] = NoEdit]
-          /\ UNCHANGED next
+          /\ UNCHANGED made
   /\ UNCHANGED <<cell, flushes, seen, own, doomed, deleted>>
 (* The word is looked at again: if it has moved on, so has the base.          *)
 Stale(t) ==
   /\ pc[t] = "prepared" /\ word.number # base[t].number
   /\ Goes(t, "idle") /\ base' = [base EXCEPT ![t] = Empty_]
-  /\ UNCHANGED <<cell, flushes, seen, edit, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, seen, edit, made, own, doomed, deleted>>
 (* A free slot is taken and filled; readers find no number there that they    *)
 (* look for.                                                                  *)
 Fill(t, s) ==
   /\ pc[t] = "prepared"
   /\ s \notin taken
-  /\ taken' = taken \cup {s} /\ slots' = [slots EXCEPT ![s] = [number |-> base[t].number + 1, runs |-> next[t]]]
+  /\ taken' = taken \cup {s} /\ slots' = [slots EXCEPT ![s] = [number |-> base[t].number + 1, runs |-> made[t]]]
   /\ own' = [own EXCEPT ![t] = s] /\ Goes(t, "filled")
-  /\ UNCHANGED <<word, list, flushes, seen, base, edit, next, doomed, deleted>>
+  /\ UNCHANGED <<word, list, flushes, seen, base, edit, made, doomed, deleted>>
 Install(t, done) ==
   /\ pc[t] = "filled"
   /\ done <=> word.number = base[t].number
   /\ IF done
-     THEN /\ word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, next[t])
+     THEN /\ word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, made[t])
           /\ own' = [own EXCEPT ![t] = word.slot] /\ Goes(t, "installed")
      ELSE UNCHANGED <<word, list, own>> /\ Goes(t, "lost")
-  /\ UNCHANGED <<slots, taken, flushes, seen, base, edit, next, doomed, deleted>>
+  /\ UNCHANGED <<slots, taken, flushes, seen, base, edit, made, doomed, deleted>>
 (* The slot before, or the own one of who has lost.                           *)
 Empty(t) ==
   /\ pc[t] \in {"installed", "lost"}
@@ -98,7 +98,7 @@ Empty(t) ==
   /\ taken' = taken \ {own[t]}
   /\ base' = [base EXCEPT ![t] = IF pc[t] = "lost" THEN Empty_ ELSE base[t]]
   /\ Goes(t, IF pc[t] = "lost" THEN "idle" ELSE "emptied")
-  /\ UNCHANGED <<word, list, flushes, seen, edit, next, own, doomed, deleted>>
+  /\ UNCHANGED <<word, list, flushes, seen, edit, made, own, doomed, deleted>>
 (* The runs that are gone are let go, one by one; the base keeps them so long.*)
 Doom(t, run) ==
   /\ pc[t] = "emptied" /\ run \in edit[t].gone \ doomed
@@ -106,7 +106,7 @@ Doom(t, run) ==
 Done(t) ==
   /\ pc[t] = "emptied" /\ edit[t].gone \subseteq doomed
   /\ base' = [base EXCEPT ![t] = Empty_] /\ edit' = [edit EXCEPT ![t] = NoEdit] /\ Goes(t, "idle")
-  /\ UNCHANGED <<cell, flushes, seen, next, own, doomed, deleted>>
+  /\ UNCHANGED <<cell, flushes, seen, made, own, doomed, deleted>>
 (* Whoever has a reference: slots, threads that have a version or plan with   *)
 (* one.                                                                       *)
 InUse(run) ==
