@@ -1,7 +1,7 @@
-//! The one file that knows TLA+: the actions of `tla/version_install`, `tla/left_right` and `tla/hanoi` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/version_install` and `tla/left_right` that this crate takes.
 //! Who acts is known by the thread.
 
-use aether_trace::act;
+use aether_trace::{act, act_if};
 use aether_types::FileId;
 
 /// Loading the word that names the newest slot.
@@ -22,10 +22,34 @@ pub(crate) fn prepare<T, E>(number: u64, body: impl FnOnce() -> Result<T, E>) ->
     act("Prepare", body, |next| [number, u64::from(next.is_ok())])
 }
 
+/// Looking whether the version with that number still is the newest; told if it is not.
+#[inline(always)]
+pub(crate) fn stale(number: u64, body: impl FnOnce() -> u64, newest: impl FnOnce(u64) -> u64) -> u64 {
+    act_if("Stale", body, |word| (newest(*word) != number).then_some([]))
+}
+
+/// Taking a slot and filling it.
+#[inline(always)]
+pub(crate) fn fill(body: impl FnOnce() -> usize) -> usize {
+    act("Fill", body, |slot| [*slot as u64])
+}
+
 /// Making the version with that number the newest, unless another is by now.
 #[inline(always)]
 pub(crate) fn install<E>(number: u64, body: impl FnOnce() -> Result<u64, E>) -> Result<u64, E> {
     act("Install", body, |swapped| [number, u64::from(swapped.is_ok())])
+}
+
+/// Emptying a slot and giving it back.
+#[inline(always)]
+pub(crate) fn empty<T>(body: impl FnOnce() -> T) -> T {
+    act("Empty", body, |_| [])
+}
+
+/// The end of an install, before its references go.
+#[inline(always)]
+pub(crate) fn done(body: impl FnOnce()) {
+    act("Done", body, |()| []);
 }
 
 /// Letting a run's file go with the last reference.
@@ -40,38 +64,50 @@ pub(crate) fn delete(run: FileId, body: impl FnOnce()) {
     act("Delete", body, |()| [u64::from(run.get())]);
 }
 
-/// Reading where readers are sent.
+/// Reading where readers are sent; the reader's shard.
 #[inline(always)]
-pub(crate) fn choose_side(body: impl FnOnce() -> usize) -> usize {
-    act("ChooseSide", body, |side| [*side as u64])
+pub(crate) fn choose_side(shard: usize, body: impl FnOnce() -> usize) -> usize {
+    act("ChooseSide", body, |side| [*side as u64, shard as u64])
 }
 
 /// Announcing a reader at a side, unless somebody writes it.
 #[inline(always)]
-pub(crate) fn enter_side<T>(side: usize, body: impl FnOnce() -> Option<T>) -> Option<T> {
-    act("EnterSide", body, |entered| [side as u64, u64::from(entered.is_some())])
+pub(crate) fn enter_side<T>(body: impl FnOnce() -> Option<T>) -> Option<T> {
+    act("EnterSide", body, |entered| [u64::from(entered.is_some())])
 }
 
-/// A reader's leaving.
+/// Looking again where readers are sent, from inside; whoever is in the wrong place leaves.
 #[inline(always)]
-pub(crate) fn leave_side(body: impl FnOnce()) {
-    act("LeaveSide", body, |()| []);
+pub(crate) fn confirm_side(side: usize, body: impl FnOnce() -> usize) -> usize {
+    act("ConfirmSide", body, |now| [u64::from(*now == side)])
 }
 
-/// Locking a side that readers have left.
+/// The beginning of an install, under the lock of the number.
 #[inline(always)]
-pub(crate) fn lock_side<T>(side: usize, body: impl FnOnce() -> T) -> T {
-    act("LockSide", body, |_| [side as u64])
+pub(crate) fn begin_write(body: impl FnOnce()) {
+    act("BeginWrite", body, |()| []);
 }
 
-/// Replacing what a side has, and letting readers in again.
+/// Locking a side of a shard, once its readers have left.
 #[inline(always)]
-pub(crate) fn write_side(side: usize, body: impl FnOnce()) {
-    act("WriteSide", body, |()| [side as u64]);
+pub(crate) fn lock_side<T>(place: [usize; 2], body: impl FnOnce() -> T) -> T {
+    act("LockSide", body, |_| place.map(|at| at as u64))
+}
+
+/// Replacing what a side of a shard has, and letting readers in again.
+#[inline(always)]
+pub(crate) fn write_side(place: [usize; 2], body: impl FnOnce()) {
+    act("WriteSide", body, |()| place.map(|at| at as u64));
 }
 
 /// Sending readers to the other side.
 #[inline(always)]
 pub(crate) fn send_readers(body: impl FnOnce()) {
     act("SendReaders", body, |()| []);
+}
+
+/// The end of an install, under the lock of the number.
+#[inline(always)]
+pub(crate) fn end_write(body: impl FnOnce()) {
+    act("EndWrite", body, |()| []);
 }

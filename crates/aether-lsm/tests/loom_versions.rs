@@ -74,13 +74,16 @@ fn on_two_sides_a_reader_never_goes_back() {
     check(|| {
         let cell = Arc::new(LeftRight::new(Arc::new(vec![0])));
         let other = cell.clone();
-        let writer = thread::spawn(move || add_to_sides(&other, 1));
+        let writer = thread::spawn(move || {
+            add_to_sides(&other, 1);
+            add_to_sides(&other, 2);
+        });
         let first = cell.read(|value| value.len());
         let second = cell.read(|value| value.len());
         assert!(first <= second, "{second} after {first}");
         writer.join().unwrap();
         let value = cell.load().1;
-        assert_eq!(*value, [0, 1]);
+        assert_eq!(*value, [0, 1, 2]);
         assert_eq!(Arc::strong_count(&value), 3, "both sides have the newest, nobody the one before");
     });
 }

@@ -18,6 +18,7 @@ mod dice;
 pub mod frames;
 pub mod group_commit;
 mod home;
+pub mod left_right;
 pub mod lock_manager;
 pub mod log_buffer;
 pub mod page_redo;
@@ -30,6 +31,7 @@ pub mod stream_cut;
 pub mod two_phase_commit;
 pub mod undo;
 pub mod version_gc;
+pub mod version_install;
 pub mod write_back;
 
 pub use dice::Dice;
@@ -44,6 +46,7 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("checkpoint", checkpoint::trace),
     ("frames", frames::trace),
     ("group_commit", group_commit::trace),
+    ("left_right", left_right::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),
     ("page_redo", page_redo::trace),
@@ -53,5 +56,6 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("two_phase_commit", two_phase_commit::trace),
     ("undo", undo::trace),
     ("version_gc", version_gc::trace),
+    ("version_install", version_install::trace),
     ("write_back", write_back::trace),
 ];

@@ -8,6 +8,7 @@
 use crate::{rank, trace};
 use aether_sync::atomic::{AtomicUsize, Ordering::*};
 use aether_sync::{Arc, Backoff, Mutex, RwLock};
+use aether_trace::planted;
 
 /// Places in which readers announce themselves.
 const SHARDS: usize = if cfg!(loom) { 1 } else { 8 };
@@ -40,15 +41,19 @@ impl<T> LeftRight<T> {
 
     /// Hands the newest value to `read`, which must not replace it: whoever does waits for this reader.
     pub fn read<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
-        let shard = &self.shards[shard()];
+        let number = shard();
+        let shard = &self.shards[number];
         let mut backoff = Backoff::new();
         loop {
             // Acquire: pairs with the store in `compare_and_set`.
-            let side = trace::choose_side(|| self.side.load(Acquire));
-            if let Some(value) = trace::enter_side(side, || shard[side].0.try_read()) {
-                let result = read(&value);
-                trace::leave_side(|| drop(value));
-                return result;
+            let side = trace::choose_side(number, || self.side.load(Acquire));
+            if let Some(value) = trace::enter_side(|| shard[side].0.try_read()) {
+                // A reader that comes late may meet the value of an install that has not sent anybody here yet; its next
+                // look would go to the side that still has the one before.
+                let now = trace::confirm_side(side, || self.side.load(Acquire));
+                if now == side || planted("stay-where-it-is-late") {
+                    return read(&value);
+                }
             }
             backoff.wait();
         }
@@ -63,12 +68,18 @@ impl<T> LeftRight<T> {
         if *newest != number {
             return Err(value);
         }
+        trace::begin_write(|| ());
         let now = self.side.load(Relaxed);
-        self.write(1 - now, &value);
+        if !planted("send-too-early") {
+            self.write(if planted("write-where-readers-are-sent") { now } else { 1 - now }, &value);
+        }
         // Release: who is sent there finds the value.
         trace::send_readers(|| self.side.store(1 - now, Release));
-        self.write(now, &value);
+        if !planted("keep-the-old-copy") {
+            self.write(now, &value);
+        }
         *newest += 1;
+        trace::end_write(|| ());
         Ok(*newest)
     }
 
@@ -79,10 +90,10 @@ impl<T> LeftRight<T> {
     }
 
     fn write(&self, side: usize, value: &Arc<T>) {
-        for shard in &self.shards {
-            let mut place = trace::lock_side(side, || shard[side].0.write());
+        for (number, shard) in self.shards.iter().enumerate() {
+            let mut place = trace::lock_side([side, number], || shard[side].0.write());
             let old = core::mem::replace(&mut *place, value.clone());
-            trace::write_side(side, || drop(place));
+            trace::write_side([side, number], || drop(place));
             drop(old);
         }
     }

@@ -7,6 +7,7 @@ use super::Slots as Cell;
 use super::{Edit, Refused, Version};
 use crate::trace;
 use aether_sync::Arc;
+use aether_trace::planted;
 
 /// The newest version of a tree's level list.
 #[derive(Debug)]
@@ -34,10 +35,13 @@ impl<F> VersionSet<F> {
         loop {
             let (number, base) = self.cell.load();
             let next = Arc::new(trace::prepare(number, || base.with(edit))?);
+            if planted("doom-before-the-install") {
+                doom(&base, edit);
+            }
             if self.cell.compare_and_set(number, next.clone()).is_ok() {
-                let gone = base.runs().filter(|run| edit.removed.contains(&run.id()) && !edit.adds(run));
                 // This reference to the version before keeps them for so long.
-                gone.for_each(|run| trace::doom(run.id(), || run.doom()));
+                doom(&base, edit);
+                trace::done(|| ());
                 return Ok(next);
             }
         }
@@ -47,6 +51,12 @@ impl<F> VersionSet<F> {
     pub fn reader(self: &Arc<Self>) -> Reader<F> {
         Reader::new(self.clone())
     }
+}
+
+/// Lets the runs go that `edit` takes out of `base`.
+fn doom<F>(base: &Version<F>, edit: &Edit<F>) {
+    let gone = base.runs().filter(|run| edit.removed.contains(&run.id()) && !edit.adds(run));
+    gone.for_each(|run| trace::doom(run.id(), || run.doom()));
 }
 
 /// Reads the newest version, again and again.

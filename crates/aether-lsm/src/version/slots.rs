@@ -10,6 +10,7 @@
 use crate::{rank, trace};
 use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Backoff, RwLock};
+use aether_trace::planted;
 
 /// One is in use, the others are for those who replace it.
 const SLOTS: u64 = if cfg!(loom) { 3 } else { 8 };
@@ -57,7 +58,8 @@ impl<T> Slots<T> {
 
     fn read(&self, word: u64) -> Option<Numbered<T>> {
         let slot = self.slots[slot(word)].try_read()?;
-        slot.as_ref().filter(|(number, _)| *number == word >> SLOT_BITS).cloned()
+        let is_named = |number: u64| number == word >> SLOT_BITS || planted("believe-the-slot");
+        slot.as_ref().filter(|(number, _)| is_named(*number)).cloned()
     }
 
     /// Replaces the value with that number by `value`, which gets the next one.
@@ -65,22 +67,31 @@ impl<T> Slots<T> {
     /// # Errors
     /// Hands `value` back if another is the newest. Blocks only while all slots are in use, and for readers that are just leaving.
     pub fn compare_and_set(&self, number: u64, value: Arc<T>) -> Result<u64, Arc<T>> {
-        let old = self.word.load(Acquire);
+        let old = trace::stale(number, || self.word.load(Acquire), |word| word >> SLOT_BITS);
         if old >> SLOT_BITS != number {
             return Err(value);
         }
-        let own = self.take();
-        *self.slots[own].write() = Some((number + 1, value));
+        let own = trace::fill(|| self.fill((number + 1, value)));
         let new = (number + 1) << SLOT_BITS | own as u64;
         // AcqRel: who finds the word finds the slot full; who replaces it has seen what came before.
-        let swap = || self.word.compare_exchange(old, new, AcqRel, Acquire);
+        let swap = || match planted("install-whatever-is-there") {
+            true => Ok(self.word.swap(new, AcqRel)),
+            false => self.word.compare_exchange(old, new, AcqRel, Acquire),
+        };
         match trace::install(number + 1, swap) {
             Ok(_) => {
-                drop(self.empty(slot(old)));
+                drop(trace::empty(|| self.empty(slot(old))));
                 Ok(number + 1)
             }
-            Err(_) => Err(self.empty(own)),
+            Err(_) => Err(trace::empty(|| self.empty(own))),
         }
+    }
+
+    /// Puts a value into a slot that nobody else uses.
+    fn fill(&self, value: Numbered<T>) -> usize {
+        let own = self.take();
+        *self.slots[own].write() = Some(value);
+        own
     }
 
     /// A slot for the caller alone.

@@ -246,7 +246,8 @@ impl<'a> Simulator<'a> {
         let (done, rest) = std::mem::take(&mut self.jobs).into_iter().partition(|job| job.remaining == 0);
         self.jobs = rest;
         let done: Vec<Job<'a>> = done;
-        for job in done {
+        // The deepest first: what comes to a level finds its merge done.
+        for job in done.into_iter().rev() {
             let plan = job.claim.plan();
             let outcome = self.world.merged(plan);
             if !plan.is_move() {

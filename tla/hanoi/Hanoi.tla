@@ -1,0 +1,80 @@
+-------------------------------- MODULE Hanoi -------------------------------
+(* Binary doubling with merges that go on step by step: each flush pays a     *)
+(* unit for each level.  Code: aether-lsm (policy/hanoi).                     *)
+(*                                                                            *)
+(* A run of level n is 2^n flushes; two of them are merged into one of level  *)
+(* n + 1, which takes as many units as it reads.  What a level does not need  *)
+(* is saved, up to a bound, and spent on the deepest merge under way.         *)
+EXTENDS Naturals, FiniteSets
+CONSTANTS NumLevels, FlushesMax, SavedMax
+VARIABLES
+  flushes,  \* runs that came to level 0
+  waiting,  \* of each level: runs that are not being merged
+  left,     \* of each level: units that its merge still has to do; 0: none
+  ready,    \* levels whose merge is done, and its result not yet in the next level
+  due,      \* levels for which the last flush has not paid yet
+  saved,    \* units to spend
+  out       \* runs that have left the last level
+vars == <<flushes, waiting, left, ready, due, saved, out>>
+Levels == 0..(NumLevels - 1)
+Init ==
+  /\ flushes = 0 /\ waiting = [n \in Levels |-> 0] /\ left = [n \in Levels |-> 0]
+  /\ ready = {} /\ due = {} /\ saved = 0 /\ out = 0
+-----------------------------------------------------------------------------
+IsBusy(n) == left[n] > 0 \/ n \in ready
+CanStart(n) == waiting[n] >= 2 /\ ~IsBusy(n)
+Flush ==
+  /\ due = {} /\ ready = {} /\ flushes < FlushesMax
+  /\ \A n \in Levels : ~CanStart(n)
+  /\ flushes' = flushes + 1 /\ waiting' = [waiting EXCEPT ![0] = @ + 1]
+  /\ due' = Levels
+  /\ UNCHANGED <<left, ready, saved, out>>
+Start(n) ==
+  /\ CanStart(n)
+  /\ left' = [left EXCEPT ![n] = 2 ^ (n + 1)] /\ waiting' = [waiting EXCEPT ![n] = @ - 2]
+  /\ UNCHANGED <<flushes, ready, due, saved, out>>
+Work(n) ==
+  /\ left' = [left EXCEPT ![n] = @ - 1]
+  /\ ready' = IF left[n] = 1 THEN ready \cup {n} ELSE ready
+Pay(n, saves) ==
+  /\ n \in due /\ \A m \in Levels : ~CanStart(m)
+  /\ due' = due \ {n}
+  /\ IF left[n] > 0
+     THEN Work(n) /\ UNCHANGED saved
+     ELSE saved' = (IF saves /\ saved < SavedMax THEN saved + 1 ELSE saved) /\ UNCHANGED <<left, ready>>
+  /\ UNCHANGED <<flushes, waiting, out>>
+(* What is saved goes to the deepest merge: one that is finished early never  *)
+(* finds the next level still at work.                                        *)
+IsDeepest(n) == \A m \in Levels : m > n => left[m] = 0
+Spend(n) ==
+  /\ saved > 0 /\ left[n] > 0 /\ due = {} /\ \A m \in Levels : ~CanStart(m)
+  /\ IsDeepest(n)
+  /\ Work(n) /\ saved' = saved - 1 /\ UNCHANGED <<flushes, waiting, due, out>>
+(* Results come in when all is paid, the deepest first: they find the merge   *)
+(* done that was in their way.                                                *)
+Arrive(n) ==
+  /\ n \in ready /\ due = {}
+  /\ \A m \in ready : m <= n
+  /\ ready' = ready \ {n}
+  /\ waiting' = IF n + 1 \in Levels THEN [waiting EXCEPT ![n + 1] = @ + 1] ELSE waiting
+  /\ out' = IF n + 1 \notin Levels THEN out + 1 ELSE out
+  /\ UNCHANGED <<flushes, left, due, saved>>
+Next == Flush \/ \E n \in Levels : Start(n) \/ Spend(n) \/ Arrive(n) \/ \E saves \in BOOLEAN : Pay(n, saves)
+Spec == Init /\ [][Next]_vars
+Fair == Spec /\ WF_vars(Flush) /\ \A n \in Levels : WF_vars(Start(n)) /\ WF_vars(Pay(n, FALSE)) /\ WF_vars(Arrive(n))
+-----------------------------------------------------------------------------
+(* A merge is finished before the next one of its level is due: two runs that *)
+(* are merged and one that waits are all that a level ever has.               *)
+InTime == \A n \in Levels : IsBusy(n) => waiting[n] <= 1
+(* What is owed is bounded, level by level.                                   *)
+OwedIsBounded == \A n \in Levels : left[n] <= 2 ^ (n + 1) /\ waiting[n] <= 2
+(* Every flush is in some run.                                                *)
+RECURSIVE Sum(_)
+Sum(n) == IF n = NumLevels THEN out * 2 ^ NumLevels
+          ELSE (waiting[n] + (IF IsBusy(n) THEN 2 ELSE 0)) * 2 ^ n + Sum(n + 1)
+NothingLost == Sum(0) = flushes
+(* Work for a flush is bounded, whatever is owed.                             *)
+PaidIsBounded == saved <= SavedMax /\ due \subseteq Levels
+(* What is begun comes to an end as long as anybody writes.                   *)
+Merged == \A n \in Levels : (left[n] > 0 /\ flushes + 2 ^ (n + 1) <= FlushesMax) ~> (left[n] = 0)
+=============================================================================
