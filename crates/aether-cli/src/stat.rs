@@ -39,6 +39,7 @@ fn numbers(stat: &Stat) -> Vec<(String, u64)> {
         ("pages_repaired", stat.pages_repaired),
         ("memory_limit", stat.memory_limit),
         ("log_bytes_since_checkpoint", stat.log_bytes_since_checkpoint),
+        ("image_bytes", stat.image_bytes),
         ("checkpoints", stat.checkpoints),
         ("log_appended_bytes", stat.log.appended_bytes),
         ("log_flushes", stat.log.flushes),

@@ -7,7 +7,7 @@ use aether_types::{PageNo, Result};
 pub struct Shape {
     /// Levels, leaves included; 0 for an index that has none.
     pub height: u32,
-    /// Leaves; of an index in memory, pages of memory.
+    /// Leaves; of an index in memory, those of its image.
     pub leaf_pages: u64,
 }
 

@@ -25,6 +25,10 @@ use std::time::Duration;
 const SCHEDULES: usize = 400;
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
+    #[cfg(aether_mutants)]
+    if let Ok(name) = std::env::var("AETHER_PLANTED") {
+        aether_trace::plant(&name);
+    }
     // The whole way from a transaction to a page needs more stack than a model of its own would.
     let mut config = shuttle::Config::new();
     config.stack_size = 1 << 20;

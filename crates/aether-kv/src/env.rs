@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::two_phase::Register;
 use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
-use aether_types::{ErrorKind, Result, Timestamp};
+use aether_types::{ErrorKind, IndexKind, Result, Timestamp};
 use aether_vfs::Env;
 use std::path::{Path, PathBuf};
 
@@ -45,8 +45,9 @@ impl DbEnv {
     /// Opens a home in an environment of the caller's: a simulator, or memory.
     pub fn open_in(env: Env, home: &Path, options: Options) -> Result<Self> {
         let config = options.store_config()?;
-        let indexes = Indexes::new(options.indexes.clone());
-        let redone = Opening::begin(env, home, config, options.create)?.scan()?.redo()?;
+        let indexes = Indexes::new(options.indexes.clone(), draw(&env));
+        let scanned = Opening::begin(env, home, config, options.create)?.scan()?;
+        let redone = scanned.redo_with(|budget| indexes.participants(budget))?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
         let handler = Box::new(Undo(indexes.clone()));
@@ -57,11 +58,9 @@ impl DbEnv {
         let garbage = Mutex::new(rank::GARBAGE, Vec::new());
         let inner =
             Inner { store, txns, catalog, indexes, report, home: home.to_path_buf(), garbage, prepared };
-        match inner.find_garbage() {
-            // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
-            Err(error) if error.kind() == ErrorKind::Corruption => {}
-            found => found?,
-        }
+        // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
+        unless_damaged(inner.find_garbage())?;
+        unless_damaged(inner.open_rows_in_memory())?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -164,6 +163,19 @@ impl DbEnv {
     }
 }
 
+fn unless_damaged(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::Corruption => Ok(()),
+        other => other,
+    }
+}
+
+fn draw(env: &Env) -> u64 {
+    let mut bytes = [0; 8];
+    env.entropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
 /// Fails for a keyspace whose kind of index is not registered, before anything of it is undone. What is damaged in the catalog is
 /// reported to who reads it.
 fn check_kinds(catalog: &Catalog, indexes: &Indexes, txns: &Arc<TxnManager>) -> Result<()> {
@@ -188,6 +200,26 @@ impl Inner {
     fn find_garbage(&self) -> Result<()> {
         let dropped = self.catalog.dropped(&self.txns.view())?;
         self.garbage.lock().extend(dropped.into_iter().map(|entry| (Timestamp::new(0), entry)));
+        Ok(())
+    }
+
+    /// Opens the keyspaces in memory, which keep the log that they were redone from until then, and forgets the rows of those
+    /// that are none any more; but not while a prepared transaction may have made them.
+    fn open_rows_in_memory(&self) -> Result<()> {
+        if !self.store.has_index_kinds() {
+            return Ok(());
+        }
+        let view = self.txns.view();
+        let (listed, dropped) = (self.catalog.list(&view)?, self.catalog.dropped(&view)?);
+        if self.prepared.is_empty() {
+            let all = listed.iter().map(|(_, entry)| entry).chain(&dropped);
+            let ids: Vec<u32> = all.filter(|at| at.kind() == IndexKind::SKIPLIST).map(|at| at.id).collect();
+            self.indexes.retain_rows(|id| ids.contains(&id))?;
+        }
+        let in_memory = listed.iter().filter(|(_, entry)| entry.kind() == IndexKind::SKIPLIST);
+        for (name, entry) in in_memory {
+            unless_damaged(entry.open(&self.indexes, &self.txns, name).map(drop))?;
+        }
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Undo comes here first: it knows the kind of an index from the undo record, and never asks the catalog.
 
+use crate::buffer::Budget;
 use crate::lsm::index::rows::{free_value, undo_extents};
-use crate::lsm::index::txn::recovery::ActiveTxn;
+use crate::lsm::index::txn::recovery::{ActiveTxn, Participants};
 use crate::lsm::index::txn::{Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
-use crate::lsm::index::{Anchor, BTree, IndexFactory, rax};
+use crate::lsm::index::{Anchor, BTree, IndexFactory, ResidentFactory, TablesConfig, rax};
 use crate::rank;
 use crate::rows::Rows;
 use aether_sync::{Arc, Mutex};
@@ -59,17 +60,41 @@ impl IndexKinds {
 /// What an open home knows of its indexes.
 pub(crate) struct Indexes {
     kinds: IndexKinds,
+    /// The factory of rows in memory, which serves one open home.
+    skiplists: Arc<ResidentFactory>,
     /// Those that are no B+trees, each opened once.
     open: Mutex<HashMap<u32, Rows>>,
 }
 
 impl Indexes {
-    pub(crate) fn new(kinds: IndexKinds) -> Arc<Self> {
-        Arc::new(Self { kinds, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+    /// `seed` is drawn by chance: see [`TablesConfig::seed`].
+    pub(crate) fn new(kinds: IndexKinds, seed: u64) -> Arc<Self> {
+        let skiplists = Arc::new(ResidentFactory::new(TablesConfig::new(seed)));
+        Arc::new(Self { kinds, skiplists, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+    }
+
+    /// Who takes part in recovery.
+    pub(crate) fn participants(&self, budget: &Budget) -> Participants {
+        let own: Arc<dyn IndexFactory> = self.skiplists.clone();
+        let all = core::iter::once(&own).chain(self.kinds.0.values());
+        all.filter_map(|factory| factory.participant(budget)).collect()
+    }
+
+    /// Forgets the rows in memory that redo has met of keyspaces that are none any more.
+    pub(crate) fn retain_rows(&self, is_known: impl Fn(u32) -> bool) -> Result<()> {
+        self.skiplists.tables()?.retain(is_known);
+        Ok(())
+    }
+
+    fn find(&self, kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
+        match kind {
+            IndexKind::SKIPLIST => Some(self.skiplists.clone()),
+            _ => self.kinds.find(kind),
+        }
     }
 
     fn factory(&self, kind: IndexKind, of: &str) -> Result<Arc<dyn IndexFactory>> {
-        self.kinds.find(kind).ok_or_else(|| {
+        self.find(kind).ok_or_else(|| {
             let what = format!("{of} is of {kind}, which is not registered: see Options::register_index");
             Error::new(ErrorKind::Unsupported, what)
         })
@@ -85,7 +110,7 @@ impl Indexes {
 
     /// What a kind is called.
     pub(crate) fn name(&self, kind: IndexKind) -> String {
-        match self.kinds.find(kind) {
+        match self.find(kind) {
             _ if kind == IndexKind::BTREE => "btree".to_owned(),
             Some(factory) => factory.name().to_owned(),
             None => kind.to_string(),

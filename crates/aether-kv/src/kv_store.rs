@@ -37,6 +37,14 @@ impl KvIndex for RaxIndex {
     const KIND: IndexKind = IndexKind::RAX;
 }
 
+/// A skiplist: all rows in memory, made durable by the log and an image.
+#[derive(Clone, Copy, Debug)]
+pub enum SkiplistIndex {}
+
+impl KvIndex for SkiplistIndex {
+    const KIND: IndexKind = IndexKind::SKIPLIST;
+}
+
 /// The keyspace of a store whose index is no B+tree.
 const KEYSPACE: &str = "kv";
 

@@ -38,6 +38,8 @@ pub struct Stat {
     pub memory: Vec<(String, u64)>,
     /// Bytes of log that a restart now would read.
     pub log_bytes_since_checkpoint: u64,
+    /// Bytes beside that log that a restart reads for keyspaces in memory.
+    pub image_bytes: u64,
     /// Checkpoints since the home was opened.
     pub checkpoints: u64,
     /// The log.
@@ -140,6 +142,7 @@ impl DbEnv {
             memory_limit: budget.limit_bytes(),
             memory: budget.usage().into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect(),
             log_bytes_since_checkpoint: checkpoints.log_bytes,
+            image_bytes: checkpoints.image_bytes,
             checkpoints: checkpoints.checkpoints,
             log: log.unwrap_or_default(),
             commits: txns.commits,

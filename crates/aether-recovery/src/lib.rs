@@ -47,6 +47,8 @@ pub use identify::{Identity, identify, pages_path};
 pub use mtr::{Mtr, PageSlot};
 pub use open::{LOCK_NAME, Loser, Opening, RecoveryReport, Redone, Scanned};
 pub use participant::{Advance, Participant, Participants};
-pub use rows::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, psn_count, psn_life, stripe_of};
+pub use rows::{
+    RowChange, RowOp, RowPart, STRIPES, StripePlace, first_psn, next_psn, psn_count, psn_life, stripe_of,
+};
 pub use space::SpaceStats;
 pub use store::{FIRST_TREE_ROOT, PAGES_FILE, ROOTS_PAGE, Store, StoreConfig};

@@ -45,6 +45,11 @@ pub(crate) fn psn_of(life: u64, count: u64) -> Psn {
     Psn::new(life << COUNT_BITS | count)
 }
 
+/// Below all numbers that the open `life` gives, and above those of all before.
+pub fn first_psn(life: u64) -> Psn {
+    psn_of(life, 0)
+}
+
 /// What follows `psn` in a stripe while the incarnation `life` is written.
 ///
 /// # Errors

@@ -56,6 +56,6 @@ pub use aether_kv::{
     Advice, BTreeIndex, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error,
     ErrorKind, GenericKvStore, IndexKind, IndexKinds, Isolation, Iter, Keyspace, KeyspaceOptions,
     KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost, Options, Place, RaxIndex,
-    RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint, Snapshot, Stat,
-    Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
+    RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint, SkiplistIndex,
+    Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
 };

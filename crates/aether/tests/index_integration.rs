@@ -7,7 +7,7 @@ use aether::index::rows::RowsFactory;
 use aether::vfs::Env;
 use aether::{
     BTreeIndex, DbEnv, ErrorKind, GenericKvStore, IndexKind, Keyspace, KeyspaceOptions, KvIndex, LockMode,
-    LockTarget, Options, RaxIndex, Resolution, Result, Salvaged,
+    LockTarget, Options, RaxIndex, Resolution, Result, Salvaged, SkiplistIndex,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// A kind of a program's own: as far as the home can tell, it has nothing to do with B+trees.
 const MINE: IndexKind = IndexKind::new(77);
 
-const KINDS: [IndexKind; 3] = [IndexKind::BTREE, IndexKind::RAX, MINE];
+const KINDS: [IndexKind; 4] = [IndexKind::BTREE, IndexKind::RAX, IndexKind::SKIPLIST, MINE];
 
 fn plain() -> Options {
     Options { background: false, lock_timeout: Duration::ZERO, ..Options::default() }
@@ -113,7 +113,7 @@ fn one_transaction_spans_kinds() -> Result<()> {
     let db = open(&env)?;
     assert_eq!(expect_alike(&db)?, 899);
     let kinds: Vec<String> = db.stat_full()?.keyspaces.into_iter().map(|stat| stat.kind).collect();
-    assert_eq!(kinds, ["btree", "btree", "rax", "mine"]);
+    assert_eq!(kinds, ["btree", "btree", "rax", "skiplist", "mine"]);
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn what_was_rolled_back_leaves_nothing_behind() -> Result<()> {
     let env = Env::memory();
     let db = open(&env)?;
     let mut ids = Vec::new();
-    for (round, kind) in KINDS.iter().cycle().take(9).enumerate() {
+    for (round, kind) in KINDS.iter().cycle().take(12).enumerate() {
         let mut txn = db.begin()?;
         let space = db.create_keyspace(&mut txn, "tried", KeyspaceOptions::of(*kind))?;
         (0..200).try_for_each(|number| txn.put(&space, &key(number), &value(number)))?;
@@ -234,8 +234,8 @@ fn a_salvage_hands_out_every_kind() -> Result<()> {
         }
         Ok(())
     })?;
-    assert_eq!((report.lost, rows), (0, 900));
-    assert_eq!(names, ["default", "kind-0", "kind-3", "kind-77"]);
+    assert_eq!((report.lost, rows), (0, 1200));
+    assert_eq!(names, ["default", "kind-0", "kind-2", "kind-3", "kind-77"]);
     Ok(())
 }
 
@@ -269,6 +269,7 @@ fn short_way<I: KvIndex>() -> Result<()> {
 fn the_short_way_takes_any_kind() -> Result<()> {
     short_way::<BTreeIndex>()?;
     short_way::<RaxIndex>()?;
+    short_way::<SkiplistIndex>()?;
     short_way::<MyIndex>()?;
     let dir = tempfile::TempDir::new().unwrap();
     drop(GenericKvStore::<RaxIndex>::open(dir.path().join("kv"))?);

@@ -1,6 +1,7 @@
 //! The factory of tables of rows in memory, and what goes over all rows of one: counting, checking, clearing.
 
 use super::cell::Cell;
+use super::image::SliceImage;
 use super::memory::Need;
 use super::rows::Wanted;
 use super::{Resident, ResidentCursor, Tables, TablesConfig, image, rank};
@@ -63,6 +64,10 @@ impl IndexFactory for ResidentFactory {
 
     fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
         let root = log_creation(txn, kind, id, image::tree_id(id))?;
+        // The log may have rows of an earlier table with this id, whose creation was rolled back.
+        let known = self.tables()?.rows(id)?.known_at_creation(txn.store().incarnation());
+        let nothing = SliceImage { known, is_written: false, rows: Vec::new() };
+        image::tree(txn.manager().clone(), root, id).put(txn, &[], &nothing.encode())?;
         Ok(Anchor { kind, id, root })
     }
 
@@ -83,17 +88,12 @@ impl IndexFactory for ResidentFactory {
             return rows.undo(txns, txn, pointer, record);
         }
         tables.detach(&rows);
+        rows.slices.forget();
         image::tree(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
     }
 }
 
 impl Resident {
-    /// Rows as pages of memory.
-    pub(super) fn shape_now(&self) -> Shape {
-        let page_bytes = self.store().page_size().bytes() as u64;
-        Shape { height: 0, leaf_pages: self.used_bytes().div_ceil(page_bytes) }
-    }
-
     /// Checks that rows rise, the large values that `view` shows, and the image.
     pub(super) fn check_all(&self, view: &ReadView) -> Result<IndexCheck> {
         let mut found = self.image().check(view)?;
@@ -259,7 +259,8 @@ impl Index for Resident {
     }
 
     fn shape(&self) -> Result<Shape> {
-        Ok(self.shape_now())
+        // Of the image: the rows themselves are in no pages.
+        self.image().shape()
     }
 
     fn check(&self, view: &ReadView) -> Result<IndexCheck> {

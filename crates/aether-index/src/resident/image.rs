@@ -46,6 +46,8 @@ pub(super) type ImageRow = (Vec<u8>, Row<'static>);
 /// A slice.
 pub(super) struct SliceImage {
     pub(super) known: Known,
+    /// False if the log has all rows that there are of it: nothing was written out yet.
+    pub(super) is_written: bool,
     /// In rising order of keys.
     pub(super) rows: Vec<ImageRow>,
 }
@@ -53,7 +55,7 @@ pub(super) struct SliceImage {
 impl SliceImage {
     /// The slice as a value.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let mut out = vec![VERSION, u8::from(self.is_written)];
         for psn in &self.known {
             out.put_varint(psn_life(*psn));
             out.put_varint(psn_count(*psn));
@@ -77,6 +79,10 @@ impl SliceImage {
         if version != VERSION {
             return Err(reader.bad(format!("a slice of version {version}")));
         }
+        let is_written = match reader.u8()? {
+            written @ 0..=1 => written == 1,
+            other => return Err(reader.bad(format!("a slice with unknown flags {other}"))),
+        };
         let mut known = UNKNOWN;
         for psn in &mut known {
             let (life, count) = (reader.varint_below(1 << 24)?, reader.varint_below(1 << 36)?);
@@ -93,7 +99,7 @@ impl SliceImage {
             rows.push(row);
         }
         reader.finish()?;
-        Ok(Self { known, rows })
+        Ok(Self { known, is_written, rows })
     }
 }
 
@@ -169,13 +175,14 @@ mod tests {
         let mut known = UNKNOWN;
         known[5] = Psn::new(3 << 36 | 77);
         let rows = vec![row(b"b", b"value", false), row(b"c", b"", false), row(b"d", b"stub", true)];
-        let slice = SliceImage { known, rows };
+        let slice = SliceImage { known, is_written: true, rows };
         let bytes = slice.encode();
         let again = SliceImage::decode(&bytes, b"b").unwrap();
-        assert_eq!((again.known, &again.rows), (known, &slice.rows));
+        assert_eq!((again.known, again.is_written, &again.rows), (known, true, &slice.rows));
         assert!(SliceImage::decode(&bytes, b"bb").is_err(), "a row below its slice");
         assert!((0..bytes.len()).all(|end| SliceImage::decode(&bytes[..end], b"").is_err()));
-        let twice = SliceImage { known, rows: vec![row(b"b", b"", false), row(b"b", b"", false)] };
+        let twice =
+            SliceImage { known, is_written: true, rows: vec![row(b"b", b"", false), row(b"b", b"", false)] };
         assert!(SliceImage::decode(&twice.encode(), b"").is_err());
     }
 }

@@ -31,11 +31,18 @@ impl Rows {
         image::for_each(&tree, &manager.view(), |lower, upper, slice, bytes| {
             let is_dirty = self.lay_slice(lower, upper, &slice)?;
             known.iter_mut().zip(slice.known).for_each(|(known, psn)| *known = psn.max(*known));
-            let is_known = slice.known != UNKNOWN;
+            let is_known = slice.is_written;
+            if !is_known {
+                self.set_base(slice.known);
+            }
             extents.push((Extent { key: lower.to_vec(), bytes, is_known }, is_dirty));
             Ok(())
         })
         .map_err(place)?;
+        if extents.is_empty() {
+            // Its maker has not committed yet.
+            self.set_base(self.known_at_creation(manager.store().incarnation()));
+        }
         self.check_met(&known).map_err(place)?;
         self.slices.lay(&extents);
         self.drop_removed(manager);

@@ -5,7 +5,7 @@
 //! only to what is in the log.
 
 use super::cell::{self, Cell, EMPTY};
-use super::image::Known;
+use super::image::{Known, UNKNOWN};
 use super::memory::{Memory, Need};
 use super::met::Met;
 use super::rank;
@@ -18,7 +18,7 @@ use aether_trace::planted;
 use aether_txn::TxnManager;
 use aether_txn::recovery::wal::buffer::Account;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::{RowChange, RowOp, RowPart, STRIPES, StripePlace, next_psn, stripe_of};
+use aether_txn::recovery::{RowChange, RowOp, RowPart, STRIPES, StripePlace, first_psn, next_psn, stripe_of};
 use aether_types::{Error, Lsn, Lv, PageNo, Psn, Result, StreamId, TxnId};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -47,6 +47,8 @@ pub(crate) struct Rows {
     is_whole: AtomicBool,
     /// Held by who makes it so.
     pub(super) opening: Mutex<()>,
+    /// What slices know of which nothing was written out: what is older is of another table with this id.
+    base: Mutex<Known>,
     /// Where slices are written out.
     image: Mutex<Option<(Weak<TxnManager>, PageNo)>>,
 }
@@ -95,6 +97,7 @@ impl Rows {
             memory: Memory::new(account),
             is_whole: AtomicBool::new(false),
             opening: Mutex::new(rank::OPENING, ()),
+            base: Mutex::new(rank::BASE, UNKNOWN),
             image: Mutex::new(rank::IMAGE, None),
         })
     }
@@ -254,6 +257,20 @@ impl Rows {
         let image = self.image.lock();
         let (manager, root) = image.as_ref()?;
         Some((manager.upgrade()?, *root))
+    }
+
+    /// What the first slice of a table that is made while the incarnation `life` is written knows: all that was before.
+    pub(super) fn known_at_creation(&self, life: u64) -> Known {
+        self.known().map(|psn| psn.max(first_psn(life)))
+    }
+
+    pub(super) fn set_base(&self, known: Known) {
+        *self.base.lock() = known;
+    }
+
+    /// What a slice knows of which nothing was written out.
+    pub(super) fn base(&self) -> Known {
+        *self.base.lock()
     }
 
     /// Up to which change of each stripe all rows stand as they are changed; blocks until changes that have begun are done.

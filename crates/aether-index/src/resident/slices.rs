@@ -88,6 +88,11 @@ impl Slices {
         Self(RwLock::new(rank::SLICES, BTreeMap::from([whole(Floor::clean())])))
     }
 
+    /// Nothing is needed any more of what has been.
+    pub(super) fn forget(&self) {
+        *self.0.write() = BTreeMap::from([whole(Floor::clean())]);
+    }
+
     /// Forgets what was written out: one slice again, which needs what all needed.
     pub(super) fn reset(&self) {
         let mut slices = self.0.write();

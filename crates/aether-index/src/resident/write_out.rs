@@ -5,7 +5,7 @@
 //! transaction; so whoever is rolled back after a crash finds its rows in what is redone.
 
 use super::cell::Cell;
-use super::image::{ImageRow, Known, SliceImage, UNKNOWN};
+use super::image::{ImageRow, Known, SliceImage};
 use super::memory::Need;
 use super::rows::{Rows, Wanted};
 use super::slices::{Due, Extent};
@@ -17,9 +17,12 @@ use aether_page::node::{Flags, Row};
 use aether_sync::Arc;
 use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, UndoKind, UndoRecord};
+use aether_txn::{
+    ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind, UndoRecord,
+};
 use aether_types::{Error, Psn, Result, TxnId};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Bytes of a slice besides its rows, about.
 const HEAD_BYTES: usize = 256;
@@ -54,7 +57,10 @@ impl WriteOut<'_> {
     /// Of pages and the log; then nothing was written out.
     pub(super) fn write(&self, due: &Due) -> Result<Vec<Extent>> {
         let known = self.rows.known();
-        let mut txn = self.manager.begin_with(Isolation::ReadCommitted.into()).for_bookkeeping();
+        // Who made the table and is not over may be this thread: nobody is waited for.
+        let lock_timeout = Some(Duration::ZERO);
+        let options = TxnOptions { lock_timeout, ..Isolation::ReadCommitted.into() };
+        let mut txn = self.manager.begin_with(options).for_bookkeeping();
         let extents = self.write_slices(&mut txn, due, known)?;
         // What comes later in a slice than a crash lets it come is still in the log.
         drop(txn.commit_with(Durability::None)?);
@@ -69,12 +75,13 @@ impl WriteOut<'_> {
             if !planted("unsettled-row-not-carried-over") {
                 unsettled.iter().try_for_each(|(key, psn)| self.carry_over(key, *psn))?;
             }
-            extents.push(self.put(txn, key, SliceImage { known, rows }, true)?);
+            extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.
                 Some(rest) if !due.is_known => {
-                    let nothing = SliceImage { known: UNKNOWN, rows: Vec::new() };
-                    extents.push(self.put(txn, rest, nothing, false)?);
+                    let known = self.rows.base();
+                    let nothing = SliceImage { known, is_written: false, rows: Vec::new() };
+                    extents.push(self.put(txn, rest, &nothing)?);
                 }
                 next => from = next,
             }
@@ -85,10 +92,10 @@ impl WriteOut<'_> {
         Ok(extents)
     }
 
-    fn put(&self, txn: &mut Txn, key: Vec<u8>, slice: SliceImage, is_known: bool) -> Result<Extent> {
+    fn put(&self, txn: &mut Txn, key: Vec<u8>, slice: &SliceImage) -> Result<Extent> {
         let value = slice.encode();
         self.image.put(txn, &key, &value)?;
-        Ok(Extent { key, bytes: value.len(), is_known })
+        Ok(Extent { key, bytes: value.len(), is_known: slice.is_written })
     }
 
     /// The settled rows from `from` on and below `upper`, as many as a slice has.

@@ -142,7 +142,9 @@ fn the_image_does_not_grow_for_ever() {
     for _ in 0..4 {
         world.store.checkpoint().unwrap();
         let mut txn = world.manager.begin();
-        (0..400u64).step_by(5).for_each(|n| drop(world.table.delete(&mut txn, &n.to_be_bytes()).unwrap()));
+        (0..400u64).step_by(5).for_each(|n| {
+            world.table.delete(&mut txn, &n.to_be_bytes()).unwrap();
+        });
         world.table.put(&mut txn, &395u64.to_be_bytes(), b"x").unwrap();
         txn.commit().unwrap();
     }
