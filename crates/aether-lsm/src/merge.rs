@@ -133,6 +133,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// Those of the sources; `Corruption` if a layer says what it cannot: nothing is given out any more then.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
         if core::mem::take(&mut self.must_advance) {
             self.advance()?;

@@ -135,7 +135,10 @@ impl Resident {
             let mut value = Vec::new();
             let read = match row.is_stub() {
                 true => read_extents(self.store(), &row.value, &mut value),
-                false => Ok(value.extend_from_slice(&row.value)),
+                false => {
+                    value.extend_from_slice(&row.value);
+                    Ok(())
+                }
             };
             match read {
                 Ok(()) => sink(Salvaged::Row(&row.key, &value))?,

@@ -131,6 +131,7 @@ impl RunCursor {
     ///
     /// # Errors
     /// As [`RunCursor::seek`].
+    #[allow(clippy::should_implement_trait, reason = "a position, and no iterator")]
     pub fn next(&mut self) -> Result<()> {
         match self.at {
             At::Before => self.first(),

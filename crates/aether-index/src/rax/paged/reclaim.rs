@@ -45,7 +45,7 @@ impl Directory {
             let (node, radix) = (Node::new(guard.view()), Radix::new(guard.view()));
             let is_leaf = node.is_node() && node.is_leaf() && node.tree() == self.id();
             // What is emptied is lost: a reference that leads elsewhere must not take another's pages along.
-            if !is_leaf && !(radix.is_radix() && radix.tree() == self.id()) {
+            if !(is_leaf || radix.is_radix() && radix.tree() == self.id()) {
                 let what = format!("a reference of index {} leads to a page of another", self.id());
                 return Err(Error::corruption(what).at_file(FILE).at_page(page));
             }
