@@ -3,8 +3,7 @@
 //! [`all`] is one call. It takes the factory under test and a [`Disk`], which a caller makes of whatever it can pull the plug of; the
 //! simulator of `aether-sim` is one in a few lines. Four parts, each of which can be called alone: [`model`] plays random transactions
 //! against a `BTreeMap` and compares everything that can be read; [`together`] lets threads write and scan at once; [`crashing`] cuts the
-//! power at many points and expects what was acknowledged; [`damage`] expects that a fresh check finds nothing and that what is
-//! cleared is given back. A part that fails panics, and names its seed.
+//! power at many points and expects what was acknowledged; [`long_rows`] fills leaves with one row each. A part that fails panics, and names its seed.
 
 mod concurrent;
 mod crash;
@@ -14,7 +13,7 @@ mod world;
 
 pub use concurrent::together;
 pub use crash::crashing;
-pub use model::model;
+pub use model::{long_rows, model};
 pub use world::{Disk, World};
 
 use crate::traits::IndexFactory;
@@ -45,6 +44,7 @@ pub fn all<D: Disk>(factory: Arc<dyn IndexFactory>, effort: Effort, disk: impl F
     for seed in 0..effort.scripts {
         model(&factory, seed);
     }
+    long_rows(&factory);
     together(&factory, effort.operations);
     for seed in 0..effort.cuts {
         crashing(&factory, seed, &disk);

@@ -131,7 +131,7 @@ fn the_guide_has_every_option_with_its_default() {
         lock_timeout,
         snapshot_age_max,
         background,
-        indexes: _,
+        indexes,
     } = options;
     let aether::buffer::BufferConfig {
         num_frames,
@@ -155,7 +155,7 @@ fn the_guide_has_every_option_with_its_default() {
         ("lock_timeout", format!("{lock_timeout:?}")),
         ("snapshot_age_max", format!("{snapshot_age_max:?}")),
         ("background", background.to_string()),
-        ("indexes", "none".to_owned()),
+        ("indexes", format!("{indexes:?}")),
         ("num_frames", num_frames.to_string()),
         ("page_size", page_size.bytes().to_string()),
         ("enable_page_provider", enable_page_provider.to_string()),

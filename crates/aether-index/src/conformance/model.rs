@@ -53,6 +53,35 @@ fn play(factory: &Arc<dyn IndexFactory>, seed: u64) -> Result<()> {
     world.index.free_all()
 }
 
+/// Rows of which hardly two fit into a leaf, with keys that nest in each other, put upward, downward and from both ends: wherever a leaf
+/// has one row, the next comes before or behind it.
+///
+/// # Panics
+/// As [`model`].
+pub fn long_rows(factory: &Arc<dyn IndexFactory>) {
+    let lengths: Vec<usize> = (300..900).step_by(7).collect();
+    let upward = lengths.clone();
+    let downward = lengths.iter().rev().copied().collect();
+    let both = lengths.iter().zip(lengths.iter().rev()).flat_map(|(low, high)| [*low, *high]).collect();
+    for order in [upward, downward, both] {
+        put_long(factory, order).unwrap_or_else(|error| panic!("long rows: {error}"));
+    }
+}
+
+fn put_long(factory: &Arc<dyn IndexFactory>, order: Vec<usize>) -> Result<()> {
+    let (world, mut model, mut dice) = (World::volatile(factory, 128)?, Model::new(), Dice::new(0));
+    let mut txn = world.txns.begin();
+    for length in order {
+        let (key, value) = (vec![b'k'; length], vec![length as u8; 940]);
+        world.index.put(&mut txn, &key, &value)?;
+        model.insert(key, value);
+    }
+    compare(&*world.index, txn.view(), &model, &mut dice)?;
+    txn.commit()?;
+    world.txns.collect()?;
+    expect_sound(&world, model.len())
+}
+
 /// So many changes; rolled back to a savepoint now and then.
 pub(super) fn change(
     index: &dyn OrderedIndex,
