@@ -23,7 +23,7 @@ impl Source {
 }
 
 fn block(page: u64) -> Vec<u8> {
-    let len = if page % 7 == 0 { 4096 - BLOCK_OVERHEAD_BYTES } else { (page * 31 % 4000) as usize };
+    let len = if page.is_multiple_of(7) { 4096 - BLOCK_OVERHEAD_BYTES } else { (page * 31 % 4000) as usize };
     (0..len).map(|at| (page as usize + at) as u8).collect()
 }
 
@@ -117,7 +117,7 @@ fn blocks_are_read_ahead_for_scans() {
     while (40..48).any(|page| !pool.is_resident(RUN, PageNo::new(page))) {
         thread::yield_now();
     }
-    (40..48).for_each(|page| drop(check(&pool, page)));
+    (40..48).for_each(|page| _ = check(&pool, page));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_file_that_is_taken_away_leaves_its_frames_and_readers_keep_theirs() {
     let budget = pool.budget().used_bytes();
     pool.add_blocks(RUN, END, Source::new(&[])).unwrap();
     assert_eq!(pool.add_blocks(RUN, END, Source::new(&[])).unwrap_err().kind(), ErrorKind::AlreadyExists);
-    (0..20).for_each(|page| drop(check(&pool, page)));
+    (0..20).for_each(|page| _ = check(&pool, page));
     let held = pool.shared(RUN, swip(7)).unwrap();
     let seen = pool.optimistic(RUN, swip(8), &Access::Normal).unwrap();
     pool.remove_blocks(RUN);
