@@ -3,22 +3,35 @@
 //! `cargo bench -p engine-benches --bench instructions [-- WORDS]` (only operations with one of the words). Needs `valgrind`; says so and
 //! ends well without it. Each operation is run so and so often, and twice as often; the difference is what it takes. For reads the
 //! instructions on the source lines that ask for a row's version are counted apart: what a page without versions costs a reader.
-//! Durability `Async`, 10,000 rows of 20 B keys and 100 B values, all in memory.
+//! Durability `Async`, 10,000 rows of 20 B keys and 100 B values, all in memory. Runs: the same rows in one, with a Bloom filter of 10
+//! bits a key.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
-use aether_kv::buffer::BufferConfig;
+use aether_kv::buffer::page::sync::Arc;
+use aether_kv::buffer::{Budget, BufferConfig, NoGate, NoSource, Pool, PoolParts};
+use aether_kv::lsm::filter::{KeyHash, Recipe};
+use aether_kv::lsm::run::{BuildOptions, Codec, Run, RunHome, ingest};
 use aether_kv::{Db, Durability, Error, Isolation, Options, Result};
+use aether_types::{FileId, StoreId, Timestamp};
+use aether_vfs::Env;
 use engine_benches::{is_wanted, key};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 const ROWS: u64 = 10_000;
 const COUNT: u64 = 5_000;
 const WORK: &str = "AETHER_INSTRUCTIONS_OF";
-const OPERATIONS: [&str; 5] =
-    ["get", "get in a transaction", "read-only transaction", "one-row transaction", "put"];
+const OPERATIONS: [&str; 7] = [
+    "get",
+    "get in a transaction",
+    "read-only transaction",
+    "one-row transaction",
+    "put",
+    "run, get",
+    "run, get of an absent key",
+];
 
 /// Where a reader asks whether a row has a version, by source file: lines from the first text to the second.
 const VERSION_LINES: [(&str, &str, &str, &str); 3] = [
@@ -138,7 +151,43 @@ fn open(home: &Path) -> Result<Db> {
     Db::open_with(home, Options { buffer, durability, ..Options::default() })
 }
 
+/// The rows as a run, in memory.
+fn run_of_rows() -> Result<Arc<Run>> {
+    let config = BufferConfig { num_frames: 2048, prefetch_threads: 0, ..BufferConfig::default() };
+    let (store, budget) = (StoreId::new([9; 16]), Budget::unlimited());
+    let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
+    let pool = Pool::new(config, PoolParts { gate, double_write: None, source, store, budget })?;
+    let home = RunHome { env: Env::memory(), dir: PathBuf::from("/"), store, pool };
+    let options =
+        BuildOptions { filter: Some(Recipe::Bloom { bits_per_key: 10.0 }), codec: Codec::default() };
+    let rows = (0..ROWS).map(|number| Ok((key(number), [0; 100])));
+    ingest(&home, FileId::new(2), options, Timestamp::new(0), rows)?;
+    Run::open(&home, FileId::new(2))
+}
+
+fn get_in_a_run(is_there: bool, times: u64) -> Result<()> {
+    let (run, mut value) = (run_of_rows()?, Vec::new());
+    let mut get = |key: &[u8]| {
+        value.clear();
+        run.get(key, KeyHash::of(key), Timestamp::new(1), &mut value)
+    };
+    (0..ROWS).try_for_each(|number| get(&key(number)).map(drop))?;
+    for number in (0..times).map(|number| number * 7919 % ROWS) {
+        let mut wanted = key(number);
+        if !is_there {
+            wanted[4] = b'x';
+        }
+        if get(&wanted)?.is_some() != is_there {
+            return Err(Error::invalid("a run has lost a key, or has one too many"));
+        }
+    }
+    Ok(())
+}
+
 fn work(operation: &str, times: u64) -> Result<()> {
+    if let Some(operation) = operation.strip_prefix("run, ") {
+        return get_in_a_run(operation == "get", times);
+    }
     let home = tempfile::TempDir::new().map_err(failed)?;
     let db = open(home.path())?;
     // Durably and one by one: pages that are full are rid of versions that nobody needs.

@@ -122,7 +122,7 @@ fn reads(count: u64) -> Result<()> {
         ("scan, resident, read ahead, a row", RunCursor::scan(run.clone())),
     ] {
         print(what, count, |number| {
-            let step = if number == 0 { cursor.first() } else { cursor.next() };
+            let step = if number == 0 { cursor.first() } else { cursor.forward() };
             step.expect("the run is whole");
             assert!(cursor.entry().is_some());
         });

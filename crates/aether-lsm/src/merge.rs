@@ -133,8 +133,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// Those of the sources; `Corruption` if a layer says what it cannot: nothing is given out any more then.
-    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
-    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+    pub fn pull(&mut self) -> Result<Option<Entry<'_>>> {
         if core::mem::take(&mut self.must_advance) {
             self.advance()?;
         }
@@ -155,10 +154,10 @@ impl<'a> Merge<'a> {
     /// Writes all that is left, and the range tombstones, to a run.
     ///
     /// # Errors
-    /// Those of [`Merge::next`] and of the builder.
+    /// Those of [`Merge::pull`] and of the builder.
     pub fn write_to(&mut self, builder: &mut RunBuilder) -> Result<()> {
         self.ranges.drain(..).try_for_each(|range| builder.add_range(range))?;
-        while let Some(entry) = self.next()? {
+        while let Some(entry) = self.pull()? {
             builder.add(&entry)?;
         }
         Ok(())

@@ -21,7 +21,7 @@ impl Source for RunCursor {
     }
 
     fn advance(&mut self) -> Result<()> {
-        self.next()
+        self.forward()
     }
 }
 

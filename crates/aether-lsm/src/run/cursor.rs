@@ -131,8 +131,7 @@ impl RunCursor {
     ///
     /// # Errors
     /// As [`RunCursor::seek`].
-    #[allow(clippy::should_implement_trait, reason = "a position, and no iterator")]
-    pub fn next(&mut self) -> Result<()> {
+    pub fn forward(&mut self) -> Result<()> {
         match self.at {
             At::Before => self.first(),
             At::Behind => Ok(()),
@@ -273,7 +272,7 @@ impl RunCursor {
                 let index = Index::open(view)?;
                 let entry = choose(&index);
                 let next = entry + 1..(entry + 1 + AHEAD).min(index.len());
-                let count = if wants_more && entry.is_multiple_of(AHEAD) { next.len() } else { 0 };
+                let count = if wants_more && entry.is_multiple_of(AHEAD / 2) { next.len() } else { 0 };
                 next.zip(&mut ahead).take(count).for_each(|(entry, page)| *page = index.swip(entry).page());
                 Some((entry, index.len(), index.swip(entry), index.following(entry), count))
             },

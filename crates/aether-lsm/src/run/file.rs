@@ -5,7 +5,7 @@ use super::home::RunHome;
 use super::layout::{ALIGNMENT, FOOTER_BYTES, Footer, HEADER_BYTES, Seed, Tail, check_header, open_block};
 use super::locate::Places;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource};
+use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource, Charge};
 use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
 use aether_vfs::{AlignedBuf, File, Mode, OpenOptions, read_exact_at};
 use core::cell::RefCell;
@@ -48,12 +48,12 @@ fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<(RunFile, Tail)>
     let seed = Seed::new(home.store, id);
     read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
     let footer = Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
-    let tail = read_tail(&*file, home, seed, &footer).and_then(|bytes| {
+    let mut tail = read_tail(&*file, home, seed, &footer).and_then(|bytes| {
         let block_bytes = footer.tail_at - HEADER_BYTES as u64;
         Tail::decode(&bytes, id, size, block_bytes).map_err(|error| inside(error, footer.tail_at))
     })?;
-    let unpack = Decompressor::new(tail.dictionary.clone());
-    let places = Places::new(tail.lengths.clone());
+    let unpack = Decompressor::new(core::mem::take(&mut tail.dictionary));
+    let places = Places::new(core::mem::take(&mut tail.lengths));
     let block_bytes_max = home.page_size().bytes() - BLOCK_OVERHEAD_BYTES;
     Ok((RunFile { file, path, id, seed, places, unpack, block_bytes_max }, tail))
 }
@@ -68,7 +68,7 @@ fn read_tail(file: &dyn File, home: &RunHome, seed: Seed, footer: &Footer) -> Re
     let place = footer.tail_at..footer.tail_at + footer.tail_bytes;
     let account = home.pool.budget().account("run tables");
     // While it is read and taken apart.
-    let _memory = aether_index::txn::recovery::wal::buffer::Charge::new(account, 2 * footer.tail_bytes)?;
+    let _memory = Charge::new(account, 2 * footer.tail_bytes)?;
     let mut bytes = AlignedBuf::new(span(&place).1);
     let tail = read_span(file, &place, &mut bytes)?;
     footer.check_tail(seed, tail)?;

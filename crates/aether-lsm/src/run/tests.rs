@@ -76,7 +76,7 @@ fn read_everything(home: &RunHome) {
         }
         let mut cursor = RunCursor::new(run.clone());
         told.extend(cursor.seek(&key).err());
-        told.extend(cursor.next().err());
+        told.extend(cursor.forward().err());
         told.extend(cursor.seek_back(&key).err());
         told.extend(cursor.back().err());
     }
@@ -88,7 +88,7 @@ fn read_everything(home: &RunHome) {
             if outcome.is_err() || cursor.entry().is_none() {
                 break;
             }
-            outcome = if is_forward { cursor.next() } else { cursor.back() };
+            outcome = if is_forward { cursor.forward() } else { cursor.back() };
         }
         told.extend(outcome.err());
     }

@@ -116,7 +116,9 @@ impl Bench {
     fn merge(&mut self, runs: &[Arc<Run>], keep: Keep) -> Option<Arc<Run>> {
         let file = self.file();
         let dropped = &mut self.dropped;
-        let note = |key: &[u8], stub: &[u8]| drop(dropped.insert((key.to_vec(), stub.to_vec())));
+        let note = |key: &[u8], stub: &[u8]| {
+            dropped.insert((key.to_vec(), stub.to_vec()));
+        };
         let layers = runs.iter().map(|run| Layer::run(run).unwrap()).collect();
         let mut merge = Merge::new(layers, keep, Box::new(note));
         let mut builder = RunBuilder::new(&self.home, file, BuildOptions::default()).unwrap();
@@ -144,7 +146,7 @@ proptest! {
                 break;
             }
             // Readers end, the oldest first; new ones would see all.
-            (0..ended).for_each(|_| drop(snapshots.pop_first()));
+            snapshots = snapshots.into_iter().skip(ended).collect();
             settled = (settled + rise).min(snapshots.first().copied().unwrap_or(newest));
             let first = at.index(runs.len());
             let end = (first + count).min(runs.len());
@@ -188,7 +190,7 @@ fn check_thrift(run: &Arc<Run>, snapshots: &BTreeSet<u64>, settled: u64, is_bott
         *count = (count.0 + 1, entry.kind);
         assert!(count.0 <= snapshots.len() + 1, "{entry:?}");
         assert!(entry.timestamp.get() == 0 || entry.timestamp.get() > settled, "{entry:?}");
-        cursor.next().unwrap();
+        cursor.forward().unwrap();
     }
     assert!(!is_bottom || counts.values().all(|(_, last)| *last != Kind::Tombstone));
     let idle = |range: &RangeTombstone| range.timestamp.get() == 0;
@@ -214,7 +216,7 @@ fn merged(
     let keep = Keep::new(snapshots, Timestamp::new(settled), is_bottom)?;
     let mut merge = Merge::new(layers, keep, Box::new(|_, _| ()));
     let mut all = Vec::new();
-    while let Some(entry) = merge.next()? {
+    while let Some(entry) = merge.pull()? {
         all.push((String::from_utf8(entry.key.to_vec()).unwrap(), entry.timestamp.get(), entry.kind));
     }
     Ok(all)

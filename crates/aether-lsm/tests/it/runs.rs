@@ -117,10 +117,10 @@ pub(crate) fn get(run: &Run, key: &[u8], snapshot: u64) -> Result<Option<(u64, K
 pub(crate) fn check_cursor(run: &Arc<Run>, versions: &[Version]) -> Result<()> {
     for mut cursor in [RunCursor::new(run.clone()), RunCursor::scan(run.clone())] {
         for version in versions {
-            cursor.next()?;
+            cursor.forward()?;
             assert_eq!(cursor.entry().map(owned).as_ref(), Some(version));
         }
-        cursor.next()?;
+        cursor.forward()?;
         assert!(cursor.entry().is_none());
         for version in versions.iter().rev() {
             cursor.back()?;
@@ -139,7 +139,7 @@ fn check_seeks(run: &Arc<Run>, versions: &[Version], probes: &BTreeSet<Vec<u8>>)
         let behind = versions.partition_point(|(key, ..)| key <= probe);
         cursor.seek(probe)?;
         assert_eq!(cursor.entry().map(owned).as_ref(), versions.get(first), "at or above {probe:?}");
-        cursor.next()?;
+        cursor.forward()?;
         assert_eq!(cursor.entry().map(owned).as_ref(), versions.get(first + 1));
         cursor.seek(probe)?;
         cursor.back()?;
@@ -175,7 +175,10 @@ pub(crate) fn versions() -> impl Strategy<Value = Vec<Version>> {
     prop::collection::btree_map(key(), of_key, 0..120).prop_map(flatten)
 }
 
-fn flatten(all: BTreeMap<Vec<u8>, BTreeMap<u64, (u8, Vec<u8>)>>) -> Vec<Version> {
+/// Kind and value of a key's versions, by timestamp.
+type States = BTreeMap<u64, (u8, Vec<u8>)>;
+
+fn flatten(all: BTreeMap<Vec<u8>, States>) -> Vec<Version> {
     let mut out = Vec::new();
     for (key, states) in all {
         for (timestamp, (kind, value)) in states.into_iter().rev() {
