@@ -136,7 +136,9 @@ fn main() {
     let first = || Arc::new([1; 8]);
     let ways: [&dyn Way; 4] =
         [&Kept(Slots::new(first())), &Slots::new(first()), &LeftRight::new(first()), &RwLock::new(first())];
-    println!("{reads} reads a reader, an install each millisecond; ns of CPU time a read, medians of {rounds} rounds");
+    println!(
+        "{reads} reads a reader, an install each millisecond; ns of CPU time a read, medians of {rounds} rounds"
+    );
     println!("{:>8} {}", "readers", ways.map(|way| format!("{:>12}", way.name())).concat());
     for readers in [1, 2, 4, 8, 16] {
         let mut figures = ways.map(|_| Vec::new());
