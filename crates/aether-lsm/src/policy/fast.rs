@@ -31,7 +31,7 @@ impl Fast {
     }
 
     /// Merges the level above the bottom into it. Too large a bottom goes a level down instead, as it is.
-    fn plan_to_bottom(&self, shape: &Shape, bottom: usize) -> Option<Plan> {
+    fn feed_bottom(&self, shape: &Shape, bottom: usize) -> Option<Plan> {
         let above = bottom.checked_sub(1)?;
         let (upper, lower) = (shape.bytes() - shape.levels[bottom].bytes(), shape.levels[bottom].bytes());
         let is_full = shape.levels[above].depth() >= self.ratio;
@@ -70,7 +70,7 @@ impl MergePolicy for Fast {
         let bottom = shape.bottom()?;
         // The bottom first: a merge above it would only make it wait.
         let lowest = self.deepen(shape, bottom).or_else(|| self.unite(shape, bottom));
-        let lowest = lowest.or_else(|| self.plan_to_bottom(shape, bottom));
+        let lowest = lowest.or_else(|| self.feed_bottom(shape, bottom));
         let tiered = if bottom == 0 { 0..1 } else { 0..bottom - 1 };
         lowest
             .or_else(|| tiered.into_iter().find_map(|level| full(shape, level, self.ratio)))

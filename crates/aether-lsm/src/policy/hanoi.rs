@@ -109,5 +109,6 @@ mod tests {
         assert_eq!(budget.share(10, &[90], 50), [33]);
         assert_eq!(budget.share(100, &[], 50), Vec::<u64>::new());
         assert_eq!(budget.saved(), 50);
+        assert_eq!(budget.share(1, &[90, 90], 50), [1, 51], "the deepest comes first");
     }
 }

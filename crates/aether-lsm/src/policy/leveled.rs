@@ -34,7 +34,7 @@ impl Leveled {
     fn first(&self, shape: &Shape) -> Option<Plan> {
         let runs = shape.levels.first()?;
         let is_due = runs.depth() >= self.first_runs && !runs.is_merging();
-        is_due.then(|| self.plan_to_next(shape, Picked::level(shape, 0), 0, Reason::Full)).flatten()
+        is_due.then(|| self.push_down(shape, Picked::level(shape, 0), 0, Reason::Full)).flatten()
     }
 
     /// Bytes that a level may have.
@@ -70,7 +70,7 @@ impl Leveled {
         prices.sort_unstable();
         prices.into_iter().find_map(|(_, place)| {
             let picked = Picked::new(shape, [place]).with_overlapped(level, false);
-            self.plan_to_next(shape, picked, level, Reason::Large)
+            self.push_down(shape, picked, level, Reason::Large)
         })
     }
 
@@ -85,7 +85,7 @@ impl Leveled {
         })
     }
 
-    fn plan_to_next(&self, shape: &Shape, picked: Picked<'_>, level: usize, reason: Reason) -> Option<Plan> {
+    fn push_down(&self, shape: &Shape, picked: Picked<'_>, level: usize, reason: Reason) -> Option<Plan> {
         picked.with_overlapped(level + 1, true).into_plan(level + 1, reason, shape.unit_bytes)
     }
 }

@@ -34,6 +34,10 @@ fn one_window_decides_nothing() {
     let mut policy = Adaptive::default();
     let told = switches(&mut policy, &[(BOTH, 10), (WRITES, 2), (BOTH, 10), (READS, 2), (BOTH, 10)]);
     assert_eq!(told, []);
+    let nearly = Mix { gets: 95, scans: 0, puts: 905 };
+    let scaled = Mix { gets: 10 * nearly.gets, puts: 10 * nearly.puts, ..nearly };
+    assert_eq!(switches(&mut policy, &[(scaled, 10), (WRITES, 2), (scaled, 10)]), []);
+    assert_eq!(policy.current(), PolicyKind::Fast);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The level list: what edits make of it, what is refused, and when a run's file goes.
 
 use crate::simulator::{Keys, Load, Pace, Simulator, World};
-use aether_lsm::policy::{Plan, PolicyKind, Reason};
+use aether_lsm::policy::{MergePolicy, Plan, PolicyKind, Predictable, Reason};
 use aether_lsm::version::{Edit, Refused};
 use aether_types::{FileId, Timestamp};
 use proptest::prelude::*;
@@ -102,7 +102,23 @@ fn runs_that_do_not_overlap_have_no_order() {
     assert!(moved.is_move());
     world.set.install(&Edit::merge(&moved, world.merged(&moved))).unwrap();
     assert_eq!(ids(&world), [vec![2, 1], vec![3]]);
-    assert_eq!(deleted(&world), [0; 0], "what moves stays");
+    let log = world.deleted.clone();
+    drop(world);
+    assert!(log.lock().unwrap().is_empty(), "what moves stays, also when the list is closed");
+}
+
+#[test]
+fn a_run_takes_part_in_one_merge_until_that_is_over() {
+    let world = flushed(&[&[1], &[1], &[1], &[1]]);
+    let policy = Predictable::new(2);
+    let claim = || world.claims.claim(&world.set, 200, Timestamp::new(0), |shape| policy.pick(shape));
+    let first = claim().unwrap();
+    assert_eq!(first.plan().inputs.len(), 4);
+    assert!(claim().is_none(), "its runs are taken");
+    let shape = world.claims.shape(&world.set, 200, Timestamp::new(0));
+    assert!(shape.runs().all(|run| run.is_merging));
+    drop(first);
+    assert!(claim().is_some(), "given up, they are free again");
 }
 
 #[test]
