@@ -36,6 +36,7 @@ mod trace;
 mod traits;
 
 pub use aether_txn as txn;
+pub use aether_types::IndexKind;
 #[cfg(feature = "btree")]
 pub use btree::{BTree, Cursor, Tree, TreeUndo};
 pub use findings::{IndexCheck, LostRange, Salvaged, Shape, Sink};

@@ -28,7 +28,7 @@ pub use create::RowsFactory;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use create::log_creation;
 pub use cursor::RowsCursor;
-pub use reclaim::{empty_leaf, free_value, undo_extents};
+pub use reclaim::{empty_leaf, free_value, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
 pub use value::{ValueReader, read_extents, write_extents};
 
@@ -38,8 +38,6 @@ pub(crate) use clean::leaves_room;
 pub(crate) use extents::Extents;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use read::{Seen, older};
-#[cfg(any(feature = "btree", feature = "rax"))]
-pub(crate) use reclaim::psn_of;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 #[cfg(feature = "btree")]

@@ -131,6 +131,7 @@ fn the_guide_has_every_option_with_its_default() {
         lock_timeout,
         snapshot_age_max,
         background,
+        indexes,
     } = options;
     let aether::buffer::BufferConfig {
         num_frames,
@@ -154,6 +155,7 @@ fn the_guide_has_every_option_with_its_default() {
         ("lock_timeout", format!("{lock_timeout:?}")),
         ("snapshot_age_max", format!("{snapshot_age_max:?}")),
         ("background", background.to_string()),
+        ("indexes", format!("{indexes:?}")),
         ("num_frames", num_frames.to_string()),
         ("page_size", page_size.bytes().to_string()),
         ("enable_page_provider", enable_page_provider.to_string()),

@@ -54,9 +54,15 @@ fn rax_prefix() {
 }
 
 #[test]
+fn generic_index() {
+    assert!(run("generic_index").contains("rolled back in both"));
+}
+
+#[test]
 fn no_example_is_left_out() {
     let known = [
         "basic_btree",
+        "generic_index",
         "group_commit",
         "kv_store",
         "rax_prefix",

@@ -108,6 +108,20 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "conformance",
+        command: "cargo test -p aether-index --features conformance --test conformance",
+        shows: "every index whose rows lie in pages passes the suite for implementors: model, threads, power cuts",
+        when: When::Path("crates/aether-index/src/conformance"),
+        ..PLAIN
+    },
+    Step {
+        name: "custom-index",
+        command: "cargo test --manifest-path docs/guide/custom-index/Cargo.toml",
+        shows: "an index of a program's own, from outside the workspace, passes the same suite",
+        when: When::Path("docs/guide/custom-index"),
+        ..PLAIN
+    },
+    Step {
         name: "loom",
         command: "cargo xtask loom",
         shows: "no ordering of the atomics, in small models, breaks an invariant",

@@ -24,6 +24,7 @@ impl Towards<'_> {
 }
 
 impl Tree {
+    #[inline(always)]
     fn root_guard(&self, access: &Access<'_>) -> Result<Optimistic<'_>, Stop> {
         let swip = self.root_swip();
         let root = trace::fix_root(|| self.pool().optimistic(FILE, swip, access))?;
@@ -34,7 +35,7 @@ impl Tree {
     }
 
     /// The node of `level` towards a key; the root if the tree is not that high.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn node_at(
         &self,
         towards: Towards<'_>,

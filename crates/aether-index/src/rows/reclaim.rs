@@ -34,8 +34,8 @@ pub(crate) fn highest_psn(store: &Store, extents: &[Extent], least: Psn) -> Resu
     extents.iter().try_fold(least.next(), |highest, (first, _)| Ok(highest.max(psn_of(store, *first)?)))
 }
 
-/// The sequence number of a page; 0 if it cannot be read.
-pub(crate) fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
+/// The sequence number of a page, to free it with; 0 if it cannot be read.
+pub fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
     match store.pool().shared(FILE, Swip::new(page)) {
         Ok(guard) => Ok(header::psn(guard.view())),
         Err(error) if error.kind() == ErrorKind::Corruption => Ok(Psn::new(0)),

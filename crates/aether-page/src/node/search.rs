@@ -110,7 +110,7 @@ impl Node<'_> {
 
     /// The same when the heads are known to be equal. If one key ends inside the head, the other's bytes there are
     /// zeros: the shorter is the smaller.
-    #[inline]
+    #[inline(always)]
     fn compare_tail(&self, slot: Slot, key: &[u8]) -> Ordering {
         let len = slot.key_len();
         match key.get(4..) {
