@@ -26,7 +26,7 @@ fn slices(world: &World) -> usize {
 fn put(world: &World, model: &mut Model, n: u64, value: &[u8]) {
     let mut txn = world.manager.begin();
     world.table.put(&mut txn, &n.to_be_bytes(), value).unwrap();
-    let _ = txn.commit_with(Durability::None).unwrap();
+    drop(txn.commit_with(Durability::None).unwrap());
     model.insert(n.to_be_bytes().to_vec(), value.to_vec());
 }
 
@@ -75,7 +75,7 @@ fn an_idle_table_lets_the_log_go() {
     for n in 0..20_000u64 {
         let mut txn = world.manager.begin();
         other.put(&mut txn, &(n % 100).to_be_bytes(), &[1; 100]).unwrap();
-        let _ = txn.commit_with(Durability::None).unwrap();
+        drop(txn.commit_with(Durability::None).unwrap());
     }
     assert!(world.store.checkpoint_stats().log_bytes < 4 << 20);
     world.store.close().unwrap();
