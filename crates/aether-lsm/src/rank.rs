@@ -2,7 +2,7 @@
 
 use aether_sync::Rank;
 
-pub(crate) const CLAIMS: Rank = Rank::new(400, "runs that are being merged");
-pub(crate) const INSTALL: Rank = Rank::new(410, "installing a version, left-right");
-pub(crate) const SIDE: Rank = Rank::new(420, "a side of the level list");
-pub(crate) const SLOT: Rank = Rank::new(430, "a slot of the level list");
+pub(crate) const CLAIMS: Rank = Rank::new(350, "runs that are being merged");
+pub(crate) const INSTALL: Rank = Rank::new(355, "installing a version, left-right");
+pub(crate) const SIDE: Rank = Rank::new(360, "a side of the level list");
+pub(crate) const SLOT: Rank = Rank::new(365, "a slot of the level list");

@@ -113,7 +113,7 @@ fn one_transaction_spans_kinds() -> Result<()> {
     let db = open(&env)?;
     assert_eq!(expect_alike(&db)?, 899);
     let kinds: Vec<String> = db.stat_full()?.keyspaces.into_iter().map(|stat| stat.kind).collect();
-    assert_eq!(kinds, ["btree", "btree", "rax", "skiplist", "mine"]);
+    assert_eq!(kinds, ["btree", "btree", "skiplist", "rax", "mine"]);
     Ok(())
 }
 

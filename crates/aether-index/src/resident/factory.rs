@@ -133,12 +133,11 @@ impl Resident {
         let mut cursor = ResidentCursor::new(self.clone());
         while let Some(row) = cursor.next_row(view)? {
             let mut value = Vec::new();
-            let read = match row.is_stub() {
-                true => read_extents(self.store(), &row.value, &mut value),
-                false => {
-                    value.extend_from_slice(&row.value);
-                    Ok(())
-                }
+            let read = if row.is_stub() {
+                read_extents(self.store(), &row.value, &mut value)
+            } else {
+                value.extend_from_slice(&row.value);
+                Ok(())
             };
             match read {
                 Ok(()) => sink(Salvaged::Row(&row.key, &value))?,
