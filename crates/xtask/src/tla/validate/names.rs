@@ -11,6 +11,8 @@ use crate::tla::model::Protocol;
 const ARM: &str = "Action(e) = \"";
 /// What the code writes before the name of an event; the last one is of a translation.
 const EVENTS: &[&str] = &["act", "act_if", "named"];
+/// Where bugs stand that tests catch, and no trace.
+const TESTED: &str = "docs/testing.md";
 /// What the code writes before the name of a bug.
 const BUG: &[&str] = &["planted"];
 
@@ -35,9 +37,18 @@ pub(crate) fn unpaired(root: &Path, protocols: &[Protocol]) -> Result<Vec<String
         bound.extend(arms);
     }
     found.extend(events.difference(&bound).map(|name| format!("no spec binds the event {name}")));
-    found.extend(bugs.difference(&known).map(|name| format!("no planted.txt has the bug {name}")));
+    let tested = tested(root)?;
+    let nowhere = bugs.difference(&known).filter(|name| !tested.contains(*name));
+    found.extend(nowhere.map(|name| format!("neither a planted.txt nor {TESTED} has the bug {name}")));
     found.extend(known.difference(&bugs).map(|name| format!("the code has no bug {name}")));
     Ok(found)
+}
+
+/// The bugs of which a page says which tests catch them: rows that begin with the name.
+fn tested(root: &Path) -> Result<BTreeSet<String>, String> {
+    let text = fs::read_to_string(root.join(TESTED)).map_err(|error| format!("{TESTED}: {error}"))?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    Ok(names.map(|(name, _)| name.to_string()).collect())
 }
 
 /// The names that a protocol's trace module binds.
