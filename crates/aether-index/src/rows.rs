@@ -311,7 +311,7 @@ fn empty_root(id: u32) -> PageOp<'static> {
 }
 
 /// True if the page is a leaf or an inner node of the index `id`.
-#[cfg(feature = "btree")]
+#[cfg(any(feature = "btree", feature = "rax"))]
 pub(crate) fn is_of(node: &Node<'_>, id: u32) -> bool {
     node.is_node() && node.tree() == id
 }

@@ -2,7 +2,7 @@
 //! crash in between, the walk begins again and meets no page that is free already.
 
 use super::Directory;
-use crate::rows::{FILE, Leaves, empty_leaf, mtr_bytes, psn_of};
+use crate::rows::{FILE, Leaves, empty_leaf, is_of, mtr_bytes, psn_of};
 use aether_page::node::{Node, NodeImage};
 use aether_page::radix::Radix;
 use aether_page::{PageOp, Swip};
@@ -43,9 +43,10 @@ impl Directory {
         let children = {
             let guard = self.pool().shared(FILE, Swip::new(page))?;
             let (node, radix) = (Node::new(guard.view()), Radix::new(guard.view()));
-            let is_leaf = node.is_node() && node.is_leaf() && node.tree() == self.id();
+            let is_leaf = node.is_leaf() && is_of(&node, self.id());
+            let is_ours = is_leaf || radix.is_radix() && radix.tree() == self.id();
             // What is emptied is lost: a reference that leads elsewhere must not take another's pages along.
-            if !(is_leaf || radix.is_radix() && radix.tree() == self.id()) {
+            if !is_ours {
                 let what = format!("a reference of index {} leads to a page of another", self.id());
                 return Err(Error::corruption(what).at_file(FILE).at_page(page));
             }
