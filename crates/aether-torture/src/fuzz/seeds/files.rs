@@ -128,6 +128,7 @@ fn kind_of(view: View<'_>) -> &'static str {
         Some(PageType::Leaf) => "leaf",
         Some(PageType::Inner) => "inner",
         Some(PageType::Overflow) => "overflow",
+        Some(PageType::Radix) => "radix",
         Some(PageType::Unwritten) | None => "strange",
     }
 }
