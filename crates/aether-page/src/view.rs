@@ -107,7 +107,7 @@ impl<'a> View<'a> {
     }
 
     /// Compares the `len` bytes from `offset` on with `other`, as byte strings.
-    #[inline(always)]
+    #[inline]
     pub fn compare(self, offset: usize, len: usize, other: &[u8]) -> Ordering {
         let (offset, len) = self.clamp(offset, len);
         let common = len.min(other.len());
