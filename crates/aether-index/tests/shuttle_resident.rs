@@ -25,19 +25,10 @@ use std::time::Duration;
 const SCHEDULES: usize = 400;
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
-    plant();
     // The whole way from a transaction to a page needs more stack than a model of its own would.
     let mut config = shuttle::Config::new();
     config.stack_size = 1 << 20;
     shuttle::Runner::new(shuttle::scheduler::RandomScheduler::new(SCHEDULES), config).run(model);
-}
-
-/// Has the run the bug that it was told to have.
-fn plant() {
-    #[cfg(aether_mutants)]
-    if let Ok(name) = std::env::var("AETHER_PLANTED") {
-        aether_trace::plant(&name);
-    }
 }
 
 struct Undo(Arc<ResidentFactory>);
@@ -168,7 +159,6 @@ fn an_insert_that_is_rolled_back_is_never_seen() {
         }
         writer.join().unwrap();
     };
-    plant();
     let mut config = shuttle::Config::new();
     config.stack_size = 1 << 20;
     shuttle::Runner::new(shuttle::scheduler::PctScheduler::new(3, 4 * SCHEDULES), config).run(model);

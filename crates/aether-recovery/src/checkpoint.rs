@@ -172,9 +172,7 @@ impl Store {
         }
         let read = || if planted("ignore-frames") { positions } else { self.pool.redo_start(positions) };
         let mut start = trace::read_frames(read);
-        if !planted("ignore-participants") {
-            self.lower_to_floors(&mut start);
-        }
+        self.lower_to_floors(&mut start);
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = trace::read_table(|| self.active.list(&mut start));

@@ -273,7 +273,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let mut deps = self.deps;
         if self.store.streams() > 1 {
             self.members.iter().for_each(|member| deps.join(&member.guard.page_lv()));
-            if let Some(row) = self.row.as_ref().filter(|_| !planted("stripe-without-its-vector")) {
+            if let Some(row) = &self.row {
                 deps.join(&row.lv());
             }
         }
@@ -301,7 +301,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
                 member.guard.mark_dirty(stream, position);
             }
         }
-        if let Some(row) = self.row.as_mut().filter(|_| !planted("row-without-a-floor")) {
+        if let Some(row) = &mut self.row {
             row.mark_dirty(stream, position);
         }
     }

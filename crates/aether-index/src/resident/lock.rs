@@ -4,7 +4,6 @@
 use super::Resident;
 use super::cell::Cell;
 use crate::skiplist::Guard;
-use aether_trace::planted;
 use aether_txn::{LockMode, Resource, Txn};
 use aether_types::{Result, TxnId};
 use core::ops::Bound;
@@ -47,9 +46,7 @@ impl Resident {
         txn.lock_rows(&resource, mode, &mut || {
             // The lock stands in the table. A writer that has latched its stripe from now on finds it there; one that had
             // it latched before is waited for, and its row is found.
-            if !planted("lock-without-a-barrier") {
-                self.0.rows.wait_for_changes();
-            }
+            self.0.rows.wait_for_changes();
             Ok(self.writers_in(&self.0.rows.map.pin(), from, &resource).into_iter().collect())
         })
     }

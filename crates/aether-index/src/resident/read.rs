@@ -5,7 +5,6 @@ use super::cell::Cell;
 use crate::rows::{Seen, Stop, ValueReader, older, read_extents, retry};
 use crate::skiplist::CLOSED;
 use aether_page::UndoPtr;
-use aether_trace::planted;
 use aether_txn::ReadView;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::{Result, TxnId};
@@ -108,7 +107,7 @@ impl Resident {
 
 /// Whether what was read of a payload may not be used.
 pub(super) fn is_changed(before: u64, now: u64) -> bool {
-    before == CLOSED || (before != now && !planted("reader-does-not-look-again"))
+    before == CLOSED || before != now
 }
 
 /// Reads the newest version; the view is asked before the caller looks whether the row has changed.

@@ -14,7 +14,6 @@ use crate::skiplist::{Entry, Guard, Inserted, Offset, Skiplist, SkiplistConfig};
 use aether_page::node::Row;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Arc, Mutex, MutexGuard, Weak};
-use aether_trace::planted;
 use aether_txn::TxnManager;
 use aether_txn::recovery::wal::buffer::Account;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -204,9 +203,7 @@ impl Rows {
             if stripe_of(op.key()) != part.place.stripe {
                 return Err(Error::corruption("a row is logged in another's stripe").at_key(op.key()));
             }
-            if !planted("row-without-a-floor") {
-                self.slices.mark(op.key(), part.stream, part.lsn);
-            }
+            self.slices.mark(op.key(), part.stream, part.lsn);
             self.redo_row(&pin, part.place.psn, op)
         })
     }
@@ -217,8 +214,7 @@ impl Rows {
             RowOp::Set { key, row } => (*key, Some(row)),
             RowOp::Remove { key } => (*key, None),
         };
-        let is_newer = |cell: Cell<'_>| cell.psn() > psn && !planted("redo-ignores-the-number");
-        if self.find(pin, key).is_some_and(is_newer) {
+        if self.find(pin, key).is_some_and(|cell| cell.psn() > psn) {
             return Ok(());
         }
         self.cover(key.len() + row.map_or(0, |row| row.value.len()), Need::Urgent)?;

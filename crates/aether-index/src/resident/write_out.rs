@@ -15,7 +15,6 @@ use crate::skiplist::{Entry, Guard};
 use aether_page::UndoPtr;
 use aether_page::node::{Flags, Row};
 use aether_sync::Arc;
-use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{
     ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind, UndoRecord,
@@ -72,9 +71,7 @@ impl WriteOut<'_> {
         let mut from = Some(due.keys[0].clone());
         while let Some(key) = from.take() {
             let Gathered { rows, unsettled, next, .. } = self.gather(&key, due.upper.as_deref())?;
-            if !planted("unsettled-row-not-carried-over") {
-                unsettled.iter().try_for_each(|(key, psn)| self.carry_over(key, *psn))?;
-            }
+            unsettled.iter().try_for_each(|(key, psn)| self.carry_over(key, *psn))?;
             extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.

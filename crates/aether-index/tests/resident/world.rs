@@ -76,14 +76,6 @@ fn txn_config(durability: Durability) -> TxnConfig {
     TxnConfig { lock_timeout: Duration::from_secs(10), read_newest: true, ..TxnConfig::new(durability) }
 }
 
-/// Has the run the bug that it was told to have.
-fn plant() {
-    #[cfg(aether_mutants)]
-    if let Ok(name) = std::env::var("AETHER_PLANTED") {
-        aether_trace::plant(&name);
-    }
-}
-
 /// Bytes of a slice: few, so that there are many.
 const SLICE_BYTES: usize = 600;
 
@@ -134,7 +126,6 @@ pub(crate) fn table(manager: &Arc<TxnManager>, factory: &ResidentFactory, id: u3
 impl World {
     /// Without log and home.
     pub(crate) fn volatile(memory_bytes: u64) -> Self {
-        plant();
         let config = Shape { memory_bytes, ..Shape::of_streams(1) }.config();
         let factory = Arc::new(ResidentFactory::new(tables_config()));
         let store = Store::volatile_with(config, |budget| factory.participant(budget).into_iter().collect());
@@ -147,7 +138,6 @@ impl World {
 
     /// The store on a machine; made if there is none.
     pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
-        plant();
         let factory = Arc::new(ResidentFactory::new(tables_config()));
         let scanned = Opening::begin(sim.env(), Path::new("/home"), shape.config(), true)?.scan()?;
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
