@@ -89,7 +89,7 @@ Install(t, done) ==
   /\ pc[t] = "filled"
   /\ done <=> word.number = base[t].number
   /\ IF done
-     THEN /\ word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, made[t])
+     THEN word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, made[t])
           /\ own' = [own EXCEPT ![t] = word.slot] /\ Goes(t, "installed")
      ELSE UNCHANGED <<word, list, own>> /\ Goes(t, "lost")
   /\ UNCHANGED <<slots, taken, flushes, seen, base, edit, made, doomed, deleted>>
