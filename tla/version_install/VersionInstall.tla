@@ -7,7 +7,8 @@
 (* word names the newest version's number and slot.  Threads install edits:   *)
 (* a flush adds a run, a merge puts one in the place of two; and they read.   *)
 EXTENDS Naturals, Sequences, FiniteSets
-CONSTANTS NumThreads, NumSlots, FlushesMax, EditsMax
+CONSTANTS NumThreads, NumSlots, FlushesMax, EditsMax,
+          NumFirst       \* flushes whose runs are there from the beginning
 VARIABLES
   word, slots, taken, \* [number, slot]; [number, runs] of each slot; slots in use
   list,               \* history: the versions by number, from 0
@@ -21,11 +22,12 @@ vars == <<cell, flushes, thread, doomed, deleted>>
 Threads_ == 1..NumThreads
 Slots == 1..NumSlots
 Empty_ == [number |-> 99, runs |-> {}]
+First == {{f} : f \in 1..NumFirst}
 NoEdit == [gone |-> {}, come |-> {}]
 Init ==
   /\ word = [number |-> 0, slot |-> 1]
-  /\ slots = [s \in Slots |-> IF s = 1 THEN [number |-> 0, runs |-> {}] ELSE Empty_]
-  /\ taken = {1} /\ list = <<{}>> /\ flushes = 0
+  /\ slots = [s \in Slots |-> IF s = 1 THEN [number |-> 0, runs |-> First] ELSE Empty_]
+  /\ taken = {1} /\ list = <<First>> /\ flushes = NumFirst
   /\ pc = [t \in Threads_ |-> "idle"] /\ seen = [t \in Threads_ |-> word] /\ base = [t \in Threads_ |-> Empty_]
   /\ edit = [t \in Threads_ |-> NoEdit] /\ made = [t \in Threads_ |-> {}] /\ own = [t \in Threads_ |-> 1]
   /\ doomed = {} /\ deleted = {}
@@ -87,7 +89,7 @@ Install(t, done) ==
   /\ pc[t] = "filled"
   /\ done <=> word.number = base[t].number
   /\ IF done
-     THEN /\ word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, made[t])
+     THEN word' = [number |-> base[t].number + 1, slot |-> own[t]] /\ list' = Append(list, made[t])
           /\ own' = [own EXCEPT ![t] = word.slot] /\ Goes(t, "installed")
      ELSE UNCHANGED <<word, list, own>> /\ Goes(t, "lost")
   /\ UNCHANGED <<slots, taken, flushes, seen, base, edit, made, doomed, deleted>>

@@ -79,8 +79,8 @@ impl<T> Slots<T> {
             false => self.word.compare_exchange(old, new, AcqRel, Acquire),
         };
         match trace::install(number + 1, swap) {
-            Ok(_) => {
-                drop(trace::empty(|| self.empty(slot(old))));
+            Ok(replaced) => {
+                drop(trace::empty(|| self.empty(slot(replaced))));
                 Ok(number + 1)
             }
             Err(_) => Err(trace::empty(|| self.empty(own))),

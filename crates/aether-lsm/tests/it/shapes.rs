@@ -118,6 +118,15 @@ fn hanoi_finishes_a_merge_before_the_next_one_of_its_level_is_due() {
 }
 
 #[test]
+fn what_lies_above_the_bottom_of_a_lazy_tree_is_half_of_it_however_large_that_is() {
+    for units in [17, 20, 34, 70] {
+        let load = Load { keys: units * 64, ..NEW_KEYS };
+        let figures = simulate(PolicyKind::Fast, load, 300, Pace::AtOnce);
+        assert!(figures.space_max <= 1.6, "{units}: {figures:?}");
+    }
+}
+
+#[test]
 fn leveling_keeps_the_runs_of_a_level_apart_at_every_step() {
     let world = World::new();
     let mut simulator = Simulator::new(&world, NEW_KEYS, 21);

@@ -158,7 +158,7 @@ impl<'a> Simulator<'a> {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        ((self.random >> 32) * u64::from(bound) >> 32) as u32
+        (((self.random >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     fn unit_bytes(&self) -> u64 {

@@ -127,7 +127,13 @@ fn flushes_and_merges_of_several_threads_lose_nothing() {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let mergers: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| while !is_over.load(Ordering::Relaxed) || merge(&world) {}))
+            .map(|_| {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) || merge(&world) {
+                        std::thread::yield_now();
+                    }
+                })
+            })
             .collect();
         let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read(&world, &is_over))).collect();
         let flushers: Vec<_> = (0..2_u32)
