@@ -277,11 +277,11 @@ fn many_partitions_and_index_blocks_are_searched() {
 fn a_filter_spares_reads() {
     let loads = |options| {
         let home = home(16);
-        build(&home, FILE, options, &numbered(3_000), &[]).unwrap();
+        build(&home, FILE, options, &numbered(9_000), &[]).unwrap();
         let run = Run::open(&home, FILE).unwrap();
         let before = home.pool.stats().loads;
-        for number in 0..3_000 {
-            get(&run, format!("user{:010}x", number * 7919 % 3_000).as_bytes(), 1).unwrap();
+        for number in 0..9_000 {
+            get(&run, format!("user{:010}x", number * 7919 % 9_000).as_bytes(), 1).unwrap();
         }
         home.pool.stats().loads - before
     };
