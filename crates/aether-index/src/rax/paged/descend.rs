@@ -7,7 +7,7 @@ use aether_page::header;
 use aether_page::node::Node;
 use aether_page::radix::Radix;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Optimistic, Restart};
+use aether_txn::recovery::wal::buffer::{Access, Optimistic};
 use aether_types::{Error, Result};
 
 /// Nodes on a way that no sound directory has: each takes a byte of a key, or is split off from rows beside them.
