@@ -1,7 +1,7 @@
 //! What a policy sees of a tree: levels of runs, the newest first, and the rule of their order.
 
+use aether_sync::Arc;
 use aether_types::{FileId, Timestamp};
-use std::sync::Arc;
 
 /// The first and the last key of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
