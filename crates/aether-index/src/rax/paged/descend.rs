@@ -6,9 +6,8 @@ use aether_page::Swip;
 use aether_page::header;
 use aether_page::node::Node;
 use aether_page::radix::Radix;
-use aether_trace::planted;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::wal::buffer::{Access, Optimistic, Restart};
+use aether_txn::recovery::wal::buffer::{Access, Optimistic};
 use aether_types::{Error, Result};
 
 /// Nodes on a way that no sound directory has: each takes a byte of a key, or is split off from rows beside them.
@@ -77,18 +76,14 @@ impl Directory {
     ) -> Result<Optimistic<'_>, Stop> {
         let swip: Swip = node.child(index);
         if let Some(child) = self.pool().hinted(FILE, swip, access) {
-            validate_parent(parent)?;
+            parent.validate()?;
             return Ok(child);
         }
         // The reference must be a real one before a page is loaded for it.
         parent.validate()?;
         let child = self.pool().optimistic(FILE, swip, access)?;
-        validate_parent(parent)?;
+        parent.validate()?;
         parent.repair_hint(node.child_word_offset(index), swip, child.frame());
         Ok(child)
     }
-}
-
-fn validate_parent(parent: &Optimistic<'_>) -> Result<(), Restart> {
-    if planted("radix-parent-is-not-validated") { Ok(()) } else { parent.validate() }
 }
