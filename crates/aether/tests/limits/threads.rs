@@ -30,6 +30,8 @@ fn open_within(mebibytes: u32) -> Output {
         .args(["--exact", "threads::child_of_the_thread_limit", "--nocapture", "--test-threads", "1"])
         .env(CHILD, dir.path().join("home"))
         .env("RUST_BACKTRACE", "0")
+        // Each thread that allocates early would take 64 MiB of the address space for an arena of its own.
+        .env("MALLOC_ARENA_MAX", "1")
         .output()
         .unwrap()
 }
