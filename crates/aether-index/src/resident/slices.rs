@@ -235,7 +235,7 @@ mod tests {
         let extent = |key: &[u8], bytes, is_known| Extent { key: key.to_vec(), bytes, is_known };
         slices.written(&due, &[extent(b"", 20, true), extent(b"h", 5, true), extent(b"p", 6, true)]);
         assert_eq!((needs(&slices), slices.bytes()), (400, 31), "nobody knows which slice was changed");
-        let due = slices.begin(b"b", &Lv::at(STREAM, Lsn::new(500)), 10).unwrap();
+        let due = slices.begin(b"b", &Lv::at(STREAM, Lsn::new(500)), 5).unwrap();
         assert_eq!((due.keys.clone(), due.upper.clone()), (vec![b"h".to_vec()], Some(b"p".to_vec())));
         slices.written(&due, &[extent(b"h", 5, true)]);
         let due = slices.begin(b"h", &Lv::at(STREAM, Lsn::new(500)), 11).unwrap();
