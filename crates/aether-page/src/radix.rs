@@ -340,11 +340,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
 
         /// A map from separators to children is the model; the child of a key is that of the last separator at or below it.
         #[test]
-        fn a_node_routes_as_its_separators_say(path in key(), steps in proptest::collection::vec((0..SYMBOLS, any::<bool>()), 1..if cfg!(miri) { 12 } else { 600 }), keys in proptest::collection::vec(key(), 20)) {
+        fn a_node_routes_as_its_separators_say(path in key(), steps in proptest::collection::vec((0..SYMBOLS, any::<bool>()), 1..if cfg!(miri) { 4 } else { 600 }), keys in proptest::collection::vec(key(), if cfg!(miri) { 2 } else { 20 })) {
             let words = page();
             let mut model = BTreeMap::from([(steps[0].0, 2u64)]);
             apply(&words, &PageOp::RadixInit(RadixImage::fork(7, path.clone(), steps[0].0, [1, 2].map(PageNo::new))));

@@ -23,7 +23,7 @@ pub fn mask_hints(bytes: &mut [u8]) {
     }
     mask_at(bytes, UPPER_CHILD_AT);
     let slots_end = SLOTS_AT + 8 * usize::from(u64_at(bytes, COUNT_AT) as u16);
-    for slot_at in (SLOTS_AT..slots_end).step_by(8) {
+    for slot_at in (SLOTS_AT..slots_end.min(bytes.len())).step_by(8) {
         let entry = heap_offset(u64_at(bytes, slot_at));
         if entry >= slots_end {
             mask_at(bytes, entry);
@@ -34,7 +34,8 @@ pub fn mask_hints(bytes: &mut [u8]) {
 fn mask_radix(bytes: &mut [u8]) {
     let shape = u64_at(bytes, radix::COUNT_AT);
     let (count, path_len) = (usize::from(shape as u16), usize::from((shape >> 16) as u16));
-    (0..=count).for_each(|index| mask_at(bytes, radix::children_at(path_len) + 8 * index));
+    let end = radix::children_at(path_len) + 8 * (count + 1);
+    (radix::children_at(path_len)..end.min(bytes.len())).step_by(8).for_each(|at| mask_at(bytes, at));
 }
 
 fn mask_at(bytes: &mut [u8], offset: usize) {

@@ -1,33 +1,39 @@
 //! Runs of a level list, for `tla/version_install`: threads flush, merge whatever two runs they find, and read.
 //!
-//! A run's name is the set of its flushes, a bit for each. Nobody claims runs here, so that edits come too late.
+//! A run's name is the set of its flushes, a bit for each. Nobody claims runs here, so that edits come too late; but no two threads make
+//! a run of one name at a time, for a file's id is nobody else's.
 
 pub(crate) mod told;
 
 use crate::{Dice, Trace, stage};
 use aether_lsm::policy::{KeyRange, Plan, Reason, RunShape};
 use aether_lsm::version::{Edit, OnLast, Run, Version, VersionSet};
-use aether_sync::Arc;
 use aether_sync::atomic::{AtomicU32, Ordering::Relaxed};
+use aether_sync::{Arc, Mutex, Rank};
 use aether_trace::{act, take};
 use aether_types::{FileId, Timestamp};
+use std::collections::BTreeSet;
 
 const THREADS_MAX: u64 = 4;
 /// At most, of one thread.
 const TURNS: u64 = 5;
 /// Of all threads, as in `trace.cfg`.
 const FLUSHES_MAX: u32 = 12;
+/// Taken under no lock of the engine.
+const MAKING: Rank = Rank::new(1, "runs that are being made");
 
 struct World {
     set: VersionSet<()>,
     flushes: AtomicU32,
+    making: Mutex<BTreeSet<u32>>,
     on_last: OnLast,
 }
 
 /// A run and what it told.
 pub fn trace(seed: u64) -> Trace {
     let set = VersionSet::new(Version::default());
-    let world = Arc::new(World { set, flushes: AtomicU32::new(0), on_last: Arc::new(|_| ()) });
+    let making = Mutex::new(MAKING, BTreeSet::new());
+    let world = Arc::new(World { set, flushes: AtomicU32::new(0), making, on_last: Arc::new(|_| ()) });
     drop(take());
     let mut dice = Dice::new(seed, 0);
     let threads = (1..=2 + dice.below(THREADS_MAX - 1)).map(|number| {
@@ -65,6 +71,9 @@ impl World {
         }
         let at = dice.below(runs.len() as u64 - 1) as usize;
         let (newer, older) = (runs[at], runs[at + 1]);
+        if !self.making.lock().insert(newer | older) {
+            return;
+        }
         act("PlanMerge", || (), |()| [u64::from(newer), u64::from(older)]);
         let plan = Plan {
             inputs: vec![FileId::new(newer), FileId::new(older)],
@@ -75,6 +84,7 @@ impl World {
             reason: Reason::Full,
         };
         self.install(&Edit::merge(&plan, vec![self.run(newer | older)]));
+        self.making.lock().remove(&(newer | older));
     }
 
     fn install(&self, edit: &Edit<()>) {
