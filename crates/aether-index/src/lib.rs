@@ -28,7 +28,7 @@ mod range;
 #[cfg(feature = "rax")]
 pub mod rax;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
-mod resident;
+pub mod resident;
 pub mod rows;
 #[cfg(feature = "skiplist")]
 pub mod skiplist;

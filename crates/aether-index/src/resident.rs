@@ -8,11 +8,13 @@
 //! After a restart redo has filled the tables that the log tells of ([`Tables`]); then whoever opens a table lays them over what
 //! lies below.
 //!
-//! Reading order: cell, rows, tables, read, write, undo, lock, cursor; slices, image, write_out, lay; memory, met, factory.
+//! Reading order: cell, rows, tables, read, write, undo, lock, cursor; slices, image, write_out, lay; below, flush; memory, met, factory.
 
+mod below;
 mod cell;
 mod cursor;
 mod factory;
+mod flush;
 mod image;
 mod lay;
 mod lock;
@@ -27,17 +29,19 @@ mod undo;
 mod write;
 mod write_out;
 
-pub use cursor::ResidentCursor;
+pub use below::{Below, Flush};
+pub use cursor::{Chunk, ChunkRow, Position, ResidentCursor};
 pub use factory::ResidentFactory;
+pub use flush::{Leaver, Leaving};
 pub use tables::{Tables, TablesConfig};
 
 use crate::btree::BTree;
 use crate::traits::Anchor;
-use aether_sync::Arc;
+use aether_sync::{Arc, Weak};
 use aether_txn::TxnManager;
 use aether_txn::recovery::Store;
 use aether_types::{Error, Result, limits};
-use rows::Rows;
+use rows::{Home, Rows};
 
 /// A table of rows in memory. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +52,8 @@ struct Inner {
     tables: Arc<Tables>,
     rows: Arc<Rows>,
     anchor: Anchor,
+    /// What is not here may lie there.
+    below: Option<Arc<dyn Below>>,
 }
 
 impl Resident {
@@ -55,7 +61,22 @@ impl Resident {
     fn open(txns: Arc<TxnManager>, tables: Arc<Tables>, anchor: Anchor) -> Result<Self> {
         let rows = tables.rows(anchor.id)?;
         rows.be_whole(&txns, anchor.root)?;
-        Ok(Self(Arc::new(Inner { txns, tables, rows, anchor })))
+        Ok(Self(Arc::new(Inner { txns, tables, rows, anchor, below: None })))
+    }
+
+    fn over(
+        txns: Arc<TxnManager>,
+        tables: Arc<Tables>,
+        rows: Arc<Rows>,
+        anchor: Anchor,
+        below: Arc<dyn Below>,
+    ) -> Self {
+        Self(Arc::new(Inner { txns, tables, rows, anchor, below: Some(below) }))
+    }
+
+    /// For rows that lie over something: from now on `flush` makes them go there when the log needs it.
+    pub fn flush_by(&self, flush: Weak<dyn Flush>) {
+        self.0.rows.attach(Home::Below(flush));
     }
 
     fn image(&self) -> BTree {

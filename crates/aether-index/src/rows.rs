@@ -6,9 +6,10 @@
 //! and what happens above it when leaves are split and merged: [`Leaves`].
 //!
 //! A new page-based index implements [`Leaves`], and is [`Rows`] over that: an [`OrderedIndex`]. It changes pages only through
-//! mini-transactions and page operations, so that redo costs nothing. Reading order: read, write, lock, clean, cursor, undo, value,
+//! mini-transactions and page operations, so that redo costs nothing. Reading order: read, change, write, lock, clean, cursor, undo, value,
 //! reclaim, check, salvage, create.
 
+pub(crate) mod change;
 mod check;
 mod clean;
 mod create;
@@ -28,6 +29,7 @@ pub use create::RowsFactory;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use create::log_creation;
 pub use cursor::RowsCursor;
+pub use read::Seen;
 pub use reclaim::{empty_leaf, free_value, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
 pub use value::{ValueReader, read_extents, write_extents};
@@ -37,11 +39,13 @@ pub(crate) use clean::leaves_room;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use extents::Extents;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
-pub(crate) use read::{Seen, older};
+pub(crate) use read::{older, with_record};
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 #[cfg(feature = "btree")]
 pub(crate) use salvage::{Damage, below, leaf};
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use undo::row_before;
 
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::traits::{Anchor, Index, OrderedCursor, OrderedIndex};

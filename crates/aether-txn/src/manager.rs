@@ -231,6 +231,11 @@ impl TxnManager {
         trace::gc_oldest(|| self.snapshots.oldest().map_or(durable, |oldest| oldest.min(durable)))
     }
 
+    /// The oldest snapshot in use, or more than any if there is none. Those that are taken from now on lie at or above what is durable.
+    pub fn oldest_snapshot(&self) -> Timestamp {
+        self.snapshots.oldest().unwrap_or(Timestamp::new(u64::MAX))
+    }
+
     /// Forgets transactions whose versions nobody needs, and frees their undo pages. Blocks for page changes;
     /// call without latches.
     pub fn collect(self: &Arc<Self>) -> Result<()> {

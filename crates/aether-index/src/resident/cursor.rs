@@ -20,8 +20,10 @@ const ENTRIES: usize = 512;
 
 /// Where a cursor stands between two rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Position {
+pub enum Position {
+    /// Before all rows.
     First,
+    /// Behind all rows.
     Last,
     /// Before this key and behind all smaller ones.
     Before(Vec<u8>),
@@ -30,14 +32,26 @@ enum Position {
 }
 
 /// A row as it was copied.
-pub(super) struct Copied {
-    pub(super) key: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    /// None: the view does not show the newest version.
-    seen: Option<Seen>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkRow {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value, or the stub of it.
+    pub value: Vec<u8>,
+    /// What it is. None: the view does not show the newest version, and the row is to be asked for by its key.
+    pub seen: Option<Seen>,
 }
 
-impl Copied {
+/// Rows that follow each other, copied from the map.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The rows that say something: also that they are deleted.
+    pub rows: VecDeque<ChunkRow>,
+    /// Up to where that is all; none: there is nothing beyond.
+    pub rest: Option<Position>,
+}
+
+impl ChunkRow {
     /// True if the value is the stub of a large one.
     pub(super) fn is_stub(&self) -> bool {
         self.seen == Some(Seen::Stub)
@@ -50,8 +64,8 @@ pub struct ResidentCursor {
     /// Where it stands, unless `current` says more.
     position: Position,
     /// The row given out last, and whether the cursor is behind it, not before it.
-    current: Option<(Copied, bool)>,
-    ahead: VecDeque<Copied>,
+    current: Option<(ChunkRow, bool)>,
+    ahead: VecDeque<ChunkRow>,
     /// Which way the rows ahead lie.
     forward: bool,
     /// The undo head of the own transaction when they were copied: later writes make them stale.
@@ -89,7 +103,7 @@ impl ResidentCursor {
     }
 
     /// The next row upward with its value as it stands, a stub of a large one; the cursor is behind it.
-    pub(super) fn next_row(&mut self, view: &ReadView) -> Result<Option<Copied>> {
+    pub(super) fn next_row(&mut self, view: &ReadView) -> Result<Option<ChunkRow>> {
         let row = self.next_in(view, true)?;
         if let Some(row) = &row {
             self.position = Position::Behind(row.key.clone());
@@ -97,7 +111,7 @@ impl ResidentCursor {
         Ok(row)
     }
 
-    fn next_in(&mut self, view: &ReadView, forward: bool) -> Result<Option<Copied>> {
+    fn next_in(&mut self, view: &ReadView, forward: bool) -> Result<Option<ChunkRow>> {
         let own = own_state(view);
         if forward != self.forward || self.read_at != own {
             self.settle();
@@ -108,7 +122,7 @@ impl ResidentCursor {
                 if row.seen.is_none() {
                     row.seen = Some(self.table.get_row(view, &row.key, &mut row.value)?);
                 }
-                if row.seen != Some(Seen::Absent) {
+                if row.seen.is_some_and(Seen::is_there) {
                     return Ok(Some(row));
                 }
                 (self.position, self.current) = (beyond(row.key, forward), None);
@@ -123,25 +137,36 @@ impl ResidentCursor {
 
     /// Copies rows from the position on; false if there are no more entries.
     fn fill(&mut self, view: &ReadView) -> Result<bool> {
-        let pin = self.table.0.rows.map.pin();
-        let mut cursor = pin.cursor();
-        let mut found = place(&mut cursor, &self.position, self.forward);
-        let mut entries = 0;
-        while found && self.ahead.len() < ROWS && entries < ENTRIES {
-            let entry = cursor.entry().expect("it stands at a key");
-            if let Some(row) = copy(&pin, &entry, view) {
-                self.ahead.push_back(row);
-            }
-            entries += 1;
-            found = if self.forward { cursor.next() } else { cursor.prev() };
-        }
-        if self.ahead.is_empty() && found {
+        let Chunk { rows, rest } = self.table.chunk(view, &self.position, self.forward)?;
+        self.ahead = rows;
+        if self.ahead.is_empty() {
             // Nothing to show among these: go on where the walk stands.
-            let key = cursor.key().to_vec();
-            self.position = if self.forward { Position::Before(key) } else { Position::Behind(key) };
+            self.position = rest.clone().unwrap_or_else(|| self.position.clone());
         }
+        Ok(rest.is_some() || !self.ahead.is_empty())
+    }
+}
+
+impl Resident {
+    /// Copies rows from `position` on, upward or downward, as `view` shows them. Does not block.
+    ///
+    /// # Errors
+    /// `Expired` for a view that is over.
+    pub fn chunk(&self, view: &ReadView, position: &Position, forward: bool) -> Result<Chunk> {
+        let pin = self.0.rows.map.pin();
+        let mut cursor = pin.cursor();
+        let mut found = place(&mut cursor, position, forward);
+        let (mut rows, mut entries) = (VecDeque::new(), 0);
+        while found && rows.len() < ROWS && entries < ENTRIES {
+            let entry = cursor.entry().expect("it stands at a key");
+            rows.extend(copy(&pin, &entry, view));
+            entries += 1;
+            found = if forward { cursor.next() } else { cursor.prev() };
+        }
+        let behind = |key: Vec<u8>| if forward { Position::Before(key) } else { Position::Behind(key) };
+        let rest = found.then(|| behind(cursor.key().to_vec()));
         view.check()?;
-        Ok(found || !self.ahead.is_empty())
+        Ok(Chunk { rows, rest })
     }
 }
 
@@ -168,8 +193,8 @@ fn place(cursor: &mut MapCursor<'_>, position: &Position, forward: bool) -> bool
     }
 }
 
-/// Copies an entry's row; none if the view cannot have one.
-fn copy(pin: &Guard<'_>, entry: &Entry<'_>, view: &ReadView) -> Option<Copied> {
+/// Copies an entry's row; none if it says nothing.
+fn copy(pin: &Guard<'_>, entry: &Entry<'_>, view: &ReadView) -> Option<ChunkRow> {
     let mut value = Vec::new();
     loop {
         let payload = entry.payload();
@@ -177,15 +202,15 @@ fn copy(pin: &Guard<'_>, entry: &Entry<'_>, view: &ReadView) -> Option<Copied> {
         if payload == crate::skiplist::CLOSED {
             // Removed: rolled back, or a ghost that nobody needs. What came after stands in another entry.
             let (key, seen) = (entry.key(), None);
-            return Some(Copied { key, value, seen });
+            return Some(ChunkRow { key, value, seen });
         }
         if !is_changed(payload, entry.payload()) {
             let seen = match newest {
-                Newest::Seen(Seen::Absent) => return None,
+                Newest::Seen(Seen::Missing) => return None,
                 Newest::Seen(seen) => Some(seen),
                 Newest::Older(..) => None,
             };
-            return Some(Copied { key: entry.key(), value, seen });
+            return Some(ChunkRow { key: entry.key(), value, seen });
         }
         value.clear();
     }

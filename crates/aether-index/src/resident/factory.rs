@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::image::SliceImage;
 use super::memory::Need;
-use super::rows::Wanted;
+use super::rows::{Home, Wanted};
 use super::{Resident, ResidentCursor, Tables, TablesConfig, image, rank};
 use crate::findings::{IndexCheck, Salvaged, Shape, Sink};
 use crate::rows::{Extents, free_extents, free_some, highest_psn, log_creation, mtr_bytes, read_extents};
@@ -275,7 +275,7 @@ impl Index for Resident {
 
     fn clear(&self) -> Result<()> {
         self.clear_all()?;
-        self.0.rows.attach(self.manager(), self.0.anchor.root);
+        self.0.rows.attach(Home::Image(Arc::downgrade(self.manager()), self.0.anchor.root));
         Ok(())
     }
 

@@ -40,6 +40,27 @@ pub(super) type Known = [Psn; STRIPES as usize];
 /// A slice that knows nothing.
 pub(super) const UNKNOWN: Known = [Psn::new(0); STRIPES as usize];
 
+/// Appends what is known of each stripe.
+pub(super) fn encode_known(known: &Known, out: &mut Vec<u8>) {
+    for psn in known {
+        out.put_varint(psn_life(*psn));
+        out.put_varint(psn_count(*psn));
+    }
+}
+
+/// Reads what [`encode_known`] wrote.
+///
+/// # Errors
+/// `Corruption`.
+pub(super) fn decode_known(reader: &mut Reader<'_>) -> Result<Known> {
+    let mut known = UNKNOWN;
+    for psn in &mut known {
+        let (life, count) = (reader.varint_below(1 << 24)?, reader.varint_below(1 << 36)?);
+        *psn = Psn::new(life << 36 | count);
+    }
+    Ok(known)
+}
+
 /// A row of a slice: key, whether the value is a stub, value.
 pub(super) type ImageRow = (Vec<u8>, Row<'static>);
 
@@ -56,10 +77,7 @@ impl SliceImage {
     /// The slice as a value.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION, u8::from(self.is_written)];
-        for psn in &self.known {
-            out.put_varint(psn_life(*psn));
-            out.put_varint(psn_count(*psn));
-        }
+        encode_known(&self.known, &mut out);
         out.put_varint(self.rows.len() as u64);
         for (key, row) in &self.rows {
             out.put_string(key);
@@ -83,11 +101,7 @@ impl SliceImage {
             written @ 0..=1 => written == 1,
             other => return Err(reader.bad(format!("a slice with unknown flags {other}"))),
         };
-        let mut known = UNKNOWN;
-        for psn in &mut known {
-            let (life, count) = (reader.varint_below(1 << 24)?, reader.varint_below(1 << 36)?);
-            *psn = Psn::new(life << 36 | count);
-        }
+        let known = decode_known(&mut reader)?;
         let count = reader.varint_below(bytes.len() as u64)?;
         let mut rows: Vec<ImageRow> = Vec::new();
         for _ in 0..count {

@@ -3,7 +3,7 @@
 use super::cell::{self, Cell, EMPTY};
 use super::image::{self, Known, SliceImage, UNKNOWN};
 use super::memory::Need;
-use super::rows::{Rows, free};
+use super::rows::{Home, Rows, free};
 use super::slices::Extent;
 use crate::skiplist::{Guard, Inserted};
 use aether_sync::Arc;
@@ -46,7 +46,26 @@ impl Rows {
         self.check_met(&known).map_err(place)?;
         self.slices.lay(&extents);
         self.drop_removed(manager);
-        self.attach(manager, root);
+        self.attach(Home::Image(Arc::downgrade(manager), root));
+        Ok(())
+    }
+
+    /// Keeps of what redo has met what lies below does not know. From then on all rows are here that are not there. `known`: as for
+    /// [`Leaving::known`](super::Leaving::known); none if nothing was ever handed over.
+    ///
+    /// # Errors
+    /// `Corruption` if a change is missing that the log should have.
+    pub(super) fn lay_over(&self, manager: &TxnManager, known: Option<&Known>) -> Result<()> {
+        let _one_at_a_time = self.opening.lock();
+        self.lie_over();
+        let known = known.copied().unwrap_or_else(|| self.known_at_creation(manager.store().incarnation()));
+        let is_dirty = self.drop_known(&self.map.pin(), &[], None, &known);
+        self.check_met(&known).map_err(|error| {
+            Error::new(error.kind(), format!("table {} of rows in memory: {error}", self.id()))
+        })?;
+        let all = Extent { key: Vec::new(), bytes: 0, is_known: true };
+        self.slices.lay(&[(all, is_dirty)]);
+        self.drop_removed(manager);
         Ok(())
     }
 
@@ -89,7 +108,9 @@ impl Rows {
             let version = cell.version();
             version.is_none_or(|(writer, _)| manager.is_forgotten(writer))
         };
-        let is_gone = |cell: Cell<'_>| cell.is_removed() || (cell.flags().is_ghost() && is_forgotten(cell));
+        let hides_nothing =
+            |cell: Cell<'_>| cell.flags().is_ghost() && !self.lies_over() && is_forgotten(cell);
+        let is_gone = |cell: Cell<'_>| cell.is_removed() || hides_nothing(cell);
         let pin = self.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.first();

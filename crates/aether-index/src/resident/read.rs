@@ -28,7 +28,7 @@ impl Resident {
             let stub = out.split_off(start);
             read_extents(self.store(), &stub, out)?;
         }
-        Ok(seen != Seen::Absent)
+        Ok(seen.is_there())
     }
 
     /// A reader of the value of `key`, page by page; `None` if there is none. `view` must outlive the reading.
@@ -38,14 +38,17 @@ impl Resident {
     pub fn get_stream(&self, view: &ReadView, key: &[u8]) -> Result<Option<ValueReader>> {
         let mut row = Vec::new();
         Ok(match self.get_row(view, key, &mut row)? {
-            Seen::Absent => None,
+            Seen::Absent | Seen::Missing => None,
             Seen::Stub => Some(ValueReader::of_stub(self.store(), &row)?),
             Seen::Value => Some(ValueReader::of_bytes(row)),
         })
     }
 
-    /// The row as it stands: value or stub.
-    pub(super) fn get_row(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen> {
+    /// The row as it stands, value or stub, and whether what lies below is to be asked.
+    ///
+    /// # Errors
+    /// As [`Resident::get_into`].
+    pub fn get_row(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<Seen> {
         let start = out.len();
         retry(|| {
             out.truncate(start);
@@ -73,7 +76,7 @@ impl Resident {
         let pin = self.0.rows.map.pin();
         let Some(entry) = pin.get(key) else {
             view.check()?;
-            return Ok(Newest::Seen(Seen::Absent));
+            return Ok(Newest::Seen(Seen::Missing));
         };
         let payload = entry.payload();
         let newest = newest(Cell::of(&pin, payload), view, out);
@@ -112,7 +115,7 @@ pub(super) fn is_changed(before: u64, now: u64) -> bool {
 
 /// Reads the newest version; the view is asked before the caller looks whether the row has changed.
 pub(super) fn newest(cell: Option<Cell<'_>>, view: &ReadView, out: &mut Vec<u8>) -> Newest {
-    let Some(cell) = cell.filter(|cell| !cell.is_removed()) else { return Newest::Seen(Seen::Absent) };
+    let Some(cell) = cell.filter(|cell| !cell.is_removed()) else { return Newest::Seen(Seen::Missing) };
     if let Some((writer, undo)) = cell.version()
         && !view.sees(writer)
     {

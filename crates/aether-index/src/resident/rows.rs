@@ -4,6 +4,7 @@
 //! logs the change and then puts the cell into the entry. So a row's payload changes only under its stripe's latch, and
 //! only to what is in the log.
 
+use super::below::Flush;
 use super::cell::{self, Cell, EMPTY};
 use super::image::{Known, UNKNOWN};
 use super::memory::{Memory, Need};
@@ -13,7 +14,7 @@ use super::slices::Slices;
 use crate::skiplist::{Entry, Guard, Inserted, Offset, Skiplist, SkiplistConfig};
 use aether_page::node::Row;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
-use aether_sync::{Arc, Mutex, MutexGuard, Weak};
+use aether_sync::{Mutex, MutexGuard, Weak};
 use aether_txn::TxnManager;
 use aether_txn::recovery::wal::buffer::Account;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -48,8 +49,19 @@ pub(crate) struct Rows {
     pub(super) opening: Mutex<()>,
     /// What slices know of which nothing was written out: what is older is of another table with this id.
     base: Mutex<Known>,
-    /// Where slices are written out.
-    image: Mutex<Option<(Weak<TxnManager>, PageNo)>>,
+    /// Where rows go from here.
+    home: Mutex<Option<Home>>,
+    /// What is not here may lie below, and so a deleted row hides something.
+    lies_over: AtomicBool,
+}
+
+/// Where the rows of a table go so that the log can.
+#[derive(Clone)]
+pub(super) enum Home {
+    /// Into the image whose tree has this root.
+    Image(Weak<TxnManager>, PageNo),
+    /// To what lies below; this makes them go.
+    Below(Weak<dyn Flush>),
 }
 
 /// The latch of a stripe.
@@ -97,7 +109,8 @@ impl Rows {
             is_whole: AtomicBool::new(false),
             opening: Mutex::new(rank::OPENING, ()),
             base: Mutex::new(rank::BASE, UNKNOWN),
-            image: Mutex::new(rank::IMAGE, None),
+            home: Mutex::new(rank::IMAGE, None),
+            lies_over: AtomicBool::new(false),
         })
     }
 
@@ -160,6 +173,9 @@ impl Rows {
 
     /// Takes a few deleted rows out that nobody needs any more. Nothing is logged: redo brings them back as deleted.
     pub(super) fn purge(&self, pin: &Guard<'_>, stripe: &mut Latched<'_>, manager: &TxnManager) {
+        if self.lies_over() {
+            return;
+        }
         for _ in 0..PURGED_MAX {
             let front = stripe.state.ghosts.front();
             if front.is_none_or(|(writer, _)| !manager.is_forgotten(*writer)) {
@@ -235,24 +251,31 @@ impl Rows {
         self.is_whole.load(Acquire)
     }
 
-    /// All rows are here, and slices of them may be written out.
-    pub(super) fn attach(&self, manager: &Arc<TxnManager>, root: PageNo) {
-        *self.image.lock() = Some((Arc::downgrade(manager), root));
+    /// All rows are here that are not below, and they may go to `home`.
+    pub(super) fn attach(&self, home: Home) {
+        *self.home.lock() = Some(home);
         self.is_whole.store(true, Release);
     }
 
-    /// The image is about to go: nothing is written out any more.
+    /// Where rows go is about to go itself: nothing is written out any more.
     pub(super) fn detach(&self) {
-        *self.image.lock() = None;
+        *self.home.lock() = None;
         self.is_whole.store(false, Release);
         self.slices.reset();
     }
 
-    /// The root of the image's tree, and whose it is; none before the table is opened.
-    pub(super) fn attached(&self) -> Option<(Arc<TxnManager>, PageNo)> {
-        let image = self.image.lock();
-        let (manager, root) = image.as_ref()?;
-        Some((manager.upgrade()?, *root))
+    /// Where rows go; none before the table is opened.
+    pub(super) fn home(&self) -> Option<Home> {
+        self.home.lock().clone()
+    }
+
+    /// From now on what is not here may lie below.
+    pub(super) fn lie_over(&self) {
+        self.lies_over.store(true, Relaxed);
+    }
+
+    pub(super) fn lies_over(&self) -> bool {
+        self.lies_over.load(Relaxed)
     }
 
     /// What the first slice of a table that is made while the incarnation `life` is written knows: all that was before.
@@ -318,9 +341,8 @@ impl RowChange for Change<'_> {
 
     fn apply(&mut self, lv: &Lv) {
         (self.stripe.state.psn, self.stripe.state.lv) = (self.psn, *lv);
-        if let Some((writer, _)) =
-            self.wanted.row.as_ref().filter(|row| row.ghost).and_then(|row| row.version)
-        {
+        let ghost = self.wanted.row.as_ref().filter(|row| row.ghost && !self.rows.lies_over());
+        if let Some((writer, _)) = ghost.and_then(|row| row.version) {
             self.stripe.state.ghosts.push_back((writer, self.wanted.key.to_vec()));
         }
         match self.cell {

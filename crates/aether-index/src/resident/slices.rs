@@ -113,6 +113,11 @@ impl Slices {
         self.0.read().values().for_each(|slice| start.meet(&slice.floor.lock().all()));
     }
 
+    /// True if some slice needs what lies below `bound`.
+    pub(super) fn needs(&self, bound: &Lv) -> bool {
+        self.0.read().values().any(|slice| !slice.floor.lock().all().covers(bound))
+    }
+
     /// Bytes that were written out.
     pub(super) fn bytes(&self) -> u64 {
         self.0.read().values().map(|slice| slice.bytes as u64).sum()

@@ -1,13 +1,19 @@
 //! All tables of rows of a store, by id: where redo finds them before the catalog can be read, and undo at any time.
 
-use super::image;
+use super::below::Below;
+use super::flush::known_from;
 use super::rank;
-use super::rows::Rows;
+use super::rows::{Home, Rows};
 use super::write_out::WriteOut;
+use super::{Resident, image};
+use crate::traits::Anchor;
+use aether_page::UndoPtr;
 use aether_sync::{Arc, Mutex, RwLock};
-use aether_txn::TxnManager;
+use aether_txn::recovery::ActiveTxn;
+use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Account, Budget};
 use aether_txn::recovery::{Advance, Participant, RowPart};
+use aether_txn::{TxnManager, UndoRecord};
 use aether_types::{Error, ErrorKind, Lv, Result};
 use std::collections::BTreeMap;
 
@@ -95,6 +101,50 @@ impl Tables {
         rows.detach();
     }
 
+    /// Opens the rows that lie over `below`, as the log has them: the table that `anchor` names. `known` is what
+    /// [`Leaving::known`](super::Leaving::known) gave for what was handed over last, none if nothing ever was. They go below by themselves
+    /// once [`Resident::flush_by`] says how.
+    ///
+    /// # Errors
+    /// `Corruption` if changes are missing that the log should have; `OverLimit` without memory.
+    pub fn open_over(
+        self: &Arc<Self>,
+        txns: &Arc<TxnManager>,
+        anchor: Anchor,
+        below: Arc<dyn Below>,
+        known: Option<&[u8]>,
+    ) -> Result<Resident> {
+        let rows = self.rows(anchor.id)?;
+        let known = known.map(known_from).transpose()?;
+        rows.lay_over(txns, known.as_ref())?;
+        Ok(Resident::over(txns.clone(), self.clone(), rows, anchor, below))
+    }
+
+    /// Undoes a change of a row that lies over something; as [`IndexFactory::undo`](crate::IndexFactory::undo).
+    ///
+    /// # Errors
+    /// Of the log and of pages; `OverLimit` if the map is full.
+    pub fn undo(
+        &self,
+        txns: &TxnManager,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        self.rows(record.tree)?.undo(txns, txn, pointer, record)
+    }
+
+    /// The table is about to go, or was never made: nothing of it needs the log any more.
+    ///
+    /// # Errors
+    /// `OverLimit` without memory.
+    pub fn abandon(&self, id: u32) -> Result<()> {
+        let rows = self.rows(id)?;
+        self.detach(&rows);
+        rows.slices.forget();
+        Ok(())
+    }
+
     fn all(&self) -> Vec<Arc<Rows>> {
         self.by_id.read().values().cloned().collect()
     }
@@ -133,7 +183,17 @@ impl Tables {
         let first = all.partition_point(|rows| rows.id() < pass.table);
         all.rotate_left(first);
         let mut last = None;
-        for (rows, (manager, root)) in all.iter().filter_map(|rows| Some((rows, rows.attached()?))) {
+        for (rows, home) in all.iter().filter_map(|rows| Some((rows, rows.home()?))) {
+            let (manager, root) = match home {
+                Home::Image(manager, root) => match manager.upgrade() {
+                    Some(manager) => (manager, root),
+                    None => continue,
+                },
+                Home::Below(flush) => match flush.upgrade().filter(|_| rows.slices.needs(bound)) {
+                    Some(flush) => return flush.flush(),
+                    None => continue,
+                },
+            };
             let from = if rows.id() == pass.table { &pass.key[..] } else { &[] };
             let Some(due) = rows.slices.begin(from, bound, self.config.slice_bytes) else {
                 last = Some(manager);

@@ -2,14 +2,13 @@
 
 use super::memory::Need;
 use super::rows::{Rows, Wanted};
-use crate::rows::mtr_bytes;
+use crate::rows::{mtr_bytes, row_before};
 use aether_page::UndoPtr;
-use aether_page::node::{Flags, Row};
+use aether_page::node::Row;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{TxnManager, UndoKind, UndoRecord};
-use aether_types::{Error, ErrorKind, Result};
-use std::borrow::Cow;
+use aether_types::{ErrorKind, Result};
 
 /// How often an undo without room waits for what was removed.
 const ATTEMPTS: usize = 64;
@@ -54,7 +53,7 @@ impl Rows {
         let stripe = self.latch(record.key);
         let is_own = self.find(&pin, record.key).and_then(|cell| cell.version()) == Some((txn.id(), pointer));
         if is_own {
-            let wanted = Wanted { key: record.key, row: old_row(record)?, need: Need::Urgent };
+            let wanted = Wanted { key: record.key, row: before(record)?, need: Need::Urgent };
             ready = self.prepare(&pin, stripe, store.incarnation(), wanted)?;
             mtr.change_row(&mut ready);
         }
@@ -65,16 +64,6 @@ impl Rows {
 }
 
 /// The row before the change; none if it was not there.
-fn old_row<'r>(record: &UndoRecord<'r>) -> Result<Option<Row<'r>>> {
-    if record.kind == UndoKind::Insert {
-        return Ok(None);
-    }
-    let flags = Flags::from_bits(record.flags)
-        .ok_or_else(|| Error::corruption("an undo record with unknown flags").at_txn(record.txn))?;
-    Ok(Some(Row {
-        ghost: flags.is_ghost(),
-        overflow: flags.is_overflow(),
-        version: record.version,
-        value: Cow::Borrowed(record.value),
-    }))
+fn before<'r>(record: &UndoRecord<'r>) -> Result<Option<Row<'r>>> {
+    if record.kind == UndoKind::Insert { Ok(None) } else { row_before(record).map(Some) }
 }

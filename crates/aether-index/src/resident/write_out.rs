@@ -10,16 +10,14 @@ use super::memory::Need;
 use super::rows::{Rows, Wanted};
 use super::slices::{Due, Extent};
 use crate::btree::BTree;
-use crate::rows::{Stop, mtr_bytes, retry};
+use crate::rows::{Stop, mtr_bytes, retry, row_before, with_record};
 use crate::skiplist::{Entry, Guard};
 use aether_page::UndoPtr;
-use aether_page::node::{Flags, Row};
+use aether_page::node::Row;
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{
-    ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind, UndoRecord,
-};
-use aether_types::{Error, Psn, Result, TxnId};
+use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind};
+use aether_types::{Psn, Result, TxnId};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -71,7 +69,7 @@ impl WriteOut<'_> {
         let mut from = Some(due.keys[0].clone());
         while let Some(key) = from.take() {
             let Gathered { rows, unsettled, next, .. } = self.gather(&key, due.upper.as_deref())?;
-            unsettled.iter().try_for_each(|(key, psn)| self.carry_over(key, *psn))?;
+            unsettled.iter().try_for_each(|(key, psn)| carry_over(self.rows, self.manager, key, *psn))?;
             extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.
@@ -132,22 +130,13 @@ impl WriteOut<'_> {
         let payload = entry.payload();
         let cell = Cell::of(pin, payload).filter(|cell| !cell.is_removed());
         let Some(cell) = cell else { return Ok((None, None)) };
-        let behind = cell.version().filter(|(writer, _)| !self.is_settled(*writer));
+        let behind = cell.version().filter(|(writer, _)| !is_settled(self.manager, *writer));
         let found = match behind {
             None => (cell.to_row().and_then(bare), None),
             Some(version) => (self.settled_before(key, version)?, Some(cell.psn())),
         };
         // Whoever is rolled back has changed the row before it is forgotten.
         if entry.payload() == payload { Ok(found) } else { Err(Stop::Restart) }
-    }
-
-    /// No crash can undo what it wrote.
-    fn is_settled(&self, writer: TxnId) -> bool {
-        match self.manager.outcome(writer) {
-            None => true,
-            Some(Outcome::Committed(at)) => at <= self.manager.durable_ts(),
-            Some(_) => false,
-        }
     }
 
     /// The newest settled version behind one that is not.
@@ -160,47 +149,50 @@ impl WriteOut<'_> {
         loop {
             let (writer, undo) = version;
             walk.visit(undo)?;
-            let Some(bytes) = self.manager.read_undo(undo)? else { return Err(Stop::Restart) };
-            let record = UndoRecord::decode(&bytes)?;
-            if record.txn != writer || record.key != key {
-                return Err(Stop::Restart);
-            }
-            if record.kind == UndoKind::Insert {
-                return Ok(None);
-            }
-            match record.version {
-                // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
-                Some(before) if before.0 == writer || !self.is_settled(before.0) => version = before,
-                _ => return Ok(bare(old_row(&record)?)),
+            let bytes = self.manager.read_undo(undo)?;
+            let found = with_record(bytes, key, writer, |record| {
+                Ok(match record.version {
+                    _ if record.kind == UndoKind::Insert => Ok(None),
+                    // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
+                    Some(before) if before.0 == writer || !is_settled(self.manager, before.0) => Err(before),
+                    _ => Ok(bare(row_before(record)?)),
+                })
+            })?;
+            match found {
+                Ok(row) => return Ok(row),
+                Err(before) => version = before,
             }
         }
     }
+}
 
-    /// Logs a row again as it is, unless it has changed since; then that is in the log.
-    fn carry_over(&self, key: &[u8], psn: Psn) -> Result<()> {
-        let store = self.manager.store();
-        let (pin, mut ready);
-        let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
-        pin = self.rows.map.pin();
-        let stripe = self.rows.latch(key);
-        let cell = self.rows.find(&pin, key).filter(|cell| cell.psn() == psn);
-        let Some(row) = cell.and_then(Cell::to_row) else { return Ok(()) };
-        let wanted = Wanted { key, row: Some(row), need: Need::Urgent };
-        ready = self.rows.prepare(&pin, stripe, store.incarnation(), wanted)?;
-        mtr.change_row(&mut ready);
-        mtr.commit();
-        Ok(())
+/// No crash can undo what it wrote.
+pub(super) fn is_settled(manager: &TxnManager, writer: TxnId) -> bool {
+    match manager.outcome(writer) {
+        None => true,
+        Some(Outcome::Committed(at)) => at <= manager.durable_ts(),
+        Some(_) => false,
     }
 }
 
-/// The row without its version; none if it is deleted.
-fn bare(row: Row<'static>) -> Option<Row<'static>> {
-    (!row.ghost).then_some(Row { version: None, ..row })
+/// Logs a row again as it is, unless it has changed since; then that is in the log.
+pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn) -> Result<()> {
+    let store = manager.store();
+    let (pin, mut ready);
+    let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
+    pin = rows.map.pin();
+    let stripe = rows.latch(key);
+    let cell = rows.find(&pin, key).filter(|cell| cell.psn() == psn);
+    let Some(row) = cell.and_then(Cell::to_row) else { return Ok(()) };
+    let wanted = Wanted { key, row: Some(row), need: Need::Urgent };
+    ready = rows.prepare(&pin, stripe, store.incarnation(), wanted)?;
+    mtr.change_row(&mut ready);
+    mtr.commit();
+    Ok(())
 }
 
-fn old_row(record: &UndoRecord<'_>) -> Result<Row<'static>> {
-    let flags = Flags::from_bits(record.flags)
-        .ok_or_else(|| Error::corruption("an undo record with unknown flags").at_txn(record.txn))?;
-    let (ghost, overflow) = (flags.is_ghost(), flags.is_overflow());
-    Ok(Row { ghost, overflow, version: None, value: Cow::Owned(record.value.to_vec()) })
+/// The row without its version; none if it is deleted.
+fn bare(row: Row<'_>) -> Option<Row<'static>> {
+    let value = Cow::Owned(row.value.into_owned());
+    (!row.ghost).then_some(Row { version: None, value, ghost: false, overflow: row.overflow })
 }

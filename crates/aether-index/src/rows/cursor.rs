@@ -274,7 +274,7 @@ impl<L: Leaves> Rows<L> {
             row.seen = older(self.manager(), view, &key, version, bytes)?;
             row.value = start..bytes.len();
         }
-        rows.retain(|row| row.seen != Seen::Absent);
+        rows.retain(|row| row.seen.is_there());
         Ok(())
     }
 }

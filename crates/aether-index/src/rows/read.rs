@@ -1,5 +1,6 @@
 //! Point reads.
 
+use super::undo::row_before;
 use super::value::read_extents;
 use super::{Leaves, Rows, Stop, Towards, retry};
 use crate::trace;
@@ -12,11 +13,13 @@ use aether_txn::{ChainWalk, ReadView, TxnManager, UndoKind, UndoRecord};
 use aether_types::{Result, TxnId};
 use core::cell::RefCell;
 
-/// What a leaf or an undo record says of a row at a view.
+/// What a leaf, rows in memory or an undo record say of a row at a view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Seen {
-    /// The row is not there.
+pub enum Seen {
+    /// The row is not there: it was deleted.
     Absent,
+    /// Nothing is said of the row: it is not there, unless what lies below has it.
+    Missing,
     /// The row is there; its value was appended to the output.
     Value,
     /// The row is there; the stub of its value was appended to the output.
@@ -30,6 +33,11 @@ impl Seen {
             flags if flags.is_overflow() => Self::Stub,
             _ => Self::Value,
         }
+    }
+
+    /// True if the row is there, as far as this says.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Value | Self::Stub)
     }
 }
 
@@ -57,7 +65,7 @@ impl<L: Leaves> Rows<L> {
             let stub = out.split_off(start);
             read_extents(self.store(), &stub, out)?;
         }
-        Ok(seen != Seen::Absent)
+        Ok(seen.is_there())
     }
 
     /// The row as it stands: value or stub.
@@ -190,22 +198,36 @@ fn behind(
 ) -> Result<Result<Seen, Version>, Stop> {
     let bytes = manager.read_undo(undo)?;
     view.check()?;
+    with_record(bytes, key, writer, |record| {
+        if record.kind == UndoKind::Insert {
+            return Ok(Ok(Seen::Missing));
+        }
+        match record.version {
+            // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
+            Some((before, undo)) if before == writer || !view.sees(before) => Ok(Err((before, undo))),
+            _ => {
+                let before = row_before(record)?;
+                out.extend_from_slice(&before.value);
+                Ok(Ok(Seen::of(before.flags())))
+            }
+        }
+    })
+}
+
+/// Hands over the undo record that was read for a version of `key` by `writer`. One that is not there any more, or another's, means
+/// that the row has changed: restart.
+pub(crate) fn with_record<T>(
+    bytes: Option<Vec<u8>>,
+    key: &[u8],
+    writer: TxnId,
+    read: impl FnOnce(&UndoRecord<'_>) -> Result<T, Stop>,
+) -> Result<T, Stop> {
     let Some(bytes) = bytes else { return Err(Stop::Restart) };
     let record = UndoRecord::decode(&bytes)?;
     if record.txn != writer || record.key != key {
         return Err(Stop::Restart);
     }
-    if record.kind == UndoKind::Insert {
-        return Ok(Ok(Seen::Absent));
-    }
-    match record.version {
-        // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
-        Some((before, undo)) if before == writer || !view.sees(before) => Ok(Err((before, undo))),
-        _ => {
-            out.extend_from_slice(record.value);
-            Ok(Ok(Seen::of(Flags::from_bits(record.flags).unwrap_or_default())))
-        }
-    }
+    read(&record)
 }
 
 /// For traces: 0 if the record is gone, 1 if another is to be read, 2 if this was the last; none after an error.
@@ -264,6 +286,6 @@ mod tests {
         assert!(!view.sees(version.0));
         txn.abort().unwrap();
         let seen = older(&manager, &view, b"key", version, &mut Vec::new());
-        assert!(matches!(seen, Ok(Seen::Absent) | Err(Stop::Restart)), "an aborted value is shown");
+        assert!(matches!(seen, Ok(Seen::Missing) | Err(Stop::Restart)), "an aborted value is shown");
     }
 }

@@ -179,7 +179,7 @@ fn row<L: Leaves>(
         Newest::Misled => Err(Stop::Restart),
     };
     match seen {
-        Ok(Seen::Absent) => Ok(false),
+        Ok(Seen::Absent | Seen::Missing) => Ok(false),
         Ok(Seen::Value) => Ok(true),
         Ok(Seen::Stub) => {
             let stub = core::mem::take(value);

@@ -8,7 +8,7 @@ use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{UndoKind, UndoRecord};
-use aether_types::Result;
+use aether_types::{Error, Result};
 use std::borrow::Cow;
 
 impl<L: Leaves> Rows<L> {
@@ -47,7 +47,7 @@ impl<L: Leaves> Rows<L> {
         let op = match record.kind {
             UndoKind::Insert => PageOp::LeafRemove { slot },
             _ if !node.fits_update(slot, record.value.len(), record.version.is_some()) => return Ok(false),
-            _ => PageOp::LeafUpdate { slot, row: old_row(record) },
+            _ => PageOp::LeafUpdate { slot, row: row_before(record)? },
         };
         let page = mtr.add(leaf);
         mtr.op(page, op)?;
@@ -69,12 +69,17 @@ impl<L: Leaves> Rows<L> {
     }
 }
 
-fn old_row<'r>(record: &UndoRecord<'r>) -> Row<'r> {
-    let flags = Flags::from_bits(record.flags).unwrap_or_default();
-    Row {
+/// The row as it was before the change that `record` describes.
+///
+/// # Errors
+/// `Corruption` for flags that no row has.
+pub(crate) fn row_before<'r>(record: &UndoRecord<'r>) -> Result<Row<'r>> {
+    let flags = Flags::from_bits(record.flags)
+        .ok_or_else(|| Error::corruption("an undo record with unknown flags").at_txn(record.txn))?;
+    Ok(Row {
         ghost: flags.is_ghost(),
         overflow: flags.is_overflow(),
         version: record.version,
         value: Cow::Borrowed(record.value),
-    }
+    })
 }

@@ -167,7 +167,7 @@ impl<L: Leaves> Rows<L> {
     pub fn get_stream(&self, view: &ReadView, key: &[u8]) -> Result<Option<ValueReader>> {
         let mut row = Vec::new();
         Ok(match self.get_row(view, key, &mut row)? {
-            Seen::Absent => None,
+            Seen::Absent | Seen::Missing => None,
             Seen::Stub => Some(ValueReader::of_stub(self.store(), &row)?),
             Seen::Value => Some(ValueReader::of_bytes(row)),
         })

@@ -7,7 +7,7 @@ use crate::state::{Outcome, TxnState};
 use crate::txn::Txn;
 use aether_sync::Arc;
 use aether_trace::planted;
-use aether_types::{Error, ErrorKind, Result, TxnId};
+use aether_types::{Error, ErrorKind, Result, Timestamp, TxnId};
 
 /// Who is between a writer and a row.
 pub enum RowHolder {
@@ -83,8 +83,19 @@ impl Txn {
         }
     }
 
-    fn conflict(&self, writer: TxnId, key: &[u8], how: &str) -> Error {
-        let what = format!("the row is {how} by {writer}; abort and run the transaction again");
+    /// Fails if this transaction may not change a row any more whose newest version was committed at `at`.
+    ///
+    /// # Errors
+    /// `Conflict` if that was after its snapshot (first updater wins).
+    pub fn check_change(&self, key: &[u8], at: Timestamp) -> Result<()> {
+        if at <= self.view.at() || self.isolation() == Isolation::ReadCommitted {
+            return Ok(());
+        }
+        Err(self.conflict(format!("at {at}"), key, "changed after this transaction began"))
+    }
+
+    fn conflict(&self, writer: impl core::fmt::Display, key: &[u8], how: &str) -> Error {
+        let what = format!("the row is {how}, by {writer}; abort and run the transaction again");
         Error::new(ErrorKind::Conflict, what).at_key(key).at_txn(self.id())
     }
 

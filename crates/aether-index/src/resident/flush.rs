@@ -1,0 +1,276 @@
+//! Rows on their way from memory to what lies below.
+//!
+//! What is settled is handed over, with those older versions that a snapshot may still ask for. Once it can be read below, it is taken
+//! out here; a row that was changed meanwhile stays. Rows whose newest version is not settled stay as they are. They are logged
+//! again if the log they need is to go; so whoever is rolled back after a crash finds its rows in what is redone.
+
+use super::Resident;
+use super::cell::Cell;
+use super::image::{Known, decode_known, encode_known};
+use super::slices::{Due, Extent};
+use super::write_out::{carry_over, is_settled};
+use crate::rows::{Stop, retry, row_before, with_record};
+use crate::skiplist::{Entry, Guard};
+use aether_page::UndoPtr;
+use aether_page::node::Row;
+use aether_sync::Arc;
+use aether_txn::recovery::stripe_of;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::{ChainWalk, Outcome, TxnManager, UndoKind};
+use aether_types::{Lsn, Lv, Psn, Reader, Result, StreamId, Timestamp, TxnId, limits};
+use std::collections::BTreeSet;
+
+/// Entries looked at under one hold of the map.
+const ENTRIES: usize = 256;
+
+/// A version of a row that leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaver {
+    /// The key.
+    pub key: Vec<u8>,
+    /// When it was committed; 0: every snapshot sees it.
+    pub at: Timestamp,
+    /// The value, or the stub of a large one; none if the row was deleted.
+    pub value: Option<Vec<u8>>,
+    /// The value is a stub.
+    pub is_stub: bool,
+}
+
+impl Leaver {
+    fn new(key: &[u8], at: Timestamp, row: Row<'_>) -> Self {
+        let value = (!row.ghost).then(|| row.value.into_owned());
+        Self { key: key.to_vec(), at, value, is_stub: row.overflow && !row.ghost }
+    }
+
+    /// What it counts for.
+    pub fn bytes(&self) -> u64 {
+        (self.key.len() + self.value.as_ref().map_or(0, Vec::len)) as u64
+    }
+}
+
+/// A flush under way.
+pub struct Leaving {
+    due: Due,
+    known: Known,
+    /// The next key to look at; none at the end.
+    next: Option<Vec<u8>>,
+    /// Rows that are not settled are logged again.
+    lets_log_go: bool,
+    /// Those that were not.
+    stayed: BTreeSet<Vec<u8>>,
+    /// Where taking out stands.
+    taken: Option<Vec<u8>>,
+}
+
+impl Leaving {
+    /// True if the log of all rows from before may go once what was handed over is kept.
+    pub fn is_whole(&self) -> bool {
+        self.stayed.is_empty()
+    }
+
+    /// What stands for the rows that were handed over, to be kept with them and given to
+    /// [`Tables::open_over`](super::Tables::open_over).
+    pub fn known(&self) -> Vec<u8> {
+        let mut known = Vec::new();
+        encode_known(&self.known, &mut known);
+        known
+    }
+}
+
+/// Everything, in every stream.
+fn everything() -> Lv {
+    let mut lv = Lv::ZERO;
+    (0..limits::STREAMS_MAX).for_each(|stream| lv.set(StreamId::new(stream as u8), Lsn::new(u64::MAX)));
+    lv
+}
+
+impl Resident {
+    /// Begins to hand rows over; one flush at a time. None if no row has changed since the last one. `lets_log_go`: rows that are not
+    /// settled are logged again, so that the log before can go in any case. Blocks until changes that have begun are done.
+    pub fn begin_flush(&self, lets_log_go: bool) -> Option<Leaving> {
+        let rows = &self.0.rows;
+        let due = rows.slices.begin(&[], &everything(), usize::MAX)?;
+        let known = rows.known();
+        let stayed = BTreeSet::new();
+        Some(Leaving { due, known, next: Some(Vec::new()), lets_log_go, stayed, taken: Some(Vec::new()) })
+    }
+
+    /// Hands over about so many bytes more, by key, of a key the newest version first; how many there were, or none if that was all
+    /// before. Blocks as `sink` does.
+    ///
+    /// # Errors
+    /// Those of `sink` and of undo pages; the flush can only be given up then.
+    pub fn leave(
+        &self,
+        leaving: &mut Leaving,
+        bytes: u64,
+        sink: &mut dyn FnMut(Leaver) -> Result<()>,
+    ) -> Result<Option<u64>> {
+        let mut done = 0;
+        let mut any = false;
+        while done < bytes {
+            let Some(from) = leaving.next.take() else { break };
+            any = true;
+            let (leavers, unsettled, next) = self.gather(&from)?;
+            done += leavers.iter().map(Leaver::bytes).sum::<u64>() + unsettled.len() as u64;
+            for (key, psn) in unsettled {
+                match leaving.lets_log_go {
+                    true => carry_over(&self.0.rows, self.manager(), &key, psn)?,
+                    false => drop(leaving.stayed.insert(key)),
+                }
+            }
+            leavers.into_iter().try_for_each(&mut *sink)?;
+            leaving.next = next;
+        }
+        Ok(any.then_some(done.max(1)))
+    }
+
+    /// What was handed over is kept below, and can be read there: the log of it may go. If rows have stayed, nothing of it does.
+    pub fn left(&self, leaving: &Leaving) {
+        let rows = &self.0.rows;
+        if leaving.is_whole() {
+            rows.slices.written(&leaving.due, &[Extent { key: Vec::new(), bytes: 0, is_known: true }]);
+        } else {
+            rows.slices.failed(&leaving.due);
+        }
+    }
+
+    /// What was handed over is not kept.
+    pub fn give_up(&self, leaving: &Leaving) {
+        self.0.rows.slices.failed(&leaving.due);
+    }
+
+    /// Takes some of the rows out that are kept below, and have not changed since; bytes that it looked at, or none if that was all
+    /// before. Stubs of large values that only those rows had are added to `stubs`: for a transaction that commits after this to retire.
+    pub fn take_out(&self, leaving: &mut Leaving, stubs: &mut Vec<Vec<u8>>) -> Option<u64> {
+        let from = leaving.taken.take()?;
+        let (rows, mut bytes) = (&self.0.rows, 1);
+        let pin = rows.map.pin();
+        let mut cursor = pin.cursor();
+        let mut found = cursor.seek(&from);
+        for _ in 0..ENTRIES {
+            if !found {
+                break;
+            }
+            let key = cursor.key().to_vec();
+            let entry = cursor.entry().expect("it stands at a key");
+            bytes += key.len() as u64;
+            if !leaving.stayed.contains(&key) {
+                let _stripe = rows.latch(&key);
+                let payload = entry.payload();
+                let is_known = |cell: &Cell<'_>| cell.psn() <= leaving.known[stripe_of(&key) as usize];
+                if let Some(cell) = Cell::of(&pin, payload).filter(is_known) {
+                    let row = cell.to_row().filter(|row| row.overflow && !row.ghost);
+                    stubs.extend(row.map(|row| row.value.into_owned()));
+                    rows.take_out(&pin, entry, payload);
+                }
+            }
+            found = cursor.next();
+        }
+        leaving.taken = found.then(|| cursor.key().to_vec());
+        drop(pin);
+        rows.reclaim();
+        Some(bytes)
+    }
+
+    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to go on.
+    #[allow(clippy::type_complexity, reason = "used once")]
+    fn gather(&self, from: &[u8]) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
+        let (mut leavers, mut unsettled) = (Vec::new(), Vec::new());
+        let pin = self.0.rows.map.pin();
+        let mut cursor = pin.cursor();
+        let mut found = cursor.seek(from);
+        for _ in 0..ENTRIES {
+            if !found {
+                break;
+            }
+            let key = cursor.key().to_vec();
+            let entry = cursor.entry().expect("it stands at a key");
+            match retry(|| versions(self.manager(), &pin, &entry, &key))? {
+                Ok(versions) => leavers.extend(versions),
+                Err(psn) => unsettled.push((key, psn)),
+            }
+            found = cursor.next();
+        }
+        let next = found.then(|| cursor.key().to_vec());
+        Ok((leavers, unsettled, next))
+    }
+}
+
+/// The versions of a row, the newest first, down to the one that the oldest snapshot sees; or the number of its newest change, if
+/// that is not settled.
+fn versions(
+    manager: &Arc<TxnManager>,
+    pin: &Guard<'_>,
+    entry: &Entry<'_>,
+    key: &[u8],
+) -> Result<Result<Vec<Leaver>, Psn>, Stop> {
+    let payload = entry.payload();
+    let Some(cell) = Cell::of(pin, payload) else { return Ok(Ok(Vec::new())) };
+    let Some(newest) = cell.to_row() else { return Ok(Ok(Vec::new())) };
+    let mut found = Vec::new();
+    if let Some(version) = newest.version {
+        if !is_settled(manager, version.0) {
+            return if entry.payload() == payload { Ok(Err(cell.psn())) } else { Err(Stop::Restart) };
+        }
+        let at = committed_at(manager, version.0)?;
+        found.push(Leaver::new(key, at, newest));
+        // Asked after the row was found to be settled: whoever takes a snapshot from then on sees it.
+        let oldest = if at.get() == 0 { at } else { manager.oldest_snapshot() };
+        older(manager, key, version, oldest, &mut found)?;
+    } else {
+        found.push(Leaver::new(key, Timestamp::new(0), newest));
+    }
+    // Whoever is rolled back has changed the row before it is forgotten.
+    if entry.payload() == payload { Ok(Ok(found)) } else { Err(Stop::Restart) }
+}
+
+/// 0 for a writer that is forgotten.
+fn committed_at(manager: &TxnManager, writer: TxnId) -> Result<Timestamp, Stop> {
+    match manager.outcome(writer) {
+        None => Ok(Timestamp::new(0)),
+        Some(Outcome::Committed(at)) => Ok(at),
+        Some(_) => Err(Stop::Restart),
+    }
+}
+
+/// Adds what stood before a version, down to what the snapshot `oldest` sees.
+fn older(
+    manager: &TxnManager,
+    key: &[u8],
+    mut version: (TxnId, UndoPtr),
+    oldest: Timestamp,
+    found: &mut Vec<Leaver>,
+) -> Result<(), Stop> {
+    let mut walk = ChainWalk::default();
+    while found.last().is_some_and(|last| last.at > oldest) {
+        let (writer, undo) = version;
+        walk.visit(undo)?;
+        let bytes = manager.read_undo(undo)?;
+        let before = with_record(bytes, key, writer, |record| {
+            if record.kind == UndoKind::Insert {
+                return Ok(None);
+            }
+            let row = row_before(record)?;
+            // Of what one transaction wrote, only its last is a version.
+            let at = match record.version {
+                Some((before, _)) if before == writer => None,
+                Some((before, _)) => Some(committed_at(manager, before)?),
+                None => Some(Timestamp::new(0)),
+            };
+            found.extend(at.map(|at| Leaver::new(key, at, row)));
+            Ok(record.version)
+        })?;
+        let Some(before) = before else { break };
+        version = before;
+    }
+    Ok(())
+}
+
+/// Reads what [`Leaving::known`] gave.
+pub(super) fn known_from(bytes: &[u8]) -> Result<Known> {
+    let mut reader = Reader::new(bytes);
+    let known = decode_known(&mut reader)?;
+    reader.finish()?;
+    Ok(known)
+}

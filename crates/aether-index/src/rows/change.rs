@@ -1,0 +1,139 @@
+//! Changing rows, whatever they lie in: who waits for whom, large values, what the transaction notes.
+
+use super::value::write_extents;
+use crate::traits::Anchor;
+use aether_page::UndoPtr;
+use aether_page::node::Row;
+use aether_sync::Backoff;
+use aether_txn::recovery::wal::buffer::page as aether_page;
+use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
+use aether_types::{Error, Result, TxnId, limits};
+use std::io::Read;
+
+/// What a row becomes.
+#[derive(Clone, Copy)]
+pub(crate) enum Change<'v> {
+    Put { value: &'v [u8], overflow: bool },
+    Delete,
+}
+
+impl<'v> Change<'v> {
+    pub(crate) fn value(self) -> &'v [u8] {
+        match self {
+            Self::Put { value, .. } => value,
+            Self::Delete => &[],
+        }
+    }
+
+    pub(crate) fn is_delete(self) -> bool {
+        matches!(self, Self::Delete)
+    }
+
+    pub(crate) fn row(self, writer: TxnId, undo: UndoPtr) -> Row<'v> {
+        let overflow = matches!(self, Self::Put { overflow: true, .. });
+        Row { ghost: self.is_delete(), overflow, ..Row::versioned(writer, undo, self.value()) }
+    }
+}
+
+/// How an attempt to change a row ended.
+pub(crate) enum Attempt {
+    /// Done: whether the row was there before, and the stub of the large value it had.
+    Done { existed: bool, plan: UndoPlan, retired: Option<Vec<u8>> },
+    /// There was nothing to delete.
+    Nothing,
+    /// Something was in the way and is not any more.
+    Again,
+    /// Another is between this transaction and the row.
+    Blocked(RowHolder),
+}
+
+/// Where rows lie.
+pub(crate) trait Target {
+    fn anchor(&self) -> Anchor;
+
+    /// Fails for a key that is too long.
+    fn check_key(&self, key: &[u8]) -> Result<()>;
+
+    /// Changes the row and logs it with its undo record, or says what is in the way. Holds nothing on return.
+    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt>;
+
+    /// True for an error after which nothing is half done: the transaction may go on.
+    fn is_refusal(error: &Error) -> bool;
+}
+
+/// Inserts or replaces. Blocks.
+pub(crate) fn put<T: Target>(target: &T, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
+    target.check_key(key)?;
+    if value.len() <= limits::inline_value_bytes_max(txn.store().page_size()) {
+        return change(target, txn, key, Change::Put { value, overflow: false }).map(|_| ());
+    }
+    put_from(target, txn, key, value.len() as u64, &mut &*value)
+}
+
+/// Inserts or replaces with a value that is read piece by piece. Blocks.
+pub(crate) fn put_from<T: Target>(
+    target: &T,
+    txn: &mut Txn,
+    key: &[u8],
+    length: u64,
+    from: &mut dyn Read,
+) -> Result<()> {
+    target.check_key(key)?;
+    let mark = txn.savepoint();
+    let stub = write_extents(txn, target.anchor(), key, length, from)?;
+    let put = change(target, txn, key, Change::Put { value: &stub, overflow: true });
+    if put.as_ref().is_err_and(T::is_refusal) {
+        // What stands in extents already goes, should the transaction go on.
+        txn.rollback_to(&mark)?;
+    }
+    txn.release(&mark)?;
+    put.map(|_| ())
+}
+
+/// Changes a row; true if it was there. Blocks.
+///
+/// After an error that is neither the caller's nor a refusal, the transaction is not whole any more: it can only be aborted.
+pub(crate) fn change<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
+    let changed = change_row(target, txn, key, change);
+    if changed.as_ref().is_err_and(|error| !T::is_refusal(error)) {
+        txn.fail();
+    }
+    changed
+}
+
+fn change_row<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
+    let id = target.anchor().id;
+    let mut backoff = Backoff::new();
+    loop {
+        txn.begin_change(id)?;
+        match target.try_change(txn, key, change)? {
+            Attempt::Done { existed, plan, retired } => {
+                txn.applied(plan);
+                txn.wrote(id, key);
+                retired.into_iter().for_each(|stub| txn.retire(stub));
+                return Ok(existed);
+            }
+            Attempt::Nothing => return Ok(false),
+            Attempt::Again => {}
+            Attempt::Blocked(RowHolder::Writer(writer)) => txn.wait_for_row(id, key, Some(&writer))?,
+            Attempt::Blocked(RowHolder::Table) => txn.wait_for_row(id, key, None)?,
+            Attempt::Blocked(_) => backoff.wait(),
+        }
+    }
+}
+
+/// How to undo a change of the row that stood there, if one did.
+pub(crate) fn undo_record<'a>(
+    txn: &Txn,
+    of: Anchor,
+    key: &'a [u8],
+    old: Option<&'a Row<'_>>,
+) -> UndoRecord<'a> {
+    let (txn, previous) = (txn.id(), txn.undo_head());
+    let Anchor { kind: index, id: tree, root } = of;
+    let (kind, flags, version, value): (_, _, _, &[u8]) = match old {
+        None => (UndoKind::Insert, 0, None, &[]),
+        Some(row) => (UndoKind::Update, row.flags().bits(), row.version, &row.value),
+    };
+    UndoRecord { txn, previous, kind, flags, index, root, tree, key, version, value }
+}
