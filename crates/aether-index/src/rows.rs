@@ -25,9 +25,7 @@ mod write;
 
 pub use check::Walk;
 pub use clean::{has_room, is_sparse, merged_leaves, split_plan};
-pub use create::RowsFactory;
-#[cfg(all(feature = "btree", feature = "skiplist"))]
-pub(crate) use create::log_creation;
+pub use create::{RowsFactory, log_creation};
 pub use cursor::RowsCursor;
 pub use read::Seen;
 pub use reclaim::{empty_leaf, free_value, psn_of, undo_extents};

@@ -16,8 +16,11 @@ pub mod merge;
 pub mod pacer;
 pub mod policy;
 mod rank;
+pub mod read;
 pub mod run;
 mod trace;
+pub mod tree;
+pub mod values;
 pub mod version;
 
 pub use aether_index as index;

@@ -9,13 +9,13 @@ mod cover;
 mod losers;
 mod source;
 
+pub(crate) use losers::Losers;
 pub use source::{OwnedEntry, Sorted, Source};
 
 use crate::run::{Entry, Kind, RangeTombstone, Run, RunBuilder, RunCursor};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{Error, Result, Timestamp};
 use cover::Cover;
-use losers::Losers;
 use std::collections::VecDeque;
 
 /// What goes into a merge.
@@ -77,7 +77,7 @@ impl Keep {
 }
 
 /// What was left out of a merge and has something to be freed: a key, and the stub of its large value.
-pub type DroppedStub<'a> = Box<dyn FnMut(&[u8], &[u8]) + 'a>;
+pub type DroppedStub<'a> = Box<dyn FnMut(&[u8], &[u8]) + Send + 'a>;
 
 /// A merge under way: gives the versions that are kept, in the order in which a run takes them.
 pub struct Merge<'a> {

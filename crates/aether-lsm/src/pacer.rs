@@ -99,6 +99,11 @@ impl Pacer {
         self.price.store(price.max(1), Relaxed);
     }
 
+    /// So many bytes wait in memory, whatever was written and flushed since it was counted last.
+    pub fn holds(&self, bytes: u64) {
+        self.waiting.store(bytes, Relaxed);
+    }
+
     /// Bytes in memory, and bytes to merge.
     pub fn debts(&self) -> (u64, u64) {
         (self.waiting.load(Relaxed), self.owed.load(Relaxed))

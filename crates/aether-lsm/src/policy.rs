@@ -38,17 +38,18 @@ use core::fmt;
 
 /// The policies by name, as a keyspace's options and its statistics call them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
 pub enum PolicyKind {
     /// Binary doubling.
-    Hanoi,
+    Hanoi = 0,
     /// Tiered.
-    Predictable,
+    Predictable = 1,
     /// Lazy leveling.
-    Fast,
+    Fast = 2,
     /// Leveled.
-    Leveled,
+    Leveled = 3,
     /// Whichever the work asks for.
-    Adaptive,
+    Adaptive = 4,
 }
 
 impl fmt::Display for PolicyKind {
@@ -64,6 +65,18 @@ impl fmt::Display for PolicyKind {
 }
 
 impl PolicyKind {
+    const ALL: [Self; 5] = [Self::Hanoi, Self::Predictable, Self::Fast, Self::Leveled, Self::Adaptive];
+
+    /// What stands for it in the manifest.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The policy that `code` stands for.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
     /// The policy of that name, with its defaults.
     pub fn policy(self) -> Box<dyn MergePolicy> {
         match self {

@@ -40,18 +40,47 @@ use aether_types::{FileId, Timestamp};
 #[derive(Debug)]
 pub struct Version<F> {
     levels: Vec<Vec<Arc<Run<F>>>>,
+    /// Of each level whose runs do not overlap: their places, by key.
+    by_key: Vec<Option<Vec<usize>>>,
 }
 
 impl<F> Default for Version<F> {
     fn default() -> Self {
-        Self { levels: Vec::new() }
+        Self { levels: Vec::new(), by_key: Vec::new() }
     }
+}
+
+/// Runs that do not overlap, by key; none if some do.
+fn order<F>(runs: &[Arc<Run<F>>]) -> Option<Vec<usize>> {
+    let mut order: Vec<_> = (0..runs.len()).collect();
+    order.sort_unstable_by(|a, b| runs[*a].shape().range.first().cmp(runs[*b].shape().range.first()));
+    let are_apart = |pair: &[usize]| runs[pair[0]].shape().range.last() < runs[pair[1]].shape().range.first();
+    order.windows(2).all(are_apart).then_some(order)
+}
+
+/// The one of the runs in that order which may have `key`.
+fn candidate<'v, F>(runs: &'v [Arc<Run<F>>], order: &[usize], key: &[u8]) -> Option<&'v Arc<Run<F>>> {
+    let behind = order.partition_point(|place| runs[*place].shape().range.first() <= key);
+    let place = order[..behind].last()?;
+    Some(&runs[*place]).filter(|run| run.shape().range.contains(key))
 }
 
 impl<F> Version<F> {
     /// A list as a manifest tells it: levels, each with its newest run first.
     pub fn new(levels: Vec<Vec<Arc<Run<F>>>>) -> Self {
-        Self { levels }
+        let by_key = levels.iter().map(|runs| order(runs)).collect();
+        Self { levels, by_key }
+    }
+
+    /// The runs that may have `key`, the newest first. Where the runs of a level do not overlap, the one is found without looking at the others.
+    pub fn candidates(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Run<F>>> {
+        self.levels.iter().zip(&self.by_key).flat_map(move |(runs, by_key)| {
+            let (one, some) = match by_key {
+                Some(order) => (candidate(runs, order, key), &runs[..0]),
+                None => (None, &runs[..]),
+            };
+            one.into_iter().chain(some.iter().filter(move |run| run.shape().range.contains(key)))
+        })
     }
 
     /// The levels, the newest first, each with its newest run first.

@@ -29,6 +29,12 @@ impl Held {
         rank::enter(rank);
         Self(rank)
     }
+
+    /// Of a lock that was free: nobody waited for it, whatever else is held.
+    fn tried(rank: Rank) -> Self {
+        rank::enter_untimely(rank);
+        Self(rank)
+    }
 }
 
 impl Drop for Held {
@@ -65,14 +71,14 @@ impl<T> Mutex<T> {
     #[cfg(not(any(loom, shuttle)))]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let inner = self.inner.try_lock()?;
-        Some(MutexGuard { inner, held: Held::new(self.rank) })
+        Some(MutexGuard { inner, held: Held::tried(self.rank) })
     }
 
     /// Takes the lock if it is free.
     #[cfg(any(loom, shuttle))]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let inner = self.inner.try_lock().ok()?;
-        Some(MutexGuard { inner, held: Held::new(self.rank) })
+        Some(MutexGuard { inner, held: Held::tried(self.rank) })
     }
 }
 

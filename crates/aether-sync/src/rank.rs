@@ -35,6 +35,10 @@ mod held {
         });
     }
 
+    pub(crate) fn enter_untimely(rank: Rank) {
+        HELD.with(|held| held.borrow_mut().push(rank));
+    }
+
     pub(crate) fn leave(rank: Rank) {
         // A guard may be dropped while its thread's storage is being torn down.
         let _ = HELD.try_with(|held| {
@@ -47,9 +51,11 @@ mod held {
 }
 
 #[cfg(all(debug_assertions, not(any(loom, shuttle))))]
-pub(crate) use held::{enter, leave};
+pub(crate) use held::{enter, enter_untimely, leave};
 
 #[cfg(not(all(debug_assertions, not(any(loom, shuttle)))))]
 pub(crate) fn enter(_: Rank) {}
+#[cfg(not(all(debug_assertions, not(any(loom, shuttle)))))]
+pub(crate) fn enter_untimely(_: Rank) {}
 #[cfg(not(all(debug_assertions, not(any(loom, shuttle)))))]
 pub(crate) fn leave(_: Rank) {}

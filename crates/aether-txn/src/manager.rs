@@ -236,6 +236,11 @@ impl TxnManager {
         self.snapshots.oldest().unwrap_or(Timestamp::new(u64::MAX))
     }
 
+    /// The snapshots in use from `least` on, each once. Those that are taken from now on lie at or above what is durable.
+    pub fn snapshots_from(&self, least: Timestamp) -> Vec<Timestamp> {
+        self.snapshots.all().into_iter().filter(|at| *at >= least).collect()
+    }
+
     /// Forgets transactions whose versions nobody needs, and frees their undo pages. Blocks for page changes;
     /// call without latches.
     pub fn collect(self: &Arc<Self>) -> Result<()> {

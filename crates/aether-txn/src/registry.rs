@@ -56,6 +56,12 @@ impl Registry {
         self.bounds.lock().iter().map(|bound| bound.at).find(|at| *at >= expired)
     }
 
+    /// All that are not expired, each once.
+    pub(crate) fn all(&self) -> Vec<Timestamp> {
+        let expired = self.expired_below();
+        self.bounds.lock().iter().map(|bound| bound.at).filter(|at| *at >= expired).collect()
+    }
+
     /// Stamps those not met before.
     pub(crate) fn stamp(&self, now: Duration) {
         stamp(&mut self.bounds.lock(), now);

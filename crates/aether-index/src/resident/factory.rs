@@ -13,7 +13,7 @@ use aether_page::overflow::Stub;
 use aether_sync::{Arc, RwLock};
 use aether_txn::recovery::wal::buffer::Budget;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::{ActiveTxn, Participant};
+use aether_txn::recovery::{ActiveTxn, Participant, Store};
 use aether_txn::{ReadView, Txn, TxnManager, UndoKind, UndoRecord};
 use aether_types::{Error, ErrorKind, IndexKind, Psn, Result};
 
@@ -106,24 +106,23 @@ impl Resident {
                 found.problems.push(format!("table {}: keys that do not rise", self.id()));
             }
             if row.is_stub() {
-                self.check_value(&row.value, &mut found)?;
+                check_stub(self.store(), &row.value, &mut found)?;
             }
             last = Some(row.key);
         }
         Ok(found)
     }
 
-    fn check_value(&self, stub: &[u8], found: &mut IndexCheck) -> Result<()> {
-        let mut read = || {
-            let extents = Extents::of(self.store(), &Stub::decode(stub)?)?.sorted();
-            for (first, pages) in extents {
-                found.value_pages.extend((0..pages).map(|index| first.offset(index)));
+    /// Checks the large values of the rows in memory that `view` shows.
+    ///
+    /// # Errors
+    /// `Io`; what is broken is a problem, not an error.
+    pub fn check_values(&self, view: &ReadView, found: &mut IndexCheck) -> Result<()> {
+        let mut cursor = ResidentCursor::new(self.clone());
+        while let Some(row) = cursor.next_row(view)? {
+            if row.is_stub() {
+                check_stub(self.store(), &row.value, found)?;
             }
-            read_extents(self.store(), stub, &mut Vec::new())
-        };
-        match read() {
-            Err(error) if error.kind() == ErrorKind::Corruption => found.problems.push(error.to_string()),
-            read => read?,
         }
         Ok(())
     }
@@ -215,6 +214,22 @@ impl Resident {
         self.0.tables.forget(self.id());
         Ok(())
     }
+}
+
+/// Checks the large value behind a stub.
+fn check_stub(store: &Arc<Store>, stub: &[u8], found: &mut IndexCheck) -> Result<()> {
+    let mut read = || {
+        let extents = Extents::of(store, &Stub::decode(stub)?)?.sorted();
+        for (first, pages) in extents {
+            found.value_pages.extend((0..pages).map(|index| first.offset(index)));
+        }
+        read_extents(store, stub, &mut Vec::new())
+    };
+    match read() {
+        Err(error) if error.kind() == ErrorKind::Corruption => found.problems.push(error.to_string()),
+        read => read?,
+    }
+    Ok(())
 }
 
 impl Index for Resident {

@@ -16,7 +16,7 @@ use aether_page::node::Row;
 use aether_sync::Arc;
 use aether_txn::recovery::stripe_of;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{ChainWalk, Outcome, TxnManager, UndoKind};
+use aether_txn::{ChainWalk, Outcome, Txn, TxnManager, UndoKind};
 use aether_types::{Lsn, Lv, Psn, Reader, Result, StreamId, Timestamp, TxnId, limits};
 use std::collections::BTreeSet;
 
@@ -89,7 +89,7 @@ impl Resident {
     /// settled are logged again, so that the log before can go in any case. Blocks until changes that have begun are done.
     pub fn begin_flush(&self, lets_log_go: bool) -> Option<Leaving> {
         let rows = &self.0.rows;
-        let due = rows.slices.begin(&[], &everything(), usize::MAX)?;
+        let due = rows.slices.begin(&[], &everything(), 1)?;
         let known = rows.known();
         let stayed = BTreeSet::new();
         Some(Leaving { due, known, next: Some(Vec::new()), lets_log_go, stayed, taken: Some(Vec::new()) })
@@ -161,8 +161,11 @@ impl Resident {
                 let is_known = |cell: &Cell<'_>| cell.psn() <= leaving.known[stripe_of(&key) as usize];
                 if let Some(cell) = Cell::of(&pin, payload).filter(is_known) {
                     let row = cell.to_row().filter(|row| row.overflow && !row.ghost);
-                    stubs.extend(row.map(|row| row.value.into_owned()));
-                    rows.take_out(&pin, entry, payload);
+                    // Where redo may bring the row back, its value must stay.
+                    if row.is_none() || leaving.is_whole() {
+                        stubs.extend(row.map(|row| row.value.into_owned()));
+                        rows.take_out(&pin, entry, payload);
+                    }
                 }
             }
             found = cursor.next();
@@ -171,6 +174,39 @@ impl Resident {
         drop(pin);
         rows.reclaim();
         Some(bytes)
+    }
+
+    /// Takes all rows out, those that nobody has settled too; nobody else uses the table. What their large values take is freed with `txn`. Returns what
+    /// is to be kept in place of the rows: as [`Leaving::known`].
+    pub fn clear_rows(&self, txn: &mut Txn) -> Vec<u8> {
+        let rows = &self.0.rows;
+        let mut known = Vec::new();
+        encode_known(&rows.known(), &mut known);
+        let pin = rows.map.pin();
+        let mut cursor = pin.cursor();
+        let mut found = cursor.first();
+        while found {
+            let entry = cursor.entry().expect("it stands at a key");
+            let _stripe = rows.latch(cursor.key());
+            let payload = entry.payload();
+            let row = Cell::of(&pin, payload).and_then(Cell::to_row);
+            row.filter(|row| row.overflow && !row.ghost)
+                .into_iter()
+                .for_each(|row| txn.retire(row.value.into_owned()));
+            rows.take_out(&pin, entry, payload);
+            found = cursor.next();
+        }
+        known
+    }
+
+    /// What [`Resident::clear_rows`] gave is kept: no log is needed any more.
+    pub fn cleared(&self) {
+        self.0.rows.slices.forget();
+    }
+
+    /// Forgets a table that is no more.
+    pub fn forget(&self) {
+        self.0.tables.forget(self.id());
     }
 
     /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to go on.

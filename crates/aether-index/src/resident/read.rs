@@ -65,10 +65,21 @@ impl Resident {
     /// # Errors
     /// None now.
     pub fn get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
+        Ok(match self.get_newest(key, out)? {
+            None | Some(Seen::Stub) => None,
+            Some(seen) => Some(seen.is_there()),
+        })
+    }
+
+    /// The row at the newest durable commit, value or stub, as [`Resident::get_settled`].
+    ///
+    /// # Errors
+    /// None now.
+    pub fn get_newest(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<Seen>> {
         let start = out.len();
         retry(|| {
             out.truncate(start);
-            self.try_get_settled(key, out)
+            self.try_get_newest(key, out)
         })
     }
 
@@ -88,21 +99,18 @@ impl Resident {
         Ok(newest)
     }
 
-    fn try_get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>, Stop> {
+    fn try_get_newest(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<Seen>, Stop> {
         let pin = self.0.rows.map.pin();
-        let Some(entry) = pin.get(key) else { return Ok(Some(false)) };
+        let Some(entry) = pin.get(key) else { return Ok(Some(Seen::Missing)) };
         let payload = entry.payload();
-        let answer = Cell::of(&pin, payload).map_or(Some(false), |cell| {
-            let flags = cell.flags();
-            match cell.version().is_none_or(|(writer, _)| self.manager().is_settled(writer)) {
-                false => None,
-                true if flags.is_ghost() || cell.is_removed() => Some(false),
-                true if flags.is_overflow() => None,
-                true => {
-                    cell.value_into(out);
-                    Some(true)
-                }
+        let cell = Cell::of(&pin, payload).filter(|cell| !cell.is_removed());
+        let answer = cell.map_or(Some(Seen::Missing), |cell| {
+            let seen = Seen::of(cell.flags());
+            let is_settled = cell.version().is_none_or(|(writer, _)| self.manager().is_settled(writer));
+            if is_settled && seen.is_there() {
+                cell.value_into(out);
             }
+            is_settled.then_some(seen)
         });
         if is_changed(payload, entry.payload()) { Err(Stop::Restart) } else { Ok(answer) }
     }

@@ -9,9 +9,9 @@ use super::{Resident, image};
 use crate::traits::Anchor;
 use aether_page::UndoPtr;
 use aether_sync::{Arc, Mutex, RwLock};
-use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Account, Budget};
+use aether_txn::recovery::{ActiveTxn, Store};
 use aether_txn::recovery::{Advance, Participant, RowPart};
 use aether_txn::{TxnManager, UndoRecord};
 use aether_types::{Error, ErrorKind, Lv, Result};
@@ -120,6 +120,16 @@ impl Tables {
         Ok(Resident::over(txns.clone(), self.clone(), rows, anchor, below))
     }
 
+    /// What stands for no rows yet of the table `id`, which is being made: as [`Leaving::known`](super::Leaving::known).
+    ///
+    /// # Errors
+    /// `OverLimit` without memory.
+    pub fn known_at_creation(&self, store: &Store, id: u32) -> Result<Vec<u8>> {
+        let mut known = Vec::new();
+        image::encode_known(&self.rows(id)?.known_at_creation(store.incarnation()), &mut known);
+        Ok(known)
+    }
+
     /// Undoes a change of a row that lies over something; as [`IndexFactory::undo`](crate::IndexFactory::undo).
     ///
     /// # Errors
@@ -190,7 +200,10 @@ impl Tables {
                     None => continue,
                 },
                 Home::Below(flush) => match flush.upgrade().filter(|_| rows.slices.needs(bound)) {
-                    Some(flush) => return flush.flush(),
+                    Some(flush) => match flush.flush()? {
+                        Advance::Reached => continue,
+                        not_yet => return Ok(not_yet),
+                    },
                     None => continue,
                 },
             };

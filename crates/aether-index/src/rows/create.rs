@@ -18,8 +18,12 @@ impl<L: Leaves> Rows<L> {
     }
 }
 
-/// Makes the root of the index `id` of `kind`, as a page of `tree`.
-pub(crate) fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32, tree: u32) -> Result<PageNo> {
+/// Makes an empty tree as part of a transaction: a leaf that is the root of the index `id` of `kind`, whose pages are those of `tree`. A rollback
+/// hands `CreateTree` to the undo of that kind. Blocks.
+///
+/// # Errors
+/// Of pages and of the log.
+pub fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32, tree: u32) -> Result<PageNo> {
     txn.begin_write()?;
     let manager = txn.manager().clone();
     let stream = txn.begin_write()?.stream();

@@ -151,8 +151,9 @@ impl ExtentWriter<'_> {
 /// `Corruption` if a page is not part of the value, or the value not what the stub says.
 pub fn read_extents(store: &Arc<Store>, stub: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
-    let mut reader = ValueReader::of_stub(store, stub)?;
-    let length = usize::try_from(reader.len).map_err(|_| Error::corruption("a value longer than memory"))?;
+    let stub = Stub::decode(stub)?;
+    let mut reader = ExtentReader::new(store, &stub)?;
+    let length = usize::try_from(stub.len).map_err(|_| Error::corruption("a value longer than memory"))?;
     // The stub is not trusted with memory: the pages must be there before their bytes are.
     out.reserve(length.min(1 << 20));
     while reader.next_page(out)? {}
@@ -193,11 +194,22 @@ impl Source<'_> {
     }
 }
 
-/// Reads a value page by page, in bounded memory. The whole value's checksum is checked at its end.
+/// Reads a value piece by piece, in bounded memory. The whole value's checksum is checked at its end.
 pub struct ValueReader {
-    /// None: the whole value is in the buffer.
-    store: Option<Arc<Store>>,
     len: u64,
+    from: From,
+}
+
+/// Where a value stands.
+enum From {
+    Memory { value: Vec<u8>, at: usize },
+    Extents(Box<ExtentReader>),
+    Elsewhere(Box<dyn Read + Send>),
+}
+
+/// Reads extents page by page.
+struct ExtentReader {
+    store: Arc<Store>,
     checksum: u64,
     extents: Vec<Extent>,
     extent: usize,
@@ -215,27 +227,18 @@ impl ValueReader {
     /// `Corruption`.
     pub fn of_stub(store: &Arc<Store>, stub: &[u8]) -> Result<Self> {
         let stub = Stub::decode(stub)?;
-        let extents = Extents::of(store, &stub)?.data;
-        let Stub { len, checksum, .. } = stub;
-        let (store, buffer, sum) = (Some(store.clone()), Vec::new(), Hasher::new(0));
-        Ok(Self { store, len, checksum, extents, extent: 0, page: 0, left: len, buffer, at: 0, sum })
+        let reader = ExtentReader::new(store, &stub)?;
+        Ok(Self { len: stub.len, from: From::Extents(Box::new(reader)) })
     }
 
     /// A reader of a value that is there already.
     pub fn of_bytes(value: Vec<u8>) -> Self {
-        let (len, extents, sum) = (value.len() as u64, Vec::new(), Hasher::new(0));
-        Self {
-            store: None,
-            len,
-            checksum: 0,
-            extents,
-            extent: 0,
-            page: 0,
-            left: 0,
-            buffer: value,
-            at: 0,
-            sum,
-        }
+        Self { len: value.len() as u64, from: From::Memory { value, at: 0 } }
+    }
+
+    /// A reader of a value of `len` bytes that an index keeps in its own way.
+    pub fn of_reader(from: impl Read + Send + 'static, len: u64) -> Self {
+        Self { len, from: From::Elsewhere(Box::new(from)) }
     }
 
     /// Bytes of the value.
@@ -247,14 +250,28 @@ impl ValueReader {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+impl ExtentReader {
+    fn new(store: &Arc<Store>, stub: &Stub) -> Result<Self> {
+        Ok(Self {
+            store: store.clone(),
+            checksum: stub.checksum,
+            extents: Extents::of(store, stub)?.data,
+            extent: 0,
+            page: 0,
+            left: stub.len,
+            buffer: Vec::new(),
+            at: 0,
+            sum: Hasher::new(0),
+        })
+    }
 
     /// Appends the bytes of the next page; false at the end.
     fn next_page(&mut self, out: &mut Vec<u8>) -> Result<bool> {
-        let (Some(store), Some(&(first, pages))) = (&self.store, self.extents.get(self.extent)) else {
-            return Ok(false);
-        };
+        let Some(&(first, pages)) = self.extents.get(self.extent) else { return Ok(false) };
         let start = out.len();
-        let read = read_page(store, first, self.page, out)? as u64;
+        let read = read_page(&self.store, first, self.page, out)? as u64;
         self.sum.update(&out[start..]);
         let too_long = || {
             let what = "a value is longer than its stub says";
@@ -267,25 +284,44 @@ impl ValueReader {
         }
         Ok(true)
     }
+
+    /// Reads the next page, once all before was given out.
+    fn fill(&mut self) -> Result<()> {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        buffer.clear();
+        let more = self.next_page(&mut buffer)?;
+        (self.buffer, self.at) = (buffer, 0);
+        let is_cut = !more && (self.left != 0 || self.sum.finish() != self.checksum);
+        if is_cut && !self.extents.is_empty() {
+            return Err(Error::corruption("a large value does not match its checksum"));
+        }
+        Ok(())
+    }
+}
+
+impl Read for ExtentReader {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.buffer.len() {
+            self.fill().map_err(std::io::Error::other)?;
+        }
+        Ok(give(&self.buffer, &mut self.at, into))
+    }
+}
+
+/// Copies what is left of `from` behind `at`, as much as there is room for.
+fn give(from: &[u8], at: &mut usize, into: &mut [u8]) -> usize {
+    let count = into.len().min(from.len() - *at);
+    into[..count].copy_from_slice(&from[*at..*at + count]);
+    *at += count;
+    count
 }
 
 impl Read for ValueReader {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.buffer.len() {
-            let mut buffer = core::mem::take(&mut self.buffer);
-            buffer.clear();
-            let more = self.next_page(&mut buffer).map_err(std::io::Error::other)?;
-            (self.buffer, self.at) = (buffer, 0);
-            let ended = !more && !self.extents.is_empty();
-            if ended && (self.left != 0 || self.sum.finish() != self.checksum) {
-                return Err(std::io::Error::other(Error::corruption(
-                    "a large value does not match its checksum",
-                )));
-            }
+        match &mut self.from {
+            From::Memory { value, at } => Ok(give(value, at, into)),
+            From::Extents(reader) => reader.read(into),
+            From::Elsewhere(reader) => reader.read(into),
         }
-        let count = into.len().min(self.buffer.len() - self.at);
-        into[..count].copy_from_slice(&self.buffer[self.at..self.at + count]);
-        self.at += count;
-        Ok(count)
     }
 }

@@ -4,7 +4,7 @@ use crate::run::{Entry, Kind, RunCursor};
 use aether_types::{Result, Timestamp};
 
 /// Versions of a layer in order: by key, those of a key newest first.
-pub trait Source {
+pub trait Source: Send {
     /// The version it stands at; none behind the last one.
     fn entry(&self) -> Option<Entry<'_>>;
 
@@ -60,7 +60,7 @@ impl<I: Iterator<Item = OwnedEntry>> Sorted<I> {
     }
 }
 
-impl<I: Iterator<Item = OwnedEntry>> Source for Sorted<I> {
+impl<I: Iterator<Item = OwnedEntry> + Send> Source for Sorted<I> {
     fn entry(&self) -> Option<Entry<'_>> {
         self.current.as_ref().map(OwnedEntry::as_entry)
     }

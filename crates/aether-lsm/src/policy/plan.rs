@@ -1,5 +1,6 @@
 //! A merge as a policy orders it, and what it makes of a shape.
 
+use super::pick::Picked;
 use super::shape::{LevelShape, RunShape, Shape, result_place};
 use aether_types::FileId;
 use core::fmt;
@@ -15,6 +16,8 @@ pub enum Reason {
     Space,
     /// A run is mostly tombstones.
     Dense,
+    /// A run names values in a file of which most are named by none.
+    Garbage,
 }
 
 impl fmt::Display for Reason {
@@ -24,6 +27,7 @@ impl fmt::Display for Reason {
             Self::Large => "large",
             Self::Space => "space",
             Self::Dense => "dense",
+            Self::Garbage => "garbage",
         })
     }
 }
@@ -46,9 +50,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A run of `level` is written again where it stands.
+    pub(crate) fn again(shape: &Shape, id: FileId, level: usize, reason: Reason) -> Option<Self> {
+        Picked::new(shape, shape.places(&[id])?).into_plan(level, reason, u64::MAX)
+    }
+
     /// True if nothing is to be rewritten: one run only gets another level.
     pub fn is_move(&self) -> bool {
-        self.inputs.len() == 1 && self.reason != Reason::Dense && self.bytes <= self.run_bytes_max
+        self.inputs.len() == 1
+            && !matches!(self.reason, Reason::Dense | Reason::Garbage)
+            && self.bytes <= self.run_bytes_max
     }
 }
 

@@ -3,24 +3,24 @@
 use super::VersionSet;
 use crate::policy::{Plan, Shape};
 use crate::rank;
-use aether_sync::Mutex;
+use aether_sync::{Arc, Mutex};
 use aether_types::{FileId, Timestamp};
 use std::collections::BTreeSet;
 
-/// The runs that take part in merges.
-#[derive(Debug)]
-pub struct Claims(Mutex<BTreeSet<FileId>>);
+/// The runs that take part in merges. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Claims(Arc<Mutex<BTreeSet<FileId>>>);
 
 impl Default for Claims {
     fn default() -> Self {
-        Self(Mutex::new(rank::CLAIMS, BTreeSet::new()))
+        Self(Arc::new(Mutex::new(rank::CLAIMS, BTreeSet::new())))
     }
 }
 
 /// A merge that is the caller's; its runs are free again when this is dropped.
 #[derive(Debug)]
-pub struct Claim<'a> {
-    claims: &'a Claims,
+pub struct Claim {
+    claims: Claims,
     plan: Plan,
 }
 
@@ -32,12 +32,12 @@ impl Claims {
         unit_bytes: u64,
         oldest_snapshot: Timestamp,
         pick: impl FnOnce(&Shape) -> Option<Plan>,
-    ) -> Option<Claim<'_>> {
+    ) -> Option<Claim> {
         let mut merging = self.0.lock();
         let shape = set.current().shape(unit_bytes, oldest_snapshot, |id| merging.contains(&id));
         let plan = pick(&shape)?;
         merging.extend(&plan.inputs);
-        Some(Claim { claims: self, plan })
+        Some(Claim { claims: self.clone(), plan })
     }
 
     /// The shape of the newest version, with the runs that are being merged marked.
@@ -47,14 +47,14 @@ impl Claims {
     }
 }
 
-impl Claim<'_> {
+impl Claim {
     /// What is to be merged.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for Claim {
     fn drop(&mut self) {
         let mut merging = self.claims.0.lock();
         self.plan.inputs.iter().for_each(|id| {

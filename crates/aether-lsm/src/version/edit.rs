@@ -41,6 +41,16 @@ impl<F> Edit<F> {
         Self { removed: Vec::new(), added: vec![run], level: 0 }
     }
 
+    /// None at all.
+    pub fn nothing() -> Self {
+        Self { removed: Vec::new(), added: Vec::new(), level: 0 }
+    }
+
+    /// All runs of `version` go.
+    pub fn clear(version: &Version<F>) -> Self {
+        Self { removed: version.runs().map(|run| run.id()).collect(), added: Vec::new(), level: 0 }
+    }
+
     /// The outcome of a merge: runs that do not overlap, or none if nothing was left.
     pub fn merge(plan: &Plan, outcome: Vec<Arc<Run<F>>>) -> Self {
         Self { removed: plan.inputs.clone(), added: outcome, level: plan.target }
@@ -83,6 +93,6 @@ impl<F> Version<F> {
         levels[edit.level].splice(place..place, edit.added.iter().cloned());
         let depth = levels.iter().rposition(|level| !level.is_empty()).map_or(0, |bottom| bottom + 1);
         levels.truncate(depth);
-        Self { levels }
+        Self::new(levels)
     }
 }

@@ -83,6 +83,11 @@ impl<T> LeftRight<T> {
         Ok(*newest)
     }
 
+    /// The number of the newest value. Blocks while it is replaced.
+    pub fn number(&self) -> u64 {
+        *self.number.lock()
+    }
+
     /// The newest value and its number.
     pub fn load(&self) -> (u64, Arc<T>) {
         let number = self.number.lock();

@@ -26,6 +26,11 @@ impl<F> VersionSet<F> {
         self.cell.load().1
     }
 
+    /// The number of the newest version; each install raises it.
+    pub fn number(&self) -> u64 {
+        self.cell.number()
+    }
+
     /// Makes `edit` part of the newest version, whichever that is by then; the version that has it. The runs that it takes out are deleted when
     /// nobody reads them any more.
     ///

@@ -23,8 +23,8 @@ pub(crate) enum Pace {
     Bytes(u64),
 }
 
-struct Job<'a> {
-    claim: Claim<'a>,
+struct Job {
+    claim: Claim,
     remaining: u64,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Load {
 pub(crate) struct Simulator<'a> {
     world: &'a World,
     load: Load,
-    jobs: Vec<Job<'a>>,
+    jobs: Vec<Job>,
     budget: WorkBudget,
     random: u64,
     next_key: u32,
@@ -245,7 +245,7 @@ impl<'a> Simulator<'a> {
     fn finish(&mut self) {
         let (done, rest) = std::mem::take(&mut self.jobs).into_iter().partition(|job| job.remaining == 0);
         self.jobs = rest;
-        let done: Vec<Job<'a>> = done;
+        let done: Vec<Job> = done;
         // The deepest first: what comes to a level finds its merge done.
         for job in done.into_iter().rev() {
             let plan = job.claim.plan();

@@ -1,0 +1,255 @@
+//! Cursors over rows in memory and runs together, in both directions.
+//!
+//! A cursor copies some rows from memory, then takes the list of runs: what has gone from memory by then is in the list. Up to where
+//! the copied rows reach, both together say what a snapshot shows, however long the cursor rests; then it copies the next ones.
+
+use super::runs::values_in;
+use super::{Inner, Live, Lsm};
+use crate::read::RunsCursor;
+use crate::run::Kind;
+use crate::values::ValueAt;
+use crate::version::Version;
+use aether_index::OrderedCursor;
+use aether_index::resident::{Chunk, ChunkRow, Position};
+use aether_index::rows::{Seen, read_extents};
+use aether_index::txn::ReadView;
+use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
+use aether_types::{Result, Timestamp, TxnId};
+use core::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// The runs as the cursor reads them.
+struct Below {
+    /// The number of the list of runs, and the snapshot.
+    of: (u64, Timestamp),
+    version: Arc<Version<Live>>,
+    cursor: RunsCursor,
+    /// The row that comes next, if it was read; and whether it was.
+    head: Option<Row>,
+    is_read: bool,
+}
+
+/// A row of a run.
+struct Row {
+    key: Vec<u8>,
+    kind: Kind,
+    value: Vec<u8>,
+}
+
+/// A cursor over an LSM tree. Holds a list of runs between calls, and no lock.
+pub struct LsmCursor {
+    tree: Lsm,
+    position: Position,
+    /// The row given out last, and whether the cursor is behind it.
+    current: Option<(Vec<u8>, Vec<u8>, bool)>,
+    ahead: VecDeque<ChunkRow>,
+    /// Up to where the rows ahead are all that memory has; none: to the end.
+    rest: Option<Position>,
+    is_filled: bool,
+    below: Option<Below>,
+    forward: bool,
+    /// The snapshot, the own transaction and its changes when rows were copied: another makes them stale.
+    read_at: (Timestamp, TxnId, u64),
+}
+
+impl LsmCursor {
+    /// A cursor before the first key.
+    pub fn new(tree: Lsm) -> Self {
+        Self {
+            tree,
+            position: Position::First,
+            current: None,
+            ahead: VecDeque::new(),
+            rest: None,
+            is_filled: false,
+            below: None,
+            forward: true,
+            read_at: (Timestamp::new(0), TxnId::NONE, 0),
+        }
+    }
+
+    fn go(&mut self, to: Position) {
+        (self.position, self.current) = (to, None);
+        self.forget();
+    }
+
+    /// What was read ahead is not used.
+    fn forget(&mut self) {
+        self.ahead.clear();
+        self.is_filled = false;
+        self.below = None;
+    }
+
+    /// Makes the position a key of its own.
+    fn settle(&mut self) {
+        if let Some((key, _, behind)) = self.current.take() {
+            self.position = beyond(key, behind);
+        }
+    }
+
+    fn step(&mut self, view: &ReadView, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
+        let read_at = (view.at(), view.own(), view.own_changes());
+        self.settle();
+        if forward != self.forward || self.read_at != read_at {
+            self.forget();
+            (self.forward, self.read_at) = (forward, read_at);
+        }
+        let row = self.next_row(view);
+        if row.is_err() {
+            // Asked again it tries the same row again.
+            self.forget();
+        }
+        let Some((key, value)) = row? else {
+            self.go(if forward { Position::Last } else { Position::First });
+            return Ok(None);
+        };
+        self.current = Some((key, value, forward));
+        Ok(self.current())
+    }
+
+    fn next_row(&mut self, view: &ReadView) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        loop {
+            if !self.is_filled {
+                self.fill(view)?;
+            }
+            self.read_head()?;
+            let head = self.below.as_ref().and_then(|below| below.head.as_ref());
+            let order = match (self.ahead.front(), head) {
+                (None, None) if self.rest.is_none() => return Ok(None),
+                (None, head) if self.rest.as_ref().is_some_and(|rest| !reaches(head, rest)) => {
+                    // Nothing more up to where memory was copied.
+                    self.position = self.rest.take().expect("it was just there");
+                    self.is_filled = false;
+                    continue;
+                }
+                (None, _) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some(row), Some(head)) if self.forward => row.key.cmp(&head.key),
+                (Some(row), Some(head)) => head.key.cmp(&row.key),
+            };
+            let mut value = Vec::new();
+            if order == Ordering::Greater {
+                let Some(row) = self.take_head() else { continue };
+                self.value_below(&row, &mut value)?;
+                return Ok(Some((row.key, value)));
+            }
+            let Some(row) = self.ahead.pop_front() else { continue };
+            if order == Ordering::Equal {
+                drop(self.take_head());
+            }
+            if self.value_of(view, &row, &mut value)? {
+                return Ok(Some((row.key, value)));
+            }
+            self.position = beyond(row.key, self.forward);
+        }
+    }
+
+    /// Copies rows from memory, then takes the list of runs.
+    fn fill(&mut self, view: &ReadView) -> Result<()> {
+        let inner = &self.tree.0;
+        let Chunk { rows, rest } = inner.rows.chunk(view, &self.position, self.forward)?;
+        (self.ahead, self.rest, self.is_filled) = (rows, rest, true);
+        let number = inner.runs.set().number();
+        let of = (number, view.at());
+        if self.below.as_ref().is_none_or(|below| below.of != of) {
+            self.below = Some(open(inner, of, &self.position));
+        }
+        Ok(())
+    }
+
+    fn read_head(&mut self) -> Result<()> {
+        let Some(below) = self.below.as_mut().filter(|below| !below.is_read) else { return Ok(()) };
+        let row = if self.forward { below.cursor.next()? } else { below.cursor.prev()? };
+        below.head = row.map(|row| Row { key: row.key.to_vec(), kind: row.kind, value: row.value.to_vec() });
+        below.is_read = true;
+        Ok(())
+    }
+
+    fn take_head(&mut self) -> Option<Row> {
+        let below = self.below.as_mut()?;
+        below.is_read = false;
+        below.head.take()
+    }
+
+    fn value_below(&self, row: &Row, out: &mut Vec<u8>) -> Result<()> {
+        if row.kind != Kind::Stub {
+            out.extend_from_slice(&row.value);
+            return Ok(());
+        }
+        let at = ValueAt::decode(&row.value).map_err(|error| error.at_key(&row.key))?;
+        let below = self.below.as_ref().expect("the row is from there");
+        values_in(&below.version, at.file)?.file().read_into(at, out)
+    }
+
+    /// The value of a row in memory; false if it is not there. What memory does not tell any more is asked for anew.
+    fn value_of(&self, view: &ReadView, row: &ChunkRow, out: &mut Vec<u8>) -> Result<bool> {
+        match row.seen {
+            Some(Seen::Value) => out.extend_from_slice(&row.value),
+            Some(Seen::Stub) => read_extents(self.tree.0.txns.store(), &row.value, out)?,
+            Some(Seen::Absent) => return Ok(false),
+            Some(Seen::Missing) | None => return self.tree.0.get_any(view, &row.key, out),
+        }
+        Ok(true)
+    }
+}
+
+fn open(inner: &Inner, of: (u64, Timestamp), position: &Position) -> Below {
+    let version = inner.runs.current();
+    let runs = version.runs().map(|run| run.file().run.clone()).collect();
+    let mut cursor = RunsCursor::new(runs, of.1);
+    match position {
+        Position::First => cursor.seek_first(),
+        Position::Last => cursor.seek_last(),
+        Position::Before(key) => cursor.seek(key),
+        Position::Behind(key) => cursor.seek_behind(key),
+    }
+    Below { of, version, cursor, head: None, is_read: false }
+}
+
+/// True if a row lies before the position in which copied rows end.
+fn reaches(row: Option<&Row>, rest: &Position) -> bool {
+    match (row, rest) {
+        (None, _) => false,
+        // Upward: all below the key was copied. Downward: all above it.
+        (Some(row), Position::Before(key)) => row.key < *key,
+        (Some(row), Position::Behind(key)) => row.key > *key,
+        (Some(_), Position::First | Position::Last) => true,
+    }
+}
+
+/// The other side of a key.
+fn beyond(key: Vec<u8>, forward: bool) -> Position {
+    if forward { Position::Behind(key) } else { Position::Before(key) }
+}
+
+impl OrderedCursor for LsmCursor {
+    fn seek(&mut self, key: &[u8]) {
+        self.tree.0.scans.add(1);
+        self.go(Position::Before(key.to_vec()));
+    }
+
+    fn seek_back(&mut self, key: &[u8]) {
+        self.tree.0.scans.add(1);
+        self.go(Position::Behind(key.to_vec()));
+    }
+
+    fn seek_first(&mut self) {
+        self.go(Position::First);
+    }
+
+    fn seek_last(&mut self) {
+        self.go(Position::Last);
+    }
+
+    fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(view, true)
+    }
+
+    fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(view, false)
+    }
+
+    fn current(&self) -> Option<(&[u8], &[u8])> {
+        self.current.as_ref().map(|(key, value, _)| (&key[..], &value[..]))
+    }
+}

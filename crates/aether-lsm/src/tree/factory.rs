@@ -1,0 +1,131 @@
+//! The factory of LSM trees.
+
+use super::manifest::{self, Manifest};
+use super::runs::Runs;
+use super::workers::Workers;
+use super::{Inner, Lsm, LsmConfig, Policy, rank};
+use crate::pacer::Pacer;
+use aether_index::resident::Flush;
+use aether_index::rows::log_creation;
+use aether_index::txn::recovery::wal::buffer::Budget;
+use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, Weak};
+use aether_index::txn::recovery::{ActiveTxn, Participant};
+use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
+use aether_index::{Anchor, BTree, IndexFactory, OrderedIndex, ResidentFactory};
+use aether_types::{IndexKind, Result};
+
+/// Makes and opens the LSM trees of one open home.
+pub struct LsmFactory {
+    /// The rows in memory of the home, which skiplist keyspaces share.
+    rows: Arc<ResidentFactory>,
+    config: LsmConfig,
+    workers: Arc<Workers>,
+    /// True if the rows' participant is this factory's to give.
+    is_alone: bool,
+}
+
+impl LsmFactory {
+    /// For trees like this, in a home whose rows in memory are those of `rows`; that factory takes part in recovery.
+    pub fn new(rows: Arc<ResidentFactory>, config: LsmConfig) -> Self {
+        Self::make(rows, config, false)
+    }
+
+    fn make(rows: Arc<ResidentFactory>, config: LsmConfig, is_alone: bool) -> Self {
+        Self { rows, config, workers: Workers::new(), is_alone }
+    }
+
+    /// The same where no other kind keeps rows in memory: this factory takes part in recovery itself.
+    pub fn alone(rows: Arc<ResidentFactory>, config: LsmConfig) -> Self {
+        Self::make(rows, config, true)
+    }
+
+    /// Opens a tree; as [`IndexFactory::open`].
+    ///
+    /// # Errors
+    /// `Corruption` for a damaged manifest, for a run that is missing, damaged or foreign, which it names, and if changes that the log
+    /// should have are missing; `OverLimit` without memory.
+    pub fn open_tree(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Lsm> {
+        let manifest = Manifest::of(txns, at);
+        let listed = manifest.read()?;
+        let runs = Runs::open(txns, manifest, &listed, self.config.filter_bits_per_key)?;
+        let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
+        let policy = Policy::new(listed.policy.unwrap_or(self.config.policy));
+        let inner = Arc::new(Inner {
+            txns: txns.clone(),
+            runs,
+            config: self.config,
+            pacer: Pacer::new(self.config.pacer()),
+            policy: Mutex::new(rank::POLICY, policy),
+            flush: Mutex::new(rank::FLUSH, None),
+            merge: Mutex::new(rank::MERGE, None),
+            workers: self.workers.clone(),
+            base_bytes: AtomicU64::new(if rows.is_empty() { rows.used_bytes() } else { 0 }),
+            gets: Counter::new(),
+            scans: Counter::new(),
+            puts: Counter::new(),
+            put_bytes: Counter::new(),
+            flushed: Counter::new(),
+            merged: Counter::new(),
+            rows,
+        });
+        inner.pacer.holds(inner.rows.used_bytes().saturating_sub(inner.base_bytes()));
+        inner.reckon();
+        let flush: Weak<Inner> = Arc::downgrade(&inner);
+        inner.rows.flush_by(flush.clone() as Weak<dyn Flush>);
+        self.workers.serve(flush, self.config.threads)?;
+        Ok(Lsm(inner))
+    }
+
+    /// Ends the threads; blocks until they have done the slice in hand. To be called before the store is closed.
+    pub fn stop(&self) {
+        self.workers.stop();
+    }
+}
+
+impl Drop for LsmFactory {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl IndexFactory for LsmFactory {
+    fn name(&self) -> &str {
+        "lsm"
+    }
+
+    fn participant(&self, budget: &Budget) -> Option<Arc<dyn Participant>> {
+        if self.is_alone { self.rows.participant(budget) } else { None }
+    }
+
+    fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
+        let root = log_creation(txn, kind, id, manifest::tree_id(id))?;
+        let at = Anchor { kind, id, root };
+        let manifest = Manifest::of(txn.manager(), at);
+        // The log may have rows of an earlier table with this id, whose creation was rolled back.
+        let known = self.rows.tables()?.known_at_creation(txn.store(), id)?;
+        manifest.put_known(txn, &known)?;
+        manifest.put_policy(txn, self.config.policy)?;
+        Ok(at)
+    }
+
+    fn open(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Arc<dyn OrderedIndex>> {
+        Ok(Arc::new(self.open_tree(txns, at)?))
+    }
+
+    fn undo(
+        &self,
+        txns: &Arc<TxnManager>,
+        txn: &ActiveTxn,
+        pointer: UndoPtr,
+        record: &UndoRecord<'_>,
+    ) -> Result<()> {
+        let tables = self.rows.tables()?;
+        if record.kind != UndoKind::CreateTree {
+            return tables.undo(txns, txn, pointer, record);
+        }
+        tables.abandon(record.tree)?;
+        BTree::open(txns.clone(), record.root, manifest::tree_id(record.tree)).undo(txn, pointer, record)
+    }
+}

@@ -1,0 +1,259 @@
+//! The runs of a tree: the newest version of their list, how it is edited, and what they say of a key.
+
+use super::held::HeldValues;
+use super::manifest::{Listed, Manifest, RunRow};
+use super::{Live, rank};
+use crate::filter::{KeyHash, Recipe, monkey};
+use crate::policy::{KeyRange, RunShape, Shape};
+use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
+use crate::version::{Claims, Edit, OnLast, Run, Version, VersionSet};
+use aether_index::resident::Below;
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
+use aether_index::txn::{Txn, TxnManager};
+use aether_types::{Error, FileId, Result, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The runs of a tree.
+pub(super) struct Runs {
+    pub(super) home: RunHome,
+    pub(super) manifest: Manifest,
+    set: Arc<VersionSet<Live>>,
+    pub(super) claims: Claims,
+    /// Held by who edits the manifest, until the edit is installed.
+    editing: Mutex<()>,
+    on_last: OnLast,
+    txns: Arc<TxnManager>,
+    filter_bits_per_key: f64,
+}
+
+/// A run that was written, and the value files that its entries name with the bytes there.
+pub(super) struct Written {
+    pub(super) info: RunInfo,
+    pub(super) values: Vec<(Arc<HeldValues>, u64)>,
+}
+
+impl Runs {
+    /// Opens all runs that the manifest lists. Blocks for reads.
+    ///
+    /// # Errors
+    /// `Corruption` naming the file that is missing, damaged or foreign.
+    pub(super) fn open(
+        txns: &Arc<TxnManager>,
+        manifest: Manifest,
+        listed: &Listed,
+        filter_bits_per_key: f64,
+    ) -> Result<Arc<Self>> {
+        let home = RunHome::of(txns.store());
+        let files = home.clone();
+        let on_last: OnLast = Arc::new(move |file| {
+            // What cannot be removed now is a leftover for the next open.
+            let _ = files.remove(file);
+        });
+        let values = listed
+            .values
+            .iter()
+            .map(|(file, bytes)| HeldValues::open(&home, *file, *bytes).map(|held| (*file, held)));
+        let values = values.collect::<Result<BTreeMap<_, _>>>()?;
+        let open = |row: &RunRow| {
+            let run = RunFile::open(&home, row.info.file)?;
+            if *run.info() != row.info {
+                let what = "a run is not what the manifest says of it";
+                return Err(Error::corruption(what)
+                    .at_file(row.info.file)
+                    .at_path(&home.path(row.info.file)));
+            }
+            let held = row.values.iter().map(|(file, bytes)| {
+                let missing =
+                    || Error::corruption(format!("values of {file}, which the manifest does not list"));
+                values.get(file).map(|held| (held.clone(), *bytes)).ok_or_else(missing)
+            });
+            let live = Live { values: held.collect::<Result<_>>()?, run };
+            Ok(Run::new(shape(&live), live, on_last.clone()))
+        };
+        let level = |runs: &Vec<RunRow>| runs.iter().map(open).collect::<Result<Vec<_>>>();
+        let levels = listed.levels.iter().map(level).collect::<Result<Vec<_>>>()?;
+        let set = Arc::new(VersionSet::new(Version::new(levels)));
+        let editing = Mutex::new(rank::EDITING, ());
+        let (claims, txns) = (Claims::default(), txns.clone());
+        Ok(Arc::new(Self { home, manifest, set, claims, editing, on_last, txns, filter_bits_per_key }))
+    }
+
+    pub(super) fn set(&self) -> &VersionSet<Live> {
+        &self.set
+    }
+
+    /// The newest version of the list.
+    pub(super) fn current(&self) -> Arc<Version<Live>> {
+        self.set.current()
+    }
+
+    /// What policies see.
+    pub(super) fn shape(&self, unit_bytes: u64) -> Shape {
+        self.claims.shape(&self.set, unit_bytes, self.txns.horizon())
+    }
+
+    /// Makes a run that was written ready to be listed. Blocks for reads.
+    pub(super) fn take(&self, written: Written) -> Result<Arc<Run<Live>>> {
+        let run = RunFile::open(&self.home, written.info.file)?;
+        let live = Live { run, values: written.values };
+        Ok(Run::new(shape(&live), live, self.on_last.clone()))
+    }
+
+    /// Makes an edit durable, then installs it. `also` takes part in its transaction. Blocks for the log. What fails before the
+    /// commit changes nothing.
+    ///
+    /// # Errors
+    /// Those of pages and of the log; `Conflict` if the edit does not fit any more.
+    pub(super) fn edit(
+        &self,
+        edit: &Edit<Live>,
+        also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.editing.lock();
+        let old = self.current();
+        let next =
+            old.with(edit).map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
+        let mut txn = self.manifest.begin();
+        self.manifest.put_levels(&mut txn, &old, &next)?;
+        let gone = self.edit_values(&mut txn, &old, &next)?;
+        also(&self.manifest, &mut txn)?;
+        self.manifest.commit(txn)?;
+        // Nobody else installs anything: what was found to fit fits.
+        self.set
+            .install(edit)
+            .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
+        gone.iter().for_each(|held| held.doom());
+        Ok(())
+    }
+
+    /// Lists value files that come, and takes those out that no run names any more; returns these.
+    fn edit_values(
+        &self,
+        txn: &mut Txn,
+        old: &Version<Live>,
+        next: &Version<Live>,
+    ) -> Result<Vec<Arc<HeldValues>>> {
+        let (before, after) = (value_files(old), value_files(next));
+        for (file, held) in after.iter().filter(|(file, _)| !before.contains_key(file)) {
+            self.manifest.put_values(txn, *file, held.bytes())?;
+        }
+        let gone: Vec<_> = before.into_iter().filter(|(file, _)| !after.contains_key(file)).collect();
+        gone.iter().try_for_each(|(file, _)| self.manifest.remove_values(txn, *file))?;
+        Ok(gone.into_iter().map(|(_, held)| held).collect())
+    }
+
+    /// A builder for a run of about so many entries.
+    pub(super) fn builder(&self, codec: crate::run::Codec, entries: u64) -> Result<RunBuilder> {
+        let filter = self.filter(entries);
+        RunBuilder::new(&self.home, self.new_file()?, BuildOptions { filter, codec })
+    }
+
+    pub(super) fn new_file(&self) -> Result<FileId> {
+        self.txns.store().new_file_id()
+    }
+
+    /// What filter a run of so many entries gets among those that there are.
+    fn filter(&self, entries: u64) -> Option<Recipe> {
+        let mut all = vec![entries.max(1)];
+        all.extend(self.current().runs().map(|run| run.shape().entries));
+        let budget = self.filter_bits_per_key * all.iter().sum::<u64>() as f64;
+        Recipe::bloom(monkey::bits_per_run(&all, budget as u64)[0])
+    }
+
+    /// What the newest run that knows `key` says to a reader at `snapshot`; a value or stub is appended to `out`. Blocks for reads.
+    ///
+    /// # Errors
+    /// `Corruption` naming file and place, `Io`.
+    pub(super) fn get(&self, key: &[u8], snapshot: Timestamp, out: &mut Vec<u8>) -> Result<Option<Answer>> {
+        let version = self.current();
+        find(&version, key, snapshot, out, |_| true)
+    }
+
+    /// All files of runs and values.
+    pub(super) fn files(&self) -> BTreeSet<FileId> {
+        let version = self.current();
+        let runs = version.runs().map(|run| run.id());
+        runs.chain(value_files(&version).into_keys()).collect()
+    }
+
+    /// Lets all runs go; after the manifest does not list them any more.
+    pub(super) fn forget_all(&self) -> Result<()> {
+        let old = self.current();
+        let edit = Edit::clear(&old);
+        self.set
+            .install(&edit)
+            .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
+        value_files(&old).values().for_each(|held| held.doom());
+        Ok(())
+    }
+}
+
+/// The file of values `file`, which a stub of a run names.
+///
+/// # Errors
+/// `Corruption` if no run does.
+pub(super) fn values_in(version: &Version<Live>, file: FileId) -> Result<Arc<HeldValues>> {
+    let held = version.runs().flat_map(|run| &run.file().values).find(|(held, _)| held.id() == file);
+    let missing = || Error::corruption(format!("a value in {file}, which no run names"));
+    held.map(|(held, _)| held.clone()).ok_or_else(missing)
+}
+
+/// The value files that runs name.
+pub(super) fn value_files(version: &Version<Live>) -> BTreeMap<FileId, Arc<HeldValues>> {
+    let all = version.runs().flat_map(|run| &run.file().values);
+    all.map(|(held, _)| (held.id(), held.clone())).collect()
+}
+
+/// Asks the runs that may have something to say, the newest first.
+pub(super) fn find(
+    version: &Version<Live>,
+    key: &[u8],
+    snapshot: Timestamp,
+    out: &mut Vec<u8>,
+    asks: impl Fn(&RunInfo) -> bool,
+) -> Result<Option<Answer>> {
+    let mut hash = None;
+    for run in version.candidates(key) {
+        let run = &run.file().run;
+        if run.info().may_concern(key) && asks(run.info()) {
+            let hash = *hash.get_or_insert_with(|| KeyHash::of(key));
+            if let Some(answer) = run.get(key, hash, snapshot, out)? {
+                return Ok(Some(answer));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn shape(live: &Live) -> RunShape {
+    let info = live.run.info();
+    RunShape {
+        id: info.file,
+        bytes: info.bytes,
+        entries: info.entries,
+        tombstones: info.tombstones,
+        range: KeyRange::new(&info.smallest, &info.largest),
+        newest: info.newest,
+        is_merging: false,
+    }
+}
+
+const NEWEST: Timestamp = Timestamp::new(u64::MAX);
+
+impl Below for Runs {
+    fn mark(&self) -> u64 {
+        self.set.number()
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        let answer = self.get(key, NEWEST, &mut Vec::new())?;
+        Ok(answer.is_some_and(|answer| answer.kind != Kind::Tombstone))
+    }
+
+    fn changed_since(&self, key: &[u8], since: Timestamp) -> Result<Option<Timestamp>> {
+        let version = self.current();
+        let is_later = |info: &RunInfo| info.newest > since;
+        let answer = find(&version, key, NEWEST, &mut Vec::new(), is_later)?;
+        Ok(answer.map(|answer| answer.timestamp).filter(|at| *at > since))
+    }
+}

@@ -1,0 +1,115 @@
+//! An LSM tree in numbers.
+
+use super::Lsm;
+use crate::policy::{PolicyKind, Reason, Switch};
+
+/// A level in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LevelStat {
+    /// Its runs.
+    pub runs: usize,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Versions in them.
+    pub entries: u64,
+    /// Tombstones among them.
+    pub tombstones: u64,
+}
+
+/// A merge under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergeStat {
+    /// Why.
+    pub reason: Reason,
+    /// The runs that it reads.
+    pub runs: usize,
+    /// Where the result goes.
+    pub target: usize,
+    /// Bytes of all that it reads.
+    pub bytes: u64,
+    /// Bytes that are still to be read, about.
+    pub left_bytes: u64,
+}
+
+/// An LSM tree in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LsmStat {
+    /// The policy that was chosen, and the one in charge.
+    pub policy: Option<(PolicyKind, PolicyKind)>,
+    /// The last switches, the oldest first.
+    pub switches: Vec<Switch>,
+    /// Rows in memory, and the bytes that they take.
+    pub memory_rows: u64,
+    /// The same in bytes.
+    pub memory_bytes: u64,
+    /// The levels, the newest first.
+    pub levels: Vec<LevelStat>,
+    /// Bytes of large values in files of their own, those that no run names any more among them.
+    pub value_bytes: u64,
+    /// Those that runs name.
+    pub live_value_bytes: u64,
+    /// The merge under way; none too if it is just being worked at.
+    pub merge: Option<MergeStat>,
+    /// Bytes that are to be merged.
+    pub owed_bytes: u64,
+    /// Since the tree was opened: bytes that were written to it, flushed to runs and written by merges.
+    pub put_bytes: u64,
+    /// The same, of flushes.
+    pub flushed_bytes: u64,
+    /// The same, of merges.
+    pub merged_bytes: u64,
+}
+
+impl LsmStat {
+    /// Bytes of runs written for each byte that was put; none before the first flush.
+    pub fn write_amplification(&self) -> Option<f64> {
+        let written = self.flushed_bytes + self.merged_bytes;
+        (self.flushed_bytes > 0).then(|| written as f64 / self.put_bytes.max(1) as f64)
+    }
+}
+
+impl Lsm {
+    /// The tree in numbers. Does not block for long.
+    pub fn stat(&self) -> LsmStat {
+        let inner = &self.0;
+        let version = inner.runs.current();
+        let level = |runs: &Vec<_>| {
+            runs.iter().map(|run: &super::Arc<crate::version::Run<super::Live>>| run.shape()).fold(
+                LevelStat::default(),
+                |all, run| LevelStat {
+                    runs: all.runs + 1,
+                    bytes: all.bytes + run.bytes,
+                    entries: all.entries + run.entries,
+                    tombstones: all.tombstones + run.tombstones,
+                },
+            )
+        };
+        let merge = inner.merge.try_lock().and_then(|job| {
+            job.as_ref().map(|job| MergeStat {
+                reason: job.plan().reason,
+                runs: job.plan().inputs.len(),
+                target: job.plan().target,
+                bytes: job.plan().bytes,
+                left_bytes: job.left_bytes(),
+            })
+        });
+        let (kind, in_charge, switches) = {
+            let policy = inner.policy.lock();
+            (policy.kind, policy.policy.current(), policy.switches.iter().copied().collect())
+        };
+        LsmStat {
+            policy: Some((kind, in_charge)),
+            switches,
+            memory_rows: inner.rows.len(),
+            memory_bytes: inner.rows.used_bytes(),
+            levels: version.levels().iter().map(level).collect(),
+            value_bytes: super::runs::value_files(&version).values().map(|held| held.bytes()).sum(),
+            live_value_bytes: version.runs().flat_map(|run| &run.file().values).map(|(_, bytes)| bytes).sum(),
+            merge,
+            owed_bytes: inner.pacer.debts().1,
+            put_bytes: inner.put_bytes.get(),
+            flushed_bytes: inner.flushed.get(),
+            merged_bytes: inner.merged.get(),
+        }
+    }
+}

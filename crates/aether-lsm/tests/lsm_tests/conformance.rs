@@ -1,0 +1,67 @@
+//! The suite for indexes, with memtables of a few rows.
+
+use aether_lsm::index::conformance::{Disk, Effort, all};
+use aether_lsm::index::{ResidentFactory, TablesConfig};
+use aether_lsm::policy::PolicyKind;
+use aether_lsm::tree::{LsmConfig, LsmFactory};
+use aether_sim::{CrashPolicy, Sim};
+use aether_sync::Arc;
+use aether_vfs::Env;
+
+struct Simulated(Sim);
+
+impl Disk for Simulated {
+    fn env(&self) -> Env {
+        self.0.env()
+    }
+
+    fn op_count(&self) -> u64 {
+        self.0.op_count()
+    }
+
+    fn cut_power_at(&self, op: u64) {
+        self.0.cut_power_at(op);
+    }
+
+    fn after_crash(&self, seed: u64) -> Self {
+        let policies = CrashPolicy::all(seed);
+        Self(self.0.crash_image(policies[seed as usize % policies.len()]))
+    }
+}
+
+fn conforms(policy: PolicyKind) {
+    let rows = Arc::new(ResidentFactory::new(TablesConfig::new(7)));
+    let config = LsmConfig {
+        memtable_bytes: 8 << 10,
+        policy,
+        separate_bytes: 600,
+        threads: 0,
+        ..LsmConfig::default()
+    };
+    all(Arc::new(LsmFactory::alone(rows, config)), Effort::default(), |seed| Simulated(Sim::new(seed)));
+}
+
+#[test]
+fn an_lsm_tree_conforms_by_default() {
+    conforms(PolicyKind::Fast);
+}
+
+#[test]
+fn it_conforms_with_hanoi() {
+    conforms(PolicyKind::Hanoi);
+}
+
+#[test]
+fn it_conforms_tiered() {
+    conforms(PolicyKind::Predictable);
+}
+
+#[test]
+fn it_conforms_leveled() {
+    conforms(PolicyKind::Leveled);
+}
+
+#[test]
+fn it_conforms_adaptive() {
+    conforms(PolicyKind::Adaptive);
+}
