@@ -9,13 +9,13 @@ mod cover;
 mod losers;
 mod source;
 
+pub(crate) use losers::Losers;
 pub use source::{OwnedEntry, Sorted, Source};
 
 use crate::run::{Entry, Kind, RangeTombstone, Run, RunBuilder, RunCursor};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{Error, Result, Timestamp};
 use cover::Cover;
-use losers::Losers;
 use std::collections::VecDeque;
 
 /// What goes into a merge.

@@ -2,15 +2,28 @@
 //! comparisons for each step.
 
 /// Each inner node has the loser of its match; the winner of all is in node 0.
-pub(super) struct Losers {
+#[derive(Default)]
+pub(crate) struct Losers {
     nodes: Vec<usize>,
+    /// Used while all matches are played.
+    winners: Vec<usize>,
 }
 
 impl Losers {
     /// Plays all matches among `count` sources; `beats` says that one comes before another.
-    pub(super) fn new(count: usize, beats: impl Fn(usize, usize) -> bool) -> Self {
-        let (mut nodes, mut winners) = (vec![0; count], vec![0; 2 * count]);
-        winners[count..].iter_mut().enumerate().for_each(|(source, place)| *place = source);
+    pub(crate) fn new(count: usize, beats: impl Fn(usize, usize) -> bool) -> Self {
+        let mut this = Self::default();
+        this.play(count, beats);
+        this
+    }
+
+    /// Plays all matches again, whatever has moved.
+    pub(crate) fn play(&mut self, count: usize, beats: impl Fn(usize, usize) -> bool) {
+        self.nodes.resize(count, 0);
+        self.winners.clear();
+        self.winners.resize(count, 0);
+        self.winners.extend(0..count);
+        let (nodes, winners) = (&mut self.nodes, &mut self.winners);
         for node in (1..count).rev() {
             let (one, other) = (winners[2 * node], winners[2 * node + 1]);
             (winners[node], nodes[node]) = if beats(one, other) { (one, other) } else { (other, one) };
@@ -18,16 +31,15 @@ impl Losers {
         if let (Some(first), Some(winner)) = (nodes.first_mut(), winners.get(1)) {
             *first = *winner;
         }
-        Self { nodes }
     }
 
     /// The source that is first; none if there are no sources.
-    pub(super) fn first(&self) -> Option<usize> {
+    pub(crate) fn first(&self) -> Option<usize> {
         self.nodes.first().copied()
     }
 
     /// The source that was first has gone on: plays its matches again.
-    pub(super) fn replay(&mut self, source: usize, beats: impl Fn(usize, usize) -> bool) {
+    pub(crate) fn replay(&mut self, source: usize, beats: impl Fn(usize, usize) -> bool) {
         let (mut winner, mut node) = (source, (source + self.nodes.len()) / 2);
         while node > 0 {
             if beats(self.nodes[node], winner) {

@@ -68,8 +68,13 @@ impl RunCursor {
 
     /// The same for a long way forward: blocks are loaded ahead, into a few frames that are used again.
     pub fn scan(run: Arc<Run>) -> Self {
-        let ring = run.home.pool.scan_ring();
+        let ring = run.scan_ring();
         Self { ring: Some(ring), ..Self::new(run) }
+    }
+
+    /// From now on blocks are loaded ahead into the frames of `ring`, or not any more.
+    pub(crate) fn read_ahead(&mut self, ring: Option<Arc<ScanRing>>) {
+        self.ring = ring;
     }
 
     /// The run.
@@ -97,6 +102,51 @@ impl RunCursor {
     /// # Errors
     /// As [`Run::get`]; then the cursor stands before the first entry.
     pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.place(key)?;
+        self.settle()
+    }
+
+    /// Goes to the newest version of the first key above `key`; behind the last entry if there is none. Blocks for reads.
+    ///
+    /// # Errors
+    /// As [`RunCursor::seek`].
+    pub fn seek_behind(&mut self, key: &[u8]) -> Result<()> {
+        self.seek(key)?;
+        while self.entry().is_some_and(|entry| entry.key == key) {
+            self.item = self.window.behind(key);
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Goes to the oldest version of the last key at or below `key`; before the first entry if there is none. Blocks for reads.
+    ///
+    /// # Errors
+    /// As [`RunCursor::seek`].
+    pub fn seek_back(&mut self, key: &[u8]) -> Result<()> {
+        self.place(key)?;
+        while self.entry().is_some_and(|entry| entry.key == key) {
+            self.item = self.window.behind(key);
+            // Blocks of other keys are not read.
+            let goes_on = self.window_no + 1 < self.windows || self.follower < self.following;
+            if self.item == self.window.len() && goes_on {
+                self.settle()?;
+            }
+        }
+        self.back()
+    }
+
+    /// Goes to the oldest version of the last key below `key`; before the first entry if there is none. Blocks for reads.
+    ///
+    /// # Errors
+    /// As [`RunCursor::seek`].
+    pub fn seek_below(&mut self, key: &[u8]) -> Result<()> {
+        self.place(key)?;
+        self.back()
+    }
+
+    /// Goes to where the newest version of `key` is or would be, which may be right behind the last item of a window.
+    fn place(&mut self, key: &[u8]) -> Result<()> {
         self.at = At::Before;
         let Some(partition) = self.run.top.find(key) else {
             self.at = At::Behind;
@@ -106,25 +156,25 @@ impl RunCursor {
         self.enter_leaf(|index| index.find(key))?;
         self.enter_block(|data| data.window_of(key))?;
         self.item = self.window.seek(key);
-        self.at = At::Entry;
-        if self.item == self.window.len() && self.window_no + 1 == self.windows {
+        if self.item == self.window.len() && self.window_no + 1 == self.windows && self.following > 0 {
             // What follows has versions of the last key of this block alone.
-            self.follower = self.following;
+            self.enter_chain(End::Last)?;
+            self.item = self.window.len();
         }
-        self.settle()
+        self.at = At::Entry;
+        Ok(())
     }
 
-    /// Goes to the oldest version of the last key at or below `key`; before the first entry if there is none.
-    ///
-    /// # Errors
-    /// As [`RunCursor::seek`].
-    pub fn seek_back(&mut self, key: &[u8]) -> Result<()> {
-        self.seek(key)?;
-        while self.entry().is_some_and(|entry| entry.key == key) {
-            self.item = self.window.behind(key);
-            self.settle()?;
+    /// True if the entry before, as far as it is known without reading, is of another key.
+    pub(crate) fn is_newest(&self) -> bool {
+        match self.item.checked_sub(1) {
+            Some(before) => {
+                let key = |item| self.window.entry(item).map(|entry| entry.key);
+                key(before) != key(self.item)
+            }
+            // The first version in a block that goes on with no other is the newest of its key.
+            None => self.window_no == 0 && self.follower == 0,
         }
-        self.back()
     }
 
     /// Goes to the next entry: an older version of the same key, or the newest of the next one.
@@ -173,7 +223,7 @@ impl RunCursor {
     /// Goes on to the next window if the item is behind the last one of this.
     #[inline]
     fn settle(&mut self) -> Result<()> {
-        if self.item < self.window.len() {
+        if self.at != At::Entry || self.item < self.window.len() {
             return Ok(());
         }
         match self.next_window() {

@@ -12,6 +12,14 @@ struct Piece {
     timestamps: Vec<Timestamp>,
 }
 
+/// Neighbouring keys that went with the same ranges: from `from` on, below `to` if there is an end.
+pub(crate) struct Around<'a> {
+    pub(crate) from: &'a [u8],
+    pub(crate) to: Option<&'a [u8]>,
+    /// When they went, newest first.
+    pub(crate) timestamps: &'a [Timestamp],
+}
+
 /// The range tombstones of one layer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Ranges {
@@ -89,10 +97,21 @@ impl Ranges {
     /// When `key` went with a range, newest first.
     #[inline]
     pub(crate) fn timestamps(&self, key: &[u8]) -> &[Timestamp] {
+        self.around(key).timestamps
+    }
+
+    /// The keys around `key` that went with the same ranges.
+    #[inline]
+    pub(crate) fn around(&self, key: &[u8]) -> Around<'_> {
         let behind = self.pieces.partition_point(|piece| *piece.from <= *key);
         match behind.checked_sub(1).map(|at| &self.pieces[at]) {
-            Some(piece) if *key < *piece.to => &piece.timestamps,
-            _ => &[],
+            Some(piece) if *key < *piece.to => {
+                Around { from: &piece.from, to: Some(&piece.to), timestamps: &piece.timestamps }
+            }
+            before => {
+                let from = before.map_or(&[][..], |piece| &piece.to);
+                Around { from, to: self.pieces.get(behind).map(|piece| &piece.from[..]), timestamps: &[] }
+            }
         }
     }
 
@@ -155,6 +174,10 @@ mod tests {
                 wanted.sort_unstable_by(|one, other| other.cmp(one));
                 wanted.dedup();
                 prop_assert_eq!(ranges.timestamps(&[key]), &wanted[..]);
+                let around = ranges.around(&[key]);
+                let is_around = |other: u8| *around.from <= [other][..] && around.to.is_none_or(|to| [other][..] < *to);
+                prop_assert!(is_around(key));
+                prop_assert!((0..21).filter(|other| is_around(*other)).all(|other| ranges.timestamps(&[other]) == wanted));
             }
             let again = Ranges::from_sorted(ranges.iter().collect()).unwrap();
             prop_assert_eq!(&again, &ranges);

@@ -13,7 +13,7 @@ use crate::filter::KeyHash;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::{Swip, View};
-use aether_index::txn::recovery::wal::buffer::{Access, Charge, Optimistic};
+use aether_index::txn::recovery::wal::buffer::{Access, Charge, Optimistic, ScanRing};
 use aether_types::{Error, FileId, PageNo, Result, Timestamp};
 
 /// An open run. Readers share it; its blocks are in the pool, its upper index, its range tombstones and the places of its
@@ -87,6 +87,20 @@ impl Run {
     /// Its range tombstones, by key.
     pub fn range_tombstones(&self) -> impl Iterator<Item = RangeTombstone> + '_ {
         self.ranges.iter()
+    }
+
+    pub(crate) fn ranges(&self) -> &Ranges {
+        &self.ranges
+    }
+
+    /// A ring of frames for a scan of its blocks.
+    pub(crate) fn scan_ring(&self) -> Arc<ScanRing> {
+        self.home.pool.scan_ring()
+    }
+
+    /// Names the run's file as the place of an error.
+    pub(crate) fn at(&self, error: Error) -> Error {
+        error.at_file(self.info.file).at_path(&self.home.path(self.info.file))
     }
 
     /// Nothing durable refers to it any more: its file goes with the last reference.

@@ -5,6 +5,7 @@ use super::codec::PLAIN;
 use super::layout::{FOOTER_BYTES, Footer, HEADER_BYTES, Seed, block_head};
 use super::{BuildOptions, Codec, Entry, Kind, RangeTombstone, Run, RunBuilder, RunCursor, RunHome};
 use crate::filter::{KeyHash, Recipe};
+use crate::read::RunsCursor;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::{Budget, BufferConfig, NoGate, NoSource, Pool, PoolParts};
 use aether_types::{ErrorKind, FileId, PageNo, StoreId, Timestamp};
@@ -91,6 +92,20 @@ fn read_everything(home: &RunHome) {
             outcome = if is_forward { cursor.forward() } else { cursor.back() };
         }
         told.extend(outcome.err());
+    }
+    for is_forward in [true, false] {
+        let mut cursor = RunsCursor::new(vec![run.clone()], Timestamp::new(100));
+        if !is_forward {
+            cursor.seek_last();
+        }
+        // Keys that lead back are an error here, so this ends.
+        told.extend(loop {
+            match if is_forward { cursor.next() } else { cursor.prev() } {
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        });
     }
     assert!(told.iter().all(|error| error.kind() == ErrorKind::Corruption), "{told:?}");
 }
