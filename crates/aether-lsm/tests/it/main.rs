@@ -8,6 +8,7 @@ mod merges;
 mod model;
 mod pacing;
 mod rates;
+mod reads;
 mod run_bytes;
 mod run_faults;
 mod runs;

@@ -144,9 +144,17 @@ fn check_seeks(run: &Arc<Run>, versions: &[Version], probes: &BTreeSet<Vec<u8>>)
         cursor.seek(probe)?;
         cursor.back()?;
         assert_eq!(cursor.entry().map(owned).as_ref(), first.checked_sub(1).map(|at| &versions[at]));
+        cursor.seek_below(probe)?;
+        assert_eq!(cursor.entry().map(owned).as_ref(), first.checked_sub(1).map(|at| &versions[at]));
+        cursor.seek_behind(probe)?;
+        assert_eq!(cursor.entry().map(owned).as_ref(), versions.get(behind), "above {probe:?}");
+        cursor.back()?;
+        assert_eq!(cursor.entry().map(owned).as_ref(), behind.checked_sub(1).map(|at| &versions[at]));
         cursor.seek_back(probe)?;
         let last = behind.checked_sub(1).map(|at| &versions[at]);
         assert_eq!(cursor.entry().map(owned).as_ref(), last, "at or below {probe:?}");
+        cursor.forward()?;
+        assert_eq!(cursor.entry().map(owned).as_ref(), versions.get(behind));
     }
     Ok(())
 }
