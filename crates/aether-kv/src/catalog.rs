@@ -10,6 +10,7 @@
 //!
 //! The keyspace `default` is tree 2, there from the beginning, and has no entry.
 
+use crate::keyspace::KeyspaceOptions;
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
 use crate::lsm::index::txn::{Prepared, ReadView, Txn, TxnManager};
@@ -80,6 +81,11 @@ impl Entry {
         Self { id: DEFAULT_ID, root: FIRST_TREE_ROOT.offset(1).get(), kind: IndexKind::BTREE.get() }
     }
 
+    /// What names its index.
+    pub(crate) fn anchor(&self) -> Anchor {
+        Anchor { kind: self.kind(), id: self.id, root: PageNo::new(self.root) }
+    }
+
     fn of(at: Anchor) -> Self {
         Self { id: at.id, root: at.root.get(), kind: at.kind.get() }
     }
@@ -129,7 +135,7 @@ impl Catalog {
         &self,
         txn: &mut Txn,
         name: &str,
-        kind: IndexKind,
+        options: KeyspaceOptions,
         indexes: &Indexes,
     ) -> Result<Entry> {
         check_name(name)?;
@@ -139,7 +145,7 @@ impl Catalog {
         let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
         let next: u32 = id.checked_add(1).ok_or_else(|| Error::corruption("the last tree id is taken"))?;
         self.0.put(txn, b"i", &encode(&next)?)?;
-        let entry = Entry::of(indexes.create(txn, kind, id)?);
+        let entry = Entry::of(indexes.create(txn, options, id)?);
         self.0.put(txn, &name_key(name), &encode(&entry)?)?;
         Ok(entry)
     }

@@ -5,6 +5,8 @@ use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::kinds::{Indexes, Undo};
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
 use crate::lsm::index::txn::{Deadlocks, Durability, TxnManager, TxnOptions};
+use crate::lsm::run::RunHome;
+use crate::lsm::tree::{Lsm, LsmFactory};
 use crate::options::Options;
 use crate::rank;
 use crate::snapshot::Snapshot;
@@ -13,6 +15,7 @@ use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
 use aether_types::{ErrorKind, IndexKind, Result, Timestamp};
 use aether_vfs::Env;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// An open home: one log, one memory budget, many keyspaces. Cheap to clone; used by any number of threads. The last
@@ -45,7 +48,7 @@ impl DbEnv {
     /// Opens a home in an environment of the caller's: a simulator, or memory.
     pub fn open_in(env: Env, home: &Path, options: Options) -> Result<Self> {
         let config = options.store_config()?;
-        let indexes = Indexes::new(options.indexes.clone(), draw(&env));
+        let indexes = Indexes::new(options.indexes.clone(), options.lsm_config(), draw(&env));
         let scanned = Opening::begin(env, home, config, options.create)?.scan()?;
         let redone = scanned.redo_with(|budget| indexes.participants(budget))?;
         let floor = redone.timestamp_floor();
@@ -95,7 +98,7 @@ impl DbEnv {
     /// `AlreadyExists`; `InvalidInput` for a name of more than 255 bytes; `Conflict` with another creator; `Unsupported`
     /// for a kind that is not registered.
     pub fn create_keyspace(&self, txn: &mut Txn, name: &str, options: KeyspaceOptions) -> Result<Keyspace> {
-        let entry = self.0.catalog.create(txn.inner_mut()?, name, options.kind, &self.0.indexes)?;
+        let entry = self.0.catalog.create(txn.inner_mut()?, name, options, &self.0.indexes)?;
         self.0.open_keyspace(name, &entry)
     }
 
@@ -133,6 +136,11 @@ impl DbEnv {
         Ok(all.into_iter().map(|(name, _)| name).collect())
     }
 
+    /// The LSM tree of a keyspace: its policy, its levels, flushes and merges by call. None for a keyspace of another kind.
+    pub fn lsm(&self, keyspace: &Keyspace) -> Option<Lsm> {
+        self.0.indexes.lsm(keyspace.id())
+    }
+
     /// Writes back what is dirty and moves the start of the next recovery. Blocks; others go on.
     pub fn checkpoint(&self) -> Result<()> {
         self.0.store.checkpoint()
@@ -168,6 +176,11 @@ fn unless_damaged(outcome: Result<()>) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::Corruption => Ok(()),
         other => other,
     }
+}
+
+/// True for a keyspace whose newest rows are in memory, and which is opened with the home.
+fn is_in_memory(entry: &Entry) -> bool {
+    [IndexKind::SKIPLIST, IndexKind::LSM].contains(&entry.kind())
 }
 
 fn draw(env: &Env) -> u64 {
@@ -213,14 +226,27 @@ impl Inner {
         let (listed, dropped) = (self.catalog.list(&view)?, self.catalog.dropped(&view)?);
         if self.prepared.is_empty() {
             let all = listed.iter().map(|(_, entry)| entry).chain(&dropped);
-            let ids: Vec<u32> = all.filter(|at| at.kind() == IndexKind::SKIPLIST).map(|at| at.id).collect();
+            let ids: Vec<u32> = all.filter(|at| is_in_memory(at)).map(|at| at.id).collect();
             self.indexes.retain_rows(|id| ids.contains(&id))?;
         }
-        let in_memory = listed.iter().filter(|(_, entry)| entry.kind() == IndexKind::SKIPLIST);
-        for (name, entry) in in_memory {
+        if self.prepared.is_empty() {
+            unless_damaged(self.remove_leftovers(listed.iter().map(|(_, entry)| entry).chain(&dropped)))?;
+        }
+        for (name, entry) in listed.iter().filter(|(_, entry)| is_in_memory(entry)) {
             unless_damaged(entry.open(&self.indexes, &self.txns, name).map(drop))?;
         }
         Ok(())
+    }
+
+    /// Removes the files of flushes and merges that a crash has cut short; `all` are the keyspaces that there are, and none is open
+    /// yet. Where a manifest cannot be read, everything stays.
+    fn remove_leftovers<'e>(&self, all: impl Iterator<Item = &'e Entry>) -> Result<()> {
+        let mut known = BTreeSet::new();
+        for entry in all.filter(|entry| entry.kind() == IndexKind::LSM) {
+            known.extend(LsmFactory::listed_files(&self.txns, entry.anchor())?);
+        }
+        let home = RunHome::of(&self.store);
+        home.leftovers(&known)?.into_iter().try_for_each(|file| home.remove(file))
     }
 
     pub(crate) fn throw_away(&self, at: Timestamp, entries: Vec<Entry>) {
@@ -265,6 +291,7 @@ impl Inner {
     }
 
     fn shut(&self) -> Result<()> {
+        self.indexes.stop();
         // With something prepared there is no clean end: the next open recovers, from here.
         let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };
         let closed = prepared

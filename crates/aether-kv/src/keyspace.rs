@@ -1,5 +1,6 @@
 //! A keyspace's handle.
 
+use crate::lsm::policy::PolicyKind;
 use crate::rows::Rows;
 use aether_sync::Arc;
 use aether_types::IndexKind;
@@ -18,12 +19,19 @@ pub struct Keyspace {
 pub struct KeyspaceOptions {
     /// Its index: a B+tree, unless said otherwise.
     pub kind: IndexKind,
+    /// The merge policy of an LSM tree; none: [`LsmConfig::policy`](crate::lsm::tree::LsmConfig::policy). For no other kind.
+    pub merge_policy: Option<PolicyKind>,
 }
 
 impl KeyspaceOptions {
     /// A keyspace with an index of this kind.
     pub fn of(kind: IndexKind) -> Self {
-        Self { kind }
+        Self { kind, ..Self::default() }
+    }
+
+    /// A keyspace with an LSM tree under this merge policy.
+    pub fn lsm(policy: PolicyKind) -> Self {
+        Self { merge_policy: Some(policy), ..Self::of(IndexKind::LSM) }
     }
 }
 

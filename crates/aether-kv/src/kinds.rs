@@ -3,10 +3,12 @@
 //! Undo comes here first: it knows the kind of an index from the undo record, and never asks the catalog.
 
 use crate::buffer::Budget;
+use crate::keyspace::KeyspaceOptions;
 use crate::lsm::index::rows::{free_value, undo_extents};
 use crate::lsm::index::txn::recovery::{ActiveTxn, Participants};
 use crate::lsm::index::txn::{Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
 use crate::lsm::index::{Anchor, BTree, IndexFactory, ResidentFactory, TablesConfig, rax};
+use crate::lsm::tree::{Lsm, LsmConfig, LsmFactory};
 use crate::rank;
 use crate::rows::Rows;
 use aether_sync::{Arc, Mutex};
@@ -62,15 +64,31 @@ pub(crate) struct Indexes {
     kinds: IndexKinds,
     /// The factory of rows in memory, which serves one open home.
     skiplists: Arc<ResidentFactory>,
+    /// That of LSM trees, whose newest rows are in memory too.
+    lsms: LsmFactory,
     /// Those that are no B+trees, each opened once.
-    open: Mutex<HashMap<u32, Rows>>,
+    open: Mutex<HashMap<u32, Open>>,
+}
+
+/// An index that is open.
+#[derive(Clone)]
+struct Open {
+    rows: Rows,
+    /// The same, if it is an LSM tree.
+    lsm: Option<Lsm>,
 }
 
 impl Indexes {
     /// `seed` is drawn by chance: see [`TablesConfig::seed`].
-    pub(crate) fn new(kinds: IndexKinds, seed: u64) -> Arc<Self> {
+    pub(crate) fn new(kinds: IndexKinds, lsm: LsmConfig, seed: u64) -> Arc<Self> {
         let skiplists = Arc::new(ResidentFactory::new(TablesConfig::new(seed)));
-        Arc::new(Self { kinds, skiplists, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+        let lsms = LsmFactory::new(skiplists.clone(), lsm);
+        Arc::new(Self { kinds, skiplists, lsms, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+    }
+
+    /// Ends the threads that work for indexes; blocks for that. Before the store is closed.
+    pub(crate) fn stop(&self) {
+        self.lsms.stop();
     }
 
     /// Who takes part in recovery.
@@ -86,18 +104,23 @@ impl Indexes {
         Ok(())
     }
 
-    fn find(&self, kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
+    /// Lets `with` have the factory of a kind.
+    fn with<T>(
+        &self,
+        kind: IndexKind,
+        of: &str,
+        with: impl FnOnce(&dyn IndexFactory) -> Result<T>,
+    ) -> Result<T> {
         match kind {
-            IndexKind::SKIPLIST => Some(self.skiplists.clone()),
-            _ => self.kinds.find(kind),
+            IndexKind::SKIPLIST => return with(&*self.skiplists),
+            IndexKind::LSM => return with(&self.lsms),
+            _ => {}
         }
-    }
-
-    fn factory(&self, kind: IndexKind, of: &str) -> Result<Arc<dyn IndexFactory>> {
-        self.find(kind).ok_or_else(|| {
+        let factory = self.kinds.find(kind).ok_or_else(|| {
             let what = format!("{of} is of {kind}, which is not registered: see Options::register_index");
             Error::new(ErrorKind::Unsupported, what)
-        })
+        })?;
+        with(&*factory)
     }
 
     /// Fails unless `of` can be opened.
@@ -105,27 +128,34 @@ impl Indexes {
         if kind == IndexKind::BTREE {
             return Ok(());
         }
-        self.factory(kind, of).map(drop)
+        self.with(kind, of, |_| Ok(()))
     }
 
     /// What a kind is called.
     pub(crate) fn name(&self, kind: IndexKind) -> String {
-        match self.find(kind) {
-            _ if kind == IndexKind::BTREE => "btree".to_owned(),
-            Some(factory) => factory.name().to_owned(),
-            None => kind.to_string(),
+        if kind == IndexKind::BTREE {
+            return "btree".to_owned();
         }
+        self.with(kind, "", |factory| Ok(factory.name().to_owned())).unwrap_or_else(|_| kind.to_string())
     }
 
     /// Makes an empty index as part of a transaction. Blocks.
-    pub(crate) fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
+    pub(crate) fn create(&self, txn: &mut Txn, options: KeyspaceOptions, id: u32) -> Result<Anchor> {
+        let kind = options.kind;
         if kind == IndexKind::BTREE {
             let root = BTree::create(txn, id)?.root();
             return Ok(Anchor { kind, id, root });
         }
-        let factory = self.factory(kind, "the new keyspace")?;
-        txn.store().note_index_kinds()?;
-        factory.create(txn, kind, id)
+        self.with(kind, "the new keyspace", |factory| {
+            txn.store().note_index_kinds()?;
+            match options.merge_policy {
+                Some(policy) if kind == IndexKind::LSM => self.lsms.create_tree(txn, kind, id, policy),
+                Some(policy) => {
+                    Err(Error::invalid(format!("{kind} has no merge policy, not `{policy}` either")))
+                }
+                None => factory.create(txn, kind, id),
+            }
+        })
     }
 
     /// The index that `at` names. The first to ask for one opens it, and others wait for that.
@@ -133,14 +163,25 @@ impl Indexes {
         if at.kind == IndexKind::BTREE {
             return Ok(Rows::Tree(BTree::open(txns.clone(), at.root, at.id)));
         }
-        let factory = self.factory(at.kind, of)?;
         let mut open = self.open.lock();
-        if let Some(rows) = open.get(&at.id).filter(|rows| rows.anchor() == at) {
-            return Ok(rows.clone());
+        if let Some(open) = open.get(&at.id).filter(|open| open.rows.anchor() == at) {
+            return Ok(open.rows.clone());
         }
-        let rows = Rows::Other(factory.open(txns, at)?);
-        open.insert(at.id, rows.clone());
+        let opened = if at.kind == IndexKind::LSM {
+            let lsm = self.lsms.open_tree(txns, at)?;
+            Open { rows: Rows::Other(Arc::new(lsm.clone())), lsm: Some(lsm) }
+        } else {
+            let index = self.with(at.kind, of, |factory| factory.open(txns, at))?;
+            Open { rows: Rows::Other(index), lsm: None }
+        };
+        let rows = opened.rows.clone();
+        open.insert(at.id, opened);
         Ok(rows)
+    }
+
+    /// The LSM tree with that id, if there is one and it is open.
+    pub(crate) fn lsm(&self, id: u32) -> Option<Lsm> {
+        self.open.lock().get(&id)?.lsm.clone()
     }
 
     /// Forgets an index that is no more.
@@ -169,11 +210,10 @@ impl Indexes {
             return BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record);
         }
         let of = format!("a change to undo, in the index {},", record.tree);
-        let factory = self.factory(record.index, &of)?;
         if record.kind == UndoKind::CreateTree {
             self.forget(record.tree);
         }
-        factory.undo(txns, txn, pointer, record)
+        self.with(record.index, &of, |factory| factory.undo(txns, txn, pointer, record))
     }
 }
 

@@ -37,6 +37,14 @@ impl KvIndex for RaxIndex {
     const KIND: IndexKind = IndexKind::RAX;
 }
 
+/// An LSM tree: the newest rows in memory, the others in runs.
+#[derive(Clone, Copy, Debug)]
+pub enum LsmIndex {}
+
+impl KvIndex for LsmIndex {
+    const KIND: IndexKind = IndexKind::LSM;
+}
+
 /// A skiplist: all rows in memory, made durable by the log and an image.
 #[derive(Clone, Copy, Debug)]
 pub enum SkiplistIndex {}

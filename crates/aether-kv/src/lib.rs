@@ -9,6 +9,7 @@
 mod batch;
 mod catalog;
 mod db;
+pub mod engine;
 mod env;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -38,7 +39,7 @@ pub use handle::{CommitHandle, CommitStatus};
 pub use iter::{Cursor, Iter, Row};
 pub use keyspace::{Keyspace, KeyspaceOptions};
 pub use kinds::IndexKinds;
-pub use kv_store::{BTreeIndex, GenericKvStore, KvIndex, KvStore, RaxIndex, SkiplistIndex};
+pub use kv_store::{BTreeIndex, GenericKvStore, KvIndex, KvStore, LsmIndex, RaxIndex, SkiplistIndex};
 pub use lock::LockTarget;
 pub use lsm::index::txn::recovery::RecoveryReport;
 pub use lsm::index::txn::recovery::wal::{self, WalConfig, buffer};

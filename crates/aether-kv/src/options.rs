@@ -5,6 +5,7 @@ use crate::kinds::IndexKinds;
 use crate::lsm::index::IndexFactory;
 use crate::lsm::index::txn::TxnConfig;
 use crate::lsm::index::txn::recovery::StoreConfig;
+use crate::lsm::tree::LsmConfig;
 use crate::wal::WalConfig;
 use aether_sync::Arc;
 use aether_types::{Error, IndexKind, Result};
@@ -40,6 +41,8 @@ pub struct Options {
     pub snapshot_age_max: Option<Duration>,
     /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
     pub background: bool,
+    /// LSM trees. Without `background` those who write flush and merge.
+    pub lsm: LsmConfig,
     /// Kinds of indexes beside the engine's own; see [`Options::register_index`].
     pub indexes: IndexKinds,
 }
@@ -58,6 +61,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(10),
             snapshot_age_max: None,
             background: true,
+            lsm: LsmConfig::default(),
             indexes: IndexKinds::default(),
         }
     }
@@ -77,6 +81,11 @@ impl Options {
     pub(crate) fn txn_config(&self) -> TxnConfig {
         let Self { isolation, lock_timeout, snapshot_age_max, .. } = *self;
         TxnConfig { isolation, lock_timeout, snapshot_age_max, ..TxnConfig::new(self.durability) }
+    }
+
+    pub(crate) fn lsm_config(&self) -> LsmConfig {
+        let threads = if self.background { self.lsm.threads } else { 0 };
+        LsmConfig { threads, ..self.lsm }
     }
 
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {

@@ -48,9 +48,14 @@ use manifest::RunRow;
 use merging::MergeJob;
 use runs::Runs;
 use std::collections::VecDeque;
+use std::time::Duration;
 use workers::Workers;
 use working::Working;
 
+/// The time over which the use of a tree is looked at.
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
+/// Puts after which who writes looks at it, where there are no threads.
+const OBSERVE_PUTS: u64 = 1024;
 /// Switches of the policy that are remembered.
 const SWITCHES: usize = 16;
 
@@ -110,13 +115,14 @@ struct Policy {
     switches: VecDeque<Switch>,
     /// The use when the policy was told last.
     told: Mix,
+    /// When, on the store's clock.
+    told_at: Duration,
 }
 
 impl Policy {
-    fn new(kind: PolicyKind) -> Self {
-        let mut policy = Adaptive::default();
-        let _ = policy.choose(kind);
-        Self { kind, policy, switches: VecDeque::new(), told: Mix::default() }
+    fn new(kind: PolicyKind, level_runs: Option<usize>) -> Self {
+        let policy = Adaptive::of(kind, level_runs);
+        Self { kind, policy, switches: VecDeque::new(), told: Mix::default(), told_at: Duration::ZERO }
     }
 
     fn pick(&self, shape: &crate::policy::Shape) -> Option<crate::policy::Plan> {
@@ -286,6 +292,9 @@ impl Inner {
         if self.pacer.next().is_some() {
             self.workers.wake();
         }
+        if self.config.threads == 0 && self.puts.get().is_multiple_of(OBSERVE_PUTS) {
+            self.observe();
+        }
         Ok(())
     }
 
@@ -326,11 +335,16 @@ impl Inner {
         self.runs.manifest.put_policy(txn, kind)
     }
 
-    /// Tells the policy what the tree was used for since the last time.
-    fn observe(&self) -> Result<()> {
+    /// Tells the policy what the tree was used for since the last time, if that was long enough ago.
+    fn observe(&self) {
+        let clock = self.txns.store().env().clock.now();
         let now = Mix { gets: self.gets.get(), scans: self.scans.get(), puts: self.puts.get() };
         let switch = {
             let mut policy = self.policy.lock();
+            if clock.saturating_sub(policy.told_at) < OBSERVE_EVERY {
+                return;
+            }
+            policy.told_at = clock;
             let told = core::mem::replace(&mut policy.told, now);
             let switch = policy.policy.observe(Mix {
                 gets: now.gets - told.gets,
@@ -343,7 +357,6 @@ impl Inner {
         if switch.is_some() {
             self.reckon();
         }
-        Ok(())
     }
 }
 

@@ -49,13 +49,21 @@ pub mod index {
         Salvaged, Shape, Sink, Tree, rax, rows, skiplist, txn,
     };
 }
+/// LSM trees: the small [`Engine`](lsm::Engine) on its own, and what a keyspace of the kind `LSM` is made of.
+pub mod lsm {
+    pub use aether_kv::engine::{Engine, Error, Result};
+    pub use aether_kv::lsm::policy::{self, PolicyKind};
+    pub use aether_kv::lsm::tree::{LevelStat, Lsm, LsmConfig, LsmCursor, LsmStat, MergeStat};
+    pub use aether_kv::lsm::{filter, levels, merge, run};
+}
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
     Advice, BTreeIndex, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error,
     ErrorKind, GenericKvStore, IndexKind, IndexKinds, Isolation, Iter, Keyspace, KeyspaceOptions,
-    KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost, Options, Place, RaxIndex,
-    RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint, SkiplistIndex,
-    Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport, WriteBatch, salvage,
+    KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost, LsmIndex, Options, Place,
+    RaxIndex, RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint,
+    SkiplistIndex, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport,
+    WriteBatch, salvage,
 };

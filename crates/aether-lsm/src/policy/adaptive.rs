@@ -5,7 +5,7 @@
 //! clearly not so any more: thresholds to leave and to come back lie apart, and one window more or less decides nothing.
 
 use super::shape::Shape;
-use super::{Fast, Hanoi, Leveled, MergePolicy, Plan, PolicyKind, Predictable};
+use super::{Fast, MergePolicy, Plan, PolicyKind, Predictable};
 
 /// What a tree was used for in a window of time.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -71,16 +71,25 @@ pub struct Adaptive {
     /// What the last windows wanted, and how many of them.
     wanted: (PolicyKind, u32),
     is_fixed: bool,
+    /// Runs of a level before they are merged, where a policy has such a number; none: its own.
+    level_runs: Option<usize>,
 }
 
 impl Default for Adaptive {
     fn default() -> Self {
         let now = PolicyKind::Fast;
-        Self { now: now.policy(), mix: Mix::default(), wanted: (now, 0), is_fixed: false }
+        Self { now: now.policy(), mix: Mix::default(), wanted: (now, 0), is_fixed: false, level_runs: None }
     }
 }
 
 impl Adaptive {
+    /// With `kind` in charge, and so many runs of a level before they are merged, where a policy has such a number.
+    pub fn of(kind: PolicyKind, level_runs: Option<usize>) -> Self {
+        let mut this = Self { level_runs, is_fixed: kind != PolicyKind::Adaptive, ..Self::default() };
+        let _ = this.switch(kind, None);
+        this
+    }
+
     /// The policy in charge.
     pub fn current(&self) -> PolicyKind {
         self.now.kind()
@@ -98,11 +107,11 @@ impl Adaptive {
 
     fn switch(&mut self, to: PolicyKind, puts_of_thousand: Option<u64>) -> Option<Switch> {
         let from = self.current();
-        let next: Box<dyn MergePolicy> = match to {
-            PolicyKind::Hanoi => Box::new(Hanoi),
-            PolicyKind::Predictable => Box::new(Predictable::default()),
-            PolicyKind::Leveled => Box::new(Leveled::default()),
-            PolicyKind::Fast | PolicyKind::Adaptive => Box::new(Fast::default()),
+        let next: Box<dyn MergePolicy> = match (to, self.level_runs) {
+            (PolicyKind::Fast | PolicyKind::Adaptive, Some(runs)) => Box::new(Fast::new(runs)),
+            (PolicyKind::Predictable, Some(runs)) => Box::new(Predictable::new(runs)),
+            (PolicyKind::Adaptive, None) => PolicyKind::Fast.policy(),
+            (kind, _) => kind.policy(),
         };
         self.now = next;
         self.wanted = (self.current(), 0);

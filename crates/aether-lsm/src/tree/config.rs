@@ -11,6 +11,8 @@ pub struct LsmConfig {
     pub memtable_bytes: u64,
     /// The merge policy of new trees.
     pub policy: PolicyKind,
+    /// Runs of a level before they are merged, where a policy has such a number; none: the policy's own.
+    pub level_runs: Option<usize>,
     /// How blocks of runs are compressed.
     pub codec: Codec,
     /// Bits of filter for each key, of all runs of a tree together; [`monkey`](crate::filter::monkey) shares them out. 0: no filters.
@@ -26,6 +28,7 @@ impl Default for LsmConfig {
         Self {
             memtable_bytes: 64 << 20,
             policy: PolicyKind::Fast,
+            level_runs: None,
             codec: Codec::default(),
             filter_bits_per_key: 10.0,
             separate_bytes: 4 << 10,

@@ -5,6 +5,7 @@ use super::runs::Runs;
 use super::workers::Workers;
 use super::{Inner, Lsm, LsmConfig, Policy, rank};
 use crate::pacer::Pacer;
+use crate::policy::PolicyKind;
 use aether_index::resident::Flush;
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
@@ -14,7 +15,8 @@ use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, 
 use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
 use aether_index::{Anchor, BTree, IndexFactory, OrderedIndex, ResidentFactory};
-use aether_types::{IndexKind, Result};
+use aether_types::{FileId, IndexKind, Result};
+use std::collections::BTreeSet;
 
 /// Makes and opens the LSM trees of one open home.
 pub struct LsmFactory {
@@ -51,7 +53,7 @@ impl LsmFactory {
         let listed = manifest.read()?;
         let runs = Runs::open(txns, manifest, &listed, self.config.filter_bits_per_key)?;
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
-        let policy = Policy::new(listed.policy.unwrap_or(self.config.policy));
+        let policy = Policy::new(listed.policy.unwrap_or(self.config.policy), self.config.level_runs);
         let inner = Arc::new(Inner {
             txns: txns.clone(),
             runs,
@@ -78,6 +80,31 @@ impl LsmFactory {
         Ok(Lsm(inner))
     }
 
+    /// Makes an empty tree with this merge policy as part of a transaction; as [`IndexFactory::create`].
+    ///
+    /// # Errors
+    /// Of pages and of the log.
+    pub fn create_tree(&self, txn: &mut Txn, kind: IndexKind, id: u32, policy: PolicyKind) -> Result<Anchor> {
+        let root = log_creation(txn, kind, id, manifest::tree_id(id))?;
+        let at = Anchor { kind, id, root };
+        let manifest = Manifest::of(txn.manager(), at);
+        // The log may have rows of an earlier table with this id, whose creation was rolled back.
+        let known = self.rows.tables()?.known_at_creation(txn.store(), id)?;
+        manifest.put_known(txn, &known)?;
+        manifest.put_policy(txn, policy)?;
+        Ok(at)
+    }
+
+    /// The files that a tree names, without opening it.
+    ///
+    /// # Errors
+    /// `Corruption` for a damaged manifest.
+    pub fn listed_files(txns: &Arc<TxnManager>, at: Anchor) -> Result<BTreeSet<FileId>> {
+        let listed = Manifest::of(txns, at).read()?;
+        let runs = listed.levels.iter().flatten().map(|row| row.info.file);
+        Ok(runs.chain(listed.values.keys().copied()).collect())
+    }
+
     /// Ends the threads; blocks until they have done the slice in hand. To be called before the store is closed.
     pub fn stop(&self) {
         self.workers.stop();
@@ -100,14 +127,7 @@ impl IndexFactory for LsmFactory {
     }
 
     fn create(&self, txn: &mut Txn, kind: IndexKind, id: u32) -> Result<Anchor> {
-        let root = log_creation(txn, kind, id, manifest::tree_id(id))?;
-        let at = Anchor { kind, id, root };
-        let manifest = Manifest::of(txn.manager(), at);
-        // The log may have rows of an earlier table with this id, whose creation was rolled back.
-        let known = self.rows.tables()?.known_at_creation(txn.store(), id)?;
-        manifest.put_known(txn, &known)?;
-        manifest.put_policy(txn, self.config.policy)?;
-        Ok(at)
+        self.create_tree(txn, kind, id, self.config.policy)
     }
 
     fn open(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Arc<dyn OrderedIndex>> {

@@ -97,7 +97,7 @@ impl Workers {
 impl Inner {
     /// Flushes or merges for a while; true if there was something. The first thread flushes first, the others merge first.
     fn take_turn(&self, number: usize) -> Result<bool> {
-        self.observe()?;
+        self.observe();
         let (first, second) =
             if number == 0 { (Next::Flush, Next::Merge) } else { (Next::Merge, Next::Flush) };
         Ok(self.work_at(first)? || self.work_at(second)?)
