@@ -10,9 +10,8 @@ mod smo;
 use crate::findings::{Shape, Sink};
 use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value, undo_extents};
 use crate::traits::Anchor;
-use aether_page::{Swip, UndoPtr};
+use aether_page::UndoPtr;
 use aether_sync::Arc;
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, ScanRing};
@@ -28,8 +27,6 @@ pub type Cursor = RowsCursor<Tree>;
 /// The inner nodes of a B+tree.
 pub struct Tree {
     base: Base,
-    /// The root's frame as last seen.
-    root_hint: AtomicU64,
 }
 
 fn anchor(root: PageNo, id: u32) -> Anchor {
@@ -48,20 +45,9 @@ impl BTree {
     }
 }
 
-impl Tree {
-    fn root_swip(&self) -> Swip {
-        Swip::from_word(self.root_hint.load(Relaxed))
-    }
-
-    fn note_root_frame(&self, frame: u32) {
-        self.root_hint.store(Swip::new(self.root()).with_hint(frame).word(), Relaxed);
-    }
-}
-
 impl Leaves for Tree {
     fn open(base: Base) -> Self {
-        let root_hint = AtomicU64::new(Swip::new(base.anchor().root).word());
-        Self { base, root_hint }
+        Self { base }
     }
 
     #[inline]

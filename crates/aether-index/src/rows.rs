@@ -6,11 +6,12 @@
 //! and what happens above it when leaves are split and merged: [`Leaves`].
 //!
 //! A new page-based index implements [`Leaves`], and is [`Rows`] over that: an [`OrderedIndex`]. It changes pages only through
-//! mini-transactions and page operations, so that redo costs nothing. Reading order: read, write, lock, clean, cursor, undo, value,
-//! reclaim, check, salvage, create.
+//! mini-transactions and page operations, so that redo costs nothing. Reading order: couple, read, write, lock, clean, cursor, undo,
+//! value, reclaim, check, salvage, create.
 
 mod check;
 mod clean;
+mod couple;
 mod create;
 mod cursor;
 mod extents;
@@ -139,16 +140,16 @@ impl<'p> Found<'p> {
 }
 
 /// What every page-based index begins with.
-#[derive(Clone)]
 pub struct Base {
     txns: Arc<TxnManager>,
     anchor: Anchor,
+    root_hint: couple::RootHint,
 }
 
 impl Base {
     /// An index of these transactions.
     pub fn new(txns: Arc<TxnManager>, anchor: Anchor) -> Self {
-        Self { txns, anchor }
+        Self { txns, anchor, root_hint: couple::RootHint::new(anchor.root) }
     }
 
     /// What names the index.

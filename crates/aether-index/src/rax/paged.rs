@@ -18,10 +18,7 @@ mod smo;
 
 use crate::findings::Shape;
 use crate::rows::{Base, Found, Leaves, Rows, RowsFactory, Stop, Towards, Walk};
-use aether_page::Swip;
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_txn::recovery::wal::buffer::Access;
-use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::Result;
 
 /// A page-based radix tree. Cheap to clone.
@@ -33,24 +30,11 @@ pub const FACTORY: RowsFactory<Directory> = RowsFactory::new("rax");
 /// The radix nodes above the leaves.
 pub struct Directory {
     base: Base,
-    /// The root's frame as last seen.
-    root_hint: AtomicU64,
-}
-
-impl Directory {
-    fn root_swip(&self) -> Swip {
-        Swip::from_word(self.root_hint.load(Relaxed))
-    }
-
-    fn note_root_frame(&self, frame: u32) {
-        self.root_hint.store(Swip::new(self.root()).with_hint(frame).word(), Relaxed);
-    }
 }
 
 impl Leaves for Directory {
     fn open(base: Base) -> Self {
-        let root_hint = AtomicU64::new(Swip::new(base.anchor().root).word());
-        Self { base, root_hint }
+        Self { base }
     }
 
     #[inline]
