@@ -8,14 +8,15 @@ mod salvage;
 mod smo;
 
 use crate::findings::{Shape, Sink};
-use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value, undo_extents};
-use crate::traits::Anchor;
+use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value};
+use crate::traits::{Anchor, IndexFactory};
+use crate::undo::KindsUndo;
 use aether_page::UndoPtr;
 use aether_sync::Arc;
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, ScanRing};
-use aether_txn::{ReadView, Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_txn::{ReadView, Txn, TxnManager, UndoHandler, UndoRecord};
 use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result};
 
 /// A B+tree: a root page that never moves. Cheap to clone.
@@ -103,16 +104,14 @@ impl UndoHandler for TreeUndo {
         pointer: UndoPtr,
         record: &UndoRecord<'_>,
     ) -> Result<()> {
-        match (record.kind, record.index) {
-            (UndoKind::WriteExtents, _) => undo_extents(manager, txn, record),
-            (_, IndexKind::BTREE) => {
-                BTree::open(manager.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            (_, other) => Err(Error::new(ErrorKind::Unsupported, format!("an undo record of {other}"))),
-        }
+        KindsUndo::new(no_factory).undo(manager, txn, pointer, record)
     }
 
     fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
         free_value(manager.store(), stub)
     }
+}
+
+fn no_factory(record: &UndoRecord<'_>) -> Result<Arc<dyn IndexFactory>> {
+    Err(Error::new(ErrorKind::Unsupported, format!("an undo record of {}", record.index)))
 }
