@@ -46,7 +46,9 @@ pub(crate) use salvage::{Damage, below, leaf};
 
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::traits::{Anchor, Index, OrderedCursor, OrderedIndex};
-use aether_page::node::{Node, NodeImage};
+#[cfg(any(feature = "btree", feature = "rax"))]
+use aether_page::node::Node;
+use aether_page::node::NodeImage;
 use aether_page::{PageOp, header};
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;

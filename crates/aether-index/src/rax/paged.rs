@@ -1,6 +1,6 @@
 //! A radix tree whose rows lie in pages: a directory of radix nodes over leaves with fences.
 //!
-//! A radix node leads from one byte of the key to a child; paths are compressed ([`Radix`](aether_page::radix)). A child covers as
+//! A radix node leads from one byte of the key to a child; paths are compressed ([`Radix`]). A child covers as
 //! many neighbouring symbols as its rows have room for: so a leaf is split at a symbol of its parent as long as its keys differ there. When
 //! they do not, a node comes in its place, whose path is what its keys have in common. Leaves are those of [`Rows`], so that prefix
 //! search, seeking in both directions and cursors that outlive changes are those of every page-based index.
@@ -10,6 +10,8 @@
 //!
 //! Coupled like the B+tree: read the child's reference, fix the child, then validate the parent; structural changes latch downward by
 //! upgrading what was read. Reading order: descend, smo, check, reclaim.
+//!
+//! [`Radix`]: aether_txn::recovery::wal::buffer::page::radix::Radix
 
 mod check;
 mod descend;
