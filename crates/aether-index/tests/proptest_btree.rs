@@ -13,7 +13,7 @@ use aether_sync::Arc;
 use aether_types::{PageSize, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use scripts::{Stage, script, value};
+use scripts::{Stage, script};
 use std::time::Duration;
 
 fn tree(frames: usize, page_size: PageSize) -> BTree {
@@ -100,18 +100,7 @@ fn deleting_while_iterating_visits_every_row_once() {
 
 #[test]
 fn a_large_value_streams_in_and_out() {
-    use std::io::Read;
-    let tree = tree(64, PageSize::MIN);
-    let mut txn = tree.manager().begin();
-    let long = value(3, 6 << 20);
-    tree.put_from(&mut txn, b"long", long.len() as u64, &mut &long[..]).unwrap();
-    let mut read = Vec::new();
-    tree.get_stream(txn.view(), b"long").unwrap().unwrap().read_to_end(&mut read).unwrap();
-    assert!(read == long);
-    let free_before = txn.store().space_stats().unwrap().free_pages;
-    txn.abort().unwrap();
-    let store = tree.manager().store();
-    assert!(store.space_stats().unwrap().free_pages >= free_before + 1500, "a rollback frees the extents");
+    stage(&tree(64, PageSize::MIN)).streams_a_large_value();
 }
 
 #[test]

@@ -67,6 +67,11 @@ proptest! {
     }
 }
 
+#[test]
+fn a_large_value_streams_in_and_out() {
+    World::volatile(u64::MAX).stage().streams_a_large_value();
+}
+
 /// Readers of snapshots, while writers move a sum between rows, roll back, delete and insert.
 #[test]
 fn threads_see_whole_transactions() {
