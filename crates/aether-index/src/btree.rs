@@ -8,15 +8,15 @@ mod salvage;
 mod smo;
 
 use crate::findings::{Shape, Sink};
-use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value, undo_extents};
-use crate::traits::Anchor;
-use aether_page::{Swip, UndoPtr};
+use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value};
+use crate::traits::{Anchor, IndexFactory};
+use crate::undo::KindsUndo;
+use aether_page::UndoPtr;
 use aether_sync::Arc;
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, ScanRing};
-use aether_txn::{ReadView, Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_txn::{ReadView, Txn, TxnManager, UndoHandler, UndoRecord};
 use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result};
 
 /// A B+tree: a root page that never moves. Cheap to clone.
@@ -28,8 +28,6 @@ pub type Cursor = RowsCursor<Tree>;
 /// The inner nodes of a B+tree.
 pub struct Tree {
     base: Base,
-    /// The root's frame as last seen.
-    root_hint: AtomicU64,
 }
 
 fn anchor(root: PageNo, id: u32) -> Anchor {
@@ -48,20 +46,9 @@ impl BTree {
     }
 }
 
-impl Tree {
-    fn root_swip(&self) -> Swip {
-        Swip::from_word(self.root_hint.load(Relaxed))
-    }
-
-    fn note_root_frame(&self, frame: u32) {
-        self.root_hint.store(Swip::new(self.root()).with_hint(frame).word(), Relaxed);
-    }
-}
-
 impl Leaves for Tree {
     fn open(base: Base) -> Self {
-        let root_hint = AtomicU64::new(Swip::new(base.anchor().root).word());
-        Self { base, root_hint }
+        Self { base }
     }
 
     #[inline]
@@ -117,16 +104,14 @@ impl UndoHandler for TreeUndo {
         pointer: UndoPtr,
         record: &UndoRecord<'_>,
     ) -> Result<()> {
-        match (record.kind, record.index) {
-            (UndoKind::WriteExtents, _) => undo_extents(manager, txn, record),
-            (_, IndexKind::BTREE) => {
-                BTree::open(manager.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            (_, other) => Err(Error::new(ErrorKind::Unsupported, format!("an undo record of {other}"))),
-        }
+        KindsUndo::new(no_factory).undo(manager, txn, pointer, record)
     }
 
     fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
         free_value(manager.store(), stub)
     }
+}
+
+fn no_factory(record: &UndoRecord<'_>) -> Result<Arc<dyn IndexFactory>> {
+    Err(Error::new(ErrorKind::Unsupported, format!("an undo record of {}", record.index)))
 }

@@ -34,6 +34,7 @@ pub mod rows;
 pub mod skiplist;
 mod trace;
 mod traits;
+mod undo;
 
 pub use aether_txn as txn;
 pub use aether_types::IndexKind;
@@ -44,3 +45,4 @@ pub use findings::{IndexCheck, LostRange, Salvaged, Shape, Sink};
 pub use resident::{Resident, ResidentCursor, ResidentFactory, Tables, TablesConfig};
 pub use rows::{Coverage, Fit, Survey, ValueReader};
 pub use traits::{Anchor, BulkLoad, Index, IndexFactory, OrderedCursor, OrderedIndex, RowSource};
+pub use undo::KindsUndo;

@@ -6,12 +6,13 @@
 //! and what happens above it when leaves are split and merged: [`Leaves`].
 //!
 //! A new page-based index implements [`Leaves`], and is [`Rows`] over that: an [`OrderedIndex`]. It changes pages only through
-//! mini-transactions and page operations, so that redo costs nothing. Reading order: read, change, write, lock, clean, cursor, undo, value,
-//! reclaim, check, salvage, create.
+//! mini-transactions and page operations, so that redo costs nothing. Reading order: couple, read, change, write, lock, clean, cursor,
+//! undo, value, reclaim, check, salvage, create.
 
 pub(crate) mod change;
 mod check;
 mod clean;
+mod couple;
 mod create;
 mod cursor;
 mod extents;
@@ -47,7 +48,9 @@ pub(crate) use undo::row_before;
 
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::traits::{Anchor, Index, OrderedCursor, OrderedIndex};
-use aether_page::node::{Node, NodeImage};
+#[cfg(any(feature = "btree", feature = "rax"))]
+use aether_page::node::Node;
+use aether_page::node::NodeImage;
 use aether_page::{PageOp, header};
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -141,16 +144,16 @@ impl<'p> Found<'p> {
 }
 
 /// What every page-based index begins with.
-#[derive(Clone)]
 pub struct Base {
     txns: Arc<TxnManager>,
     anchor: Anchor,
+    root_hint: couple::RootHint,
 }
 
 impl Base {
     /// An index of these transactions.
     pub fn new(txns: Arc<TxnManager>, anchor: Anchor) -> Self {
-        Self { txns, anchor }
+        Self { txns, anchor, root_hint: couple::RootHint::new(anchor.root) }
     }
 
     /// What names the index.

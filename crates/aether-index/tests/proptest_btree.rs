@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+#[path = "shared/scripts.rs"]
+mod scripts;
+
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
 use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
 use aether_index::txn::{Durability, Txn, TxnConfig, TxnManager, TxnOptions};
@@ -10,10 +13,8 @@ use aether_sync::Arc;
 use aether_types::{PageSize, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use scripts::{Stage, script};
 use std::time::Duration;
-
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn tree(frames: usize, page_size: PageSize) -> BTree {
     let buffer = BufferConfig {
@@ -29,140 +30,29 @@ fn tree(frames: usize, page_size: PageSize) -> BTree {
     BTree::open(txns, FIRST_TREE_ROOT, 1)
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Put(Vec<u8>, usize),
-    Delete(Vec<u8>),
-    Savepoint,
-    RollBack,
+fn stage(tree: &BTree) -> Stage<'_> {
+    Stage { txns: tree.manager(), index: tree }
 }
 
-#[derive(Clone, Debug)]
-struct Script {
-    ops: Vec<Op>,
-    commit: bool,
-}
-
-fn key() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        4 => (0u32..3000).prop_map(|n| format!("user/{n:06}").into_bytes()),
-        1 => vec(any::<u8>(), 0..40),
-        1 => (0u8..6, 200usize..900).prop_map(|(byte, len)| vec![byte; len]),
-    ]
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let len = prop_oneof![4 => 0usize..200, 2 => 200usize..900, 1 => 900usize..12_000];
-    prop_oneof![
-        8 => (key(), len).prop_map(|(key, len)| Op::Put(key, len)),
-        4 => key().prop_map(Op::Delete),
-        1 => Just(Op::Savepoint),
-        1 => Just(Op::RollBack),
-    ]
-}
-
-fn script() -> impl Strategy<Value = Script> {
-    (vec(op(), 1..60), prop::bool::weighted(0.8)).prop_map(|(ops, commit)| Script { ops, commit })
-}
-
-fn value(seed: usize, len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + seed * 17 + len) as u8).collect()
-}
-
-fn run(tree: &BTree, txn: &mut Txn, model: &mut Model, ops: &[Op]) {
-    let mut mark = (txn.savepoint(), model.clone());
-    for (seed, op) in ops.iter().enumerate() {
-        match op {
-            Op::Put(key, len) => {
-                tree.put(txn, key, &value(seed, *len)).unwrap();
-                model.insert(key.clone(), value(seed, *len));
-            }
-            Op::Delete(key) => {
-                assert_eq!(tree.delete(txn, key).unwrap(), model.remove(key).is_some());
-            }
-            Op::Savepoint => mark = (txn.savepoint(), model.clone()),
-            Op::RollBack => {
-                txn.rollback_to(&mark.0).unwrap();
-                *model = mark.1.clone();
-            }
-        }
-    }
-    assert_same(tree, txn, model);
-}
-
-fn assert_same(tree: &BTree, txn: &Txn, model: &Model) {
-    let view = txn.view();
-    let mut cursor = Cursor::new(tree.clone());
-    let mut forward = Vec::new();
-    while let Some((key, value)) = cursor.next(view).unwrap() {
-        forward.push((key.to_vec(), value.to_vec()));
-    }
-    let wanted: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    assert_eq!(forward, wanted);
-    let mut backward = Vec::new();
-    while let Some((key, value)) = cursor.prev(view).unwrap() {
-        backward.push((key.to_vec(), value.to_vec()));
-    }
-    backward.reverse();
-    assert_eq!(backward, wanted);
-    for (key, value) in model {
-        let mut found = Vec::new();
-        assert!(tree.get_into(view, key, &mut found).unwrap());
-        assert_eq!(&found, value);
-    }
-    assert!(!tree.get_into(view, b"no such key", &mut Vec::new()).unwrap());
-}
-
-fn play(tree: &BTree, scripts: &[Script]) {
-    let mut model = Model::new();
-    for script in scripts {
-        let mut next = model.clone();
-        let mut txn = tree.manager().begin();
-        run(tree, &mut txn, &mut next, &script.ops);
-        if script.commit {
-            txn.commit().unwrap();
-            model = next;
-        } else {
-            txn.abort().unwrap();
-        }
-        tree.manager().collect().unwrap();
-        let found = tree.check(&tree.manager().view()).unwrap();
-        assert_eq!(found.problems, Vec::<String>::new());
-    }
-    let txn = tree.manager().begin();
-    assert_same(tree, &txn, &model);
-}
+/// Keys that come again and again: enough for a few leaves.
+const USUAL: u32 = 3000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_tree_is_a_sorted_map(scripts in vec(script(), 1..12)) {
-        play(&tree(64, PageSize::MIN), &scripts);
+    fn a_tree_is_a_sorted_map(scripts in vec(script(USUAL), 1..12)) {
+        stage(&tree(64, PageSize::MIN)).is_a_sorted_map(&scripts);
     }
 
     #[test]
-    fn so_it_is_with_large_pages(scripts in vec(script(), 1..6)) {
-        play(&tree(64, PageSize::MAX), &scripts);
+    fn so_it_is_with_large_pages(scripts in vec(script(USUAL), 1..6)) {
+        stage(&tree(64, PageSize::MAX)).is_a_sorted_map(&scripts);
     }
 
     #[test]
-    fn snapshots_do_not_move(scripts in vec(script(), 2..8)) {
-        let tree = tree(64, PageSize::MIN);
-        let mut model = Model::new();
-        let mut held = Vec::new();
-        for script in &scripts {
-            held.push((tree.manager().begin(), model.clone()));
-            let mut next = model.clone();
-            let mut txn = tree.manager().begin();
-            run(&tree, &mut txn, &mut next, &script.ops);
-            if script.commit {
-                txn.commit().unwrap();
-                model = next;
-            }
-            tree.manager().collect().unwrap();
-            held.iter().for_each(|(txn, model)| assert_same(&tree, txn, model));
-        }
+    fn snapshots_do_not_move(scripts in vec(script(USUAL), 2..8)) {
+        stage(&tree(64, PageSize::MIN)).has_snapshots_that_do_not_move(&scripts);
     }
 }
 
@@ -210,18 +100,7 @@ fn deleting_while_iterating_visits_every_row_once() {
 
 #[test]
 fn a_large_value_streams_in_and_out() {
-    use std::io::Read;
-    let tree = tree(64, PageSize::MIN);
-    let mut txn = tree.manager().begin();
-    let long = value(3, 6 << 20);
-    tree.put_from(&mut txn, b"long", long.len() as u64, &mut &long[..]).unwrap();
-    let mut read = Vec::new();
-    tree.get_stream(txn.view(), b"long").unwrap().unwrap().read_to_end(&mut read).unwrap();
-    assert!(read == long);
-    let free_before = txn.store().space_stats().unwrap().free_pages;
-    txn.abort().unwrap();
-    let store = tree.manager().store();
-    assert!(store.space_stats().unwrap().free_pages >= free_before + 1500, "a rollback frees the extents");
+    stage(&tree(64, PageSize::MIN)).streams_a_large_value();
 }
 
 #[test]

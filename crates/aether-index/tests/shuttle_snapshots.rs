@@ -5,99 +5,42 @@
 #![cfg(shuttle)]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether_index::txn::recovery::wal::buffer::BufferConfig;
+#[path = "shared/pair.rs"]
+mod pair;
+
 use aether_index::txn::recovery::{FIRST_TREE_ROOT, Store, StoreConfig};
-use aether_index::txn::{Durability, Isolation, ReadView, Txn, TxnConfig, TxnManager};
+use aether_index::txn::{Isolation, Txn};
 use aether_index::{BTree, TreeUndo};
 use aether_sync::Arc;
-use aether_types::{ErrorKind, Result, Timestamp};
+use aether_types::{ErrorKind, Result};
+use pair::{Pair, buffer, check, transactions};
 use shuttle::thread;
-use std::time::Duration;
 
-const SCHEDULES: usize = 400;
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    // The whole way from a transaction to a page needs more stack than a model of its own would.
-    let mut config = shuttle::Config::new();
-    config.stack_size = 1 << 20;
-    shuttle::Runner::new(shuttle::scheduler::RandomScheduler::new(SCHEDULES), config).run(model);
-}
-
-struct World {
-    manager: Arc<TxnManager>,
-    tree: BTree,
-}
-
-fn world() -> Arc<World> {
-    let buffer = BufferConfig { num_frames: 64, enable_page_provider: false, ..BufferConfig::default() };
-    let store = Store::volatile(StoreConfig { buffer, ..StoreConfig::default() }).unwrap();
-    let config = TxnConfig { lock_timeout: Duration::from_secs(1), ..TxnConfig::new(Durability::None) };
-    let manager =
-        TxnManager::resume(store, Vec::new(), Timestamp::new(1), config, Box::new(TreeUndo)).unwrap();
-    let tree = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
-    let world = Arc::new(World { manager, tree });
-    world.write(0, true).unwrap();
-    world
-}
-
-impl World {
-    /// Both rows get one value; then commit or abort.
-    fn write(&self, value: u8, commits: bool) -> Result<()> {
-        let mut txn = self.manager.begin_with(Isolation::ReadCommitted.into());
-        self.tree.put(&mut txn, b"a", &[value])?;
-        self.tree.put(&mut txn, b"b", &[value])?;
-        if commits { txn.commit() } else { txn.abort() }
-    }
-
-    fn read(&self, view: &ReadView, key: &[u8]) -> u8 {
-        let mut value = Vec::new();
-        assert!(self.tree.get_into(view, key, &mut value).unwrap(), "the row is always there");
-        value[0]
-    }
-
-    fn collect(&self) {
-        self.manager.collect().unwrap();
-    }
+fn pair_in_a_tree() -> Arc<Pair> {
+    let store = Store::volatile(StoreConfig { buffer: buffer(), ..StoreConfig::default() }).unwrap();
+    let manager = transactions(store, TreeUndo);
+    Pair::new(manager.clone(), Arc::new(BTree::open(manager, FIRST_TREE_ROOT, 1)))
 }
 
 #[test]
 fn a_snapshot_shows_whole_transactions_and_repeats_itself() {
-    check(|| {
-        let world = world();
-        let writers = [(1, true), (2, false)].map(|(value, commits)| {
-            let world = world.clone();
-            thread::spawn(move || {
-                world.write(value, commits).unwrap();
-                world.collect();
-            })
-        });
-        let view = world.manager.view();
-        let first = world.read(&view, b"a");
-        assert_eq!(world.read(&view, b"b"), first, "half of a transaction");
-        world.collect();
-        assert_eq!(world.read(&view, b"a"), first, "the snapshot has moved");
-        assert!(first < 2, "a change that was rolled back");
-        drop(view);
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
-        let newest = world.manager.begin();
-        assert_eq!((world.read(newest.view(), b"a"), world.read(newest.view(), b"b")), (1, 1));
-    });
+    check(|| pair::a_snapshot_shows_whole_transactions_and_repeats_itself(&pair_in_a_tree()));
 }
 
 /// A serializable transaction that has read `other` and changed `own`.
-fn pass(world: &World, own: &[u8], other: &[u8]) -> Result<Txn> {
-    let mut txn = world.manager.begin_with(Isolation::Serializable.into());
+fn pass(pair: &Pair, own: &[u8], other: &[u8]) -> Result<Txn> {
+    let mut txn = pair.manager.begin_with(Isolation::Serializable.into());
     txn.note_key(1, other);
-    let seen = world.read(txn.read(), other);
-    world.tree.put(&mut txn, own, &[seen + 1])?;
+    let seen = pair.read(txn.read(), other);
+    pair.index.put(&mut txn, own, &[seen + 1])?;
     Ok(txn)
 }
 
 /// What two of them have come to, who read what the other changed: a serial order, or one was refused.
-fn judge(world: &World, ended: [Result<()>; 2]) {
+fn judge(pair: &Pair, ended: [Result<()>; 2]) {
     let refused = ended.iter().filter(|end| end.is_err()).count();
-    let view = world.manager.view();
-    let rows = (world.read(&view, b"a"), world.read(&view, b"b"));
+    let view = pair.manager.view();
+    let rows = (pair.read(&view, b"a"), pair.read(&view, b"b"));
     match refused {
         0 => assert!(matches!(rows, (1, 2) | (2, 1)), "{rows:?} is no serial outcome"),
         1 => assert!(matches!(rows, (1, 0) | (0, 1)), "{rows:?}"),
@@ -111,13 +54,13 @@ fn judge(world: &World, ended: [Result<()>; 2]) {
 #[test]
 fn serializable_transactions_cannot_both_pass_each_other() {
     check(|| {
-        let world = world();
+        let pair = pair_in_a_tree();
         let run = |own: &'static [u8], other: &'static [u8]| {
-            let world = world.clone();
-            thread::spawn(move || pass(&world, own, other)?.commit())
+            let pair = pair.clone();
+            thread::spawn(move || pass(&pair, own, other)?.commit())
         };
         let threads = [run(b"a", b"b"), run(b"b", b"a")];
-        judge(&world, threads.map(|thread| thread.join().unwrap()));
+        judge(&pair, threads.map(|thread| thread.join().unwrap()));
     });
 }
 
@@ -125,9 +68,9 @@ fn serializable_transactions_cannot_both_pass_each_other() {
 #[test]
 fn validation_and_draw_are_one_step() {
     check(|| {
-        let world = world();
-        let txns = [pass(&world, b"a", b"b").unwrap(), pass(&world, b"b", b"a").unwrap()];
+        let pair = pair_in_a_tree();
+        let txns = [pass(&pair, b"a", b"b").unwrap(), pass(&pair, b"b", b"a").unwrap()];
         let threads = txns.map(|txn| thread::spawn(move || txn.commit()));
-        judge(&world, threads.map(|thread| thread.join().unwrap()));
+        judge(&pair, threads.map(|thread| thread.join().unwrap()));
     });
 }

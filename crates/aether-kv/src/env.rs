@@ -2,7 +2,7 @@
 
 use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::kinds::{Indexes, Undo};
+use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
 use crate::lsm::index::txn::{Deadlocks, Durability, TxnManager, TxnOptions};
 use crate::lsm::run::RunHome;
@@ -53,7 +53,7 @@ impl DbEnv {
         let redone = scanned.redo_with(|budget| indexes.participants(budget))?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let handler = Box::new(Undo(indexes.clone()));
+        let handler = Box::new(indexes.undo());
         let txns = TxnManager::take_over(store.clone(), &losers, floor, options.txn_config(), handler)?;
         let catalog = Catalog::new(&txns);
         check_kinds(&catalog, &indexes, &txns)?;

@@ -4,10 +4,9 @@
 
 use crate::buffer::Budget;
 use crate::keyspace::KeyspaceOptions;
-use crate::lsm::index::rows::{free_value, undo_extents};
-use crate::lsm::index::txn::recovery::{ActiveTxn, Participants};
-use crate::lsm::index::txn::{Txn, TxnManager, UndoHandler, UndoKind, UndoRecord};
-use crate::lsm::index::{Anchor, BTree, IndexFactory, ResidentFactory, TablesConfig, rax};
+use crate::lsm::index::txn::recovery::Participants;
+use crate::lsm::index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
+use crate::lsm::index::{Anchor, BTree, IndexFactory, KindsUndo, ResidentFactory, TablesConfig, rax};
 use crate::lsm::tree::{Lsm, LsmConfig, LsmFactory};
 use crate::rank;
 use crate::rows::Rows;
@@ -15,8 +14,6 @@ use aether_sync::{Arc, Mutex};
 use aether_types::{Error, ErrorKind, IndexKind, Result};
 use core::fmt;
 use std::collections::{BTreeMap, HashMap};
-
-use crate::buffer::page::UndoPtr;
 
 /// Index kinds by their ids. Those of the engine are always there; [`Options::register_index`](crate::Options::register_index)
 /// adds others.
@@ -65,7 +62,7 @@ pub(crate) struct Indexes {
     /// The factory of rows in memory, which serves one open home.
     skiplists: Arc<ResidentFactory>,
     /// That of LSM trees, whose newest rows are in memory too.
-    lsms: LsmFactory,
+    lsms: Arc<LsmFactory>,
     /// Those that are no B+trees, each opened once.
     open: Mutex<HashMap<u32, Open>>,
 }
@@ -82,7 +79,7 @@ impl Indexes {
     /// `seed` is drawn by chance: see [`TablesConfig::seed`].
     pub(crate) fn new(kinds: IndexKinds, lsm: LsmConfig, seed: u64) -> Arc<Self> {
         let skiplists = Arc::new(ResidentFactory::new(TablesConfig::new(seed)));
-        let lsms = LsmFactory::new(skiplists.clone(), lsm);
+        let lsms = Arc::new(LsmFactory::new(skiplists.clone(), lsm));
         Arc::new(Self { kinds, skiplists, lsms, open: Mutex::new(rank::INDEXES, HashMap::new()) })
     }
 
@@ -104,23 +101,19 @@ impl Indexes {
         Ok(())
     }
 
-    /// Lets `with` have the factory of a kind.
-    fn with<T>(
-        &self,
-        kind: IndexKind,
-        of: &str,
-        with: impl FnOnce(&dyn IndexFactory) -> Result<T>,
-    ) -> Result<T> {
+    fn find(&self, kind: IndexKind) -> Option<Arc<dyn IndexFactory>> {
         match kind {
-            IndexKind::SKIPLIST => return with(&*self.skiplists),
-            IndexKind::LSM => return with(&self.lsms),
-            _ => {}
+            IndexKind::SKIPLIST => Some(self.skiplists.clone()),
+            IndexKind::LSM => Some(self.lsms.clone()),
+            _ => self.kinds.find(kind),
         }
-        let factory = self.kinds.find(kind).ok_or_else(|| {
+    }
+
+    fn factory(&self, kind: IndexKind, of: &str) -> Result<Arc<dyn IndexFactory>> {
+        self.find(kind).ok_or_else(|| {
             let what = format!("{of} is of {kind}, which is not registered: see Options::register_index");
             Error::new(ErrorKind::Unsupported, what)
-        })?;
-        with(&*factory)
+        })
     }
 
     /// Fails unless `of` can be opened.
@@ -128,15 +121,16 @@ impl Indexes {
         if kind == IndexKind::BTREE {
             return Ok(());
         }
-        self.with(kind, of, |_| Ok(()))
+        self.factory(kind, of).map(drop)
     }
 
     /// What a kind is called.
     pub(crate) fn name(&self, kind: IndexKind) -> String {
-        if kind == IndexKind::BTREE {
-            return "btree".to_owned();
+        match self.find(kind) {
+            _ if kind == IndexKind::BTREE => "btree".to_owned(),
+            Some(factory) => factory.name().to_owned(),
+            None => kind.to_string(),
         }
-        self.with(kind, "", |factory| Ok(factory.name().to_owned())).unwrap_or_else(|_| kind.to_string())
     }
 
     /// Makes an empty index as part of a transaction. Blocks.
@@ -146,16 +140,15 @@ impl Indexes {
             let root = BTree::create(txn, id)?.root();
             return Ok(Anchor { kind, id, root });
         }
-        self.with(kind, "the new keyspace", |factory| {
-            txn.store().note_index_kinds()?;
-            match options.merge_policy {
-                Some(policy) if kind == IndexKind::LSM => self.lsms.create_tree(txn, kind, id, policy),
-                Some(policy) => {
-                    Err(Error::invalid(format!("{kind} has no merge policy, not `{policy}` either")))
-                }
-                None => factory.create(txn, kind, id),
+        let factory = self.factory(kind, "the new keyspace")?;
+        txn.store().note_index_kinds()?;
+        match options.merge_policy {
+            None => factory.create(txn, kind, id),
+            Some(policy) if kind == IndexKind::LSM => self.lsms.create_tree(txn, kind, id, policy),
+            Some(policy) => {
+                Err(Error::invalid(format!("{kind} has no merge policies, so it cannot have `{policy}`")))
             }
-        })
+        }
     }
 
     /// The index that `at` names. The first to ask for one opens it, and others wait for that.
@@ -171,7 +164,7 @@ impl Indexes {
             let lsm = self.lsms.open_tree(txns, at)?;
             Open { rows: Rows::Other(Arc::new(lsm.clone())), lsm: Some(lsm) }
         } else {
-            let index = self.with(at.kind, of, |factory| factory.open(txns, at))?;
+            let index = self.factory(at.kind, of)?.open(txns, at)?;
             Open { rows: Rows::Other(index), lsm: None }
         };
         let rows = opened.rows.clone();
@@ -196,42 +189,19 @@ impl Indexes {
         drop(open);
     }
 
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        if record.kind == UndoKind::WriteExtents {
-            return undo_extents(txns, txn, record);
-        }
-        if record.index == IndexKind::BTREE {
-            return BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record);
-        }
+    /// Who undoes a record's change.
+    fn of_record(&self, record: &UndoRecord<'_>) -> Result<Arc<dyn IndexFactory>> {
         let of = format!("a change to undo, in the index {},", record.tree);
+        let factory = self.factory(record.index, &of)?;
         if record.kind == UndoKind::CreateTree {
             self.forget(record.tree);
         }
-        self.with(record.index, &of, |factory| factory.undo(txns, txn, pointer, record))
-    }
-}
-
-/// Undo in a home.
-pub(crate) struct Undo(pub(crate) Arc<Indexes>);
-
-impl UndoHandler for Undo {
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        self.0.undo(txns, txn, pointer, record)
+        Ok(factory)
     }
 
-    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(txns.store(), stub)
+    /// Undo in a home.
+    pub(crate) fn undo(self: &Arc<Self>) -> KindsUndo {
+        let indexes = self.clone();
+        KindsUndo::new(move |record| indexes.of_record(record))
     }
 }

@@ -4,7 +4,7 @@
 
 use aether_lsm::version::{LeftRight, Slots};
 use aether_sync::Arc;
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -12,26 +12,70 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Makes the next value of the newest, as often as that takes; its number.
-fn add_to_slots(cell: &Slots<Vec<u64>>, own: u64) -> u64 {
-    loop {
-        let (number, base) = cell.load();
-        assert_eq!(base.len() as u64, number + 1, "a value that is not the one of its number");
-        let next = base.iter().copied().chain([own]).collect();
-        if let Ok(number) = cell.compare_and_set(number, Arc::new(next)) {
-            return number;
+type List = Arc<Vec<u64>>;
+
+/// A list that is replaced by compare-and-set. Each begins as `[0]`, and who replaces it adds a number of his own.
+trait Cell: Sized + Send + Sync + 'static {
+    fn start() -> Arc<Self>;
+    fn load(&self) -> (u64, List);
+    fn compare_and_set(&self, number: u64, list: List) -> Result<u64, List>;
+
+    /// Makes the next list of the newest, as often as that takes; its number.
+    fn add(&self, own: u64) -> u64 {
+        loop {
+            let (number, base) = self.load();
+            assert_eq!(base.len() as u64, number + 1, "a list that is not the one of its number");
+            let next = base.iter().copied().chain([own]).collect();
+            if let Ok(number) = self.compare_and_set(number, Arc::new(next)) {
+                return number;
+            }
         }
     }
+}
+
+macro_rules! cells {
+    ($($cell:ident)*) => {$(
+        impl Cell for $cell<Vec<u64>> {
+            fn start() -> Arc<Self> {
+                Arc::new($cell::new(Arc::new(vec![0])))
+            }
+
+            fn load(&self) -> (u64, List) {
+                $cell::load(self)
+            }
+
+            fn compare_and_set(&self, number: u64, list: List) -> Result<u64, List> {
+                $cell::compare_and_set(self, number, list)
+            }
+        }
+    )*};
+}
+
+cells!(Slots LeftRight);
+
+/// A thread adds 1 while this one adds 2; the number that the latter gets.
+fn two_edits(cell: &Arc<impl Cell>) -> u64 {
+    let other = cell.clone();
+    let rival = thread::spawn(move || other.add(1));
+    let (mine, theirs) = (cell.add(2), rival.join().unwrap());
+    assert_eq!(mine + theirs, 3);
+    mine
+}
+
+/// A thread adds 1, then 2.
+fn writer(cell: &Arc<impl Cell>) -> JoinHandle<()> {
+    let other = cell.clone();
+    thread::spawn(move || {
+        other.add(1);
+        other.add(2);
+    })
 }
 
 #[test]
 fn of_two_edits_none_is_lost() {
     check(|| {
-        let cell = Arc::new(Slots::new(Arc::new(vec![0])));
-        let other = cell.clone();
-        let rival = thread::spawn(move || add_to_slots(&other, 1));
-        let (mine, theirs) = (add_to_slots(&cell, 2), rival.join().unwrap());
-        assert_eq!(mine + theirs, 3);
+        let cell = Slots::start();
+        let mine = two_edits(&cell);
         let (number, value) = cell.load();
         assert_eq!(number, 2);
         assert_eq!(*value, if mine == 1 { [0, 2, 1] } else { [0, 1, 2] });
@@ -42,12 +86,8 @@ fn of_two_edits_none_is_lost() {
 #[test]
 fn a_reader_finds_the_value_of_its_number_and_never_goes_back() {
     check(|| {
-        let cell = Arc::new(Slots::new(Arc::new(vec![0])));
-        let other = cell.clone();
-        let writer = thread::spawn(move || {
-            add_to_slots(&other, 1);
-            add_to_slots(&other, 2);
-        });
+        let cell = Slots::start();
+        let writer = writer(&cell);
         let newest = cell.number();
         let (first, value) = cell.load();
         assert!(first >= newest && value.len() as u64 == first + 1);
@@ -58,26 +98,11 @@ fn a_reader_finds_the_value_of_its_number_and_never_goes_back() {
     });
 }
 
-fn add_to_sides(cell: &LeftRight<Vec<u64>>, own: u64) -> u64 {
-    loop {
-        let (number, base) = cell.load();
-        assert_eq!(base.len() as u64, number + 1, "a value that is not the one of its number");
-        let next = base.iter().copied().chain([own]).collect();
-        if let Ok(number) = cell.compare_and_set(number, Arc::new(next)) {
-            return number;
-        }
-    }
-}
-
 #[test]
 fn on_two_sides_a_reader_never_goes_back() {
     check(|| {
-        let cell = Arc::new(LeftRight::new(Arc::new(vec![0])));
-        let other = cell.clone();
-        let writer = thread::spawn(move || {
-            add_to_sides(&other, 1);
-            add_to_sides(&other, 2);
-        });
+        let cell = LeftRight::start();
+        let writer = writer(&cell);
         let first = cell.read(|value| value.len());
         let second = cell.read(|value| value.len());
         assert!(first <= second, "{second} after {first}");
@@ -91,11 +116,8 @@ fn on_two_sides_a_reader_never_goes_back() {
 #[test]
 fn on_two_sides_no_edit_is_lost() {
     check(|| {
-        let cell = Arc::new(LeftRight::new(Arc::new(vec![0])));
-        let other = cell.clone();
-        let rival = thread::spawn(move || add_to_sides(&other, 1));
-        let (mine, theirs) = (add_to_sides(&cell, 2), rival.join().unwrap());
-        assert_eq!(mine + theirs, 3);
+        let cell = LeftRight::start();
+        two_edits(&cell);
         assert_eq!(cell.read(|value| value.len()), 3);
     });
 }

@@ -1,13 +1,12 @@
 //! A store with one index of the kind under test. Where its index is stands in tree 1, as in a home.
 
 use crate::btree::BTree;
-use crate::rows::{free_value, undo_extents};
 use crate::traits::{Anchor, IndexFactory, OrderedIndex};
+use crate::undo::KindsUndo;
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::BufferConfig;
-use aether_txn::recovery::wal::buffer::page::UndoPtr;
-use aether_txn::recovery::{ActiveTxn, FIRST_TREE_ROOT, Opening, Store, StoreConfig};
-use aether_txn::{Durability, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_txn::recovery::{FIRST_TREE_ROOT, Opening, Store, StoreConfig};
+use aether_txn::{Durability, TxnConfig, TxnManager};
 use aether_types::{IndexKind, PageNo, Result, Timestamp};
 use aether_vfs::Env;
 use std::path::Path;
@@ -40,30 +39,6 @@ pub struct World {
     pub index: Arc<dyn OrderedIndex>,
 }
 
-struct Undo(Arc<dyn IndexFactory>);
-
-impl UndoHandler for Undo {
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        match (record.kind, record.index) {
-            (UndoKind::WriteExtents, _) => undo_extents(txns, txn, record),
-            (_, IndexKind::BTREE) => {
-                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            _ => self.0.undo(txns, txn, pointer, record),
-        }
-    }
-
-    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(txns.store(), stub)
-    }
-}
-
 fn config(frames: usize) -> StoreConfig {
     let buffer = BufferConfig {
         num_frames: frames,
@@ -86,7 +61,7 @@ impl World {
         let store =
             Store::volatile_with(config(frames), |budget| factory.participant(budget).into_iter().collect())?;
         let config = TxnConfig::new(Durability::None);
-        let handler = Box::new(Undo(factory.clone()));
+        let handler = Box::new(KindsUndo::of(factory.clone()));
         let txns = TxnManager::resume(store, Vec::new(), Timestamp::new(1), config, handler)?;
         Self::with_index(txns, factory)
     }
@@ -100,7 +75,7 @@ impl World {
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
-        let handler = Box::new(Undo(factory.clone()));
+        let handler = Box::new(KindsUndo::of(factory.clone()));
         let config = TxnConfig::new(Durability::Sync);
         let txns = TxnManager::resume(store, losers, floor, config, handler)?;
         Self::with_index(txns, factory)

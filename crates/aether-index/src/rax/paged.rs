@@ -1,6 +1,6 @@
 //! A radix tree whose rows lie in pages: a directory of radix nodes over leaves with fences.
 //!
-//! A radix node leads from one byte of the key to a child; paths are compressed ([`Radix`](aether_page::radix)). A child covers as
+//! A radix node leads from one byte of the key to a child; paths are compressed ([`Radix`]). A child covers as
 //! many neighbouring symbols as its rows have room for: so a leaf is split at a symbol of its parent as long as its keys differ there. When
 //! they do not, a node comes in its place, whose path is what its keys have in common. Leaves are those of [`Rows`], so that prefix
 //! search, seeking in both directions and cursors that outlive changes are those of every page-based index.
@@ -10,6 +10,8 @@
 //!
 //! Coupled like the B+tree: read the child's reference, fix the child, then validate the parent; structural changes latch downward by
 //! upgrading what was read. Reading order: descend, smo, check, reclaim.
+//!
+//! [`Radix`]: aether_txn::recovery::wal::buffer::page::radix::Radix
 
 mod check;
 mod descend;
@@ -18,10 +20,7 @@ mod smo;
 
 use crate::findings::Shape;
 use crate::rows::{Base, Found, Leaves, Rows, RowsFactory, Stop, Towards, Walk};
-use aether_page::Swip;
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_txn::recovery::wal::buffer::Access;
-use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::Result;
 
 /// A page-based radix tree. Cheap to clone.
@@ -33,24 +32,11 @@ pub const FACTORY: RowsFactory<Directory> = RowsFactory::new("rax");
 /// The radix nodes above the leaves.
 pub struct Directory {
     base: Base,
-    /// The root's frame as last seen.
-    root_hint: AtomicU64,
-}
-
-impl Directory {
-    fn root_swip(&self) -> Swip {
-        Swip::from_word(self.root_hint.load(Relaxed))
-    }
-
-    fn note_root_frame(&self, frame: u32) {
-        self.root_hint.store(Swip::new(self.root()).with_hint(frame).word(), Relaxed);
-    }
 }
 
 impl Leaves for Directory {
     fn open(base: Base) -> Self {
-        let root_hint = AtomicU64::new(Swip::new(base.anchor().root).word());
-        Self { base, root_hint }
+        Self { base }
     }
 
     #[inline]

@@ -67,9 +67,9 @@ fn nobody_writes_where_a_range_is_locked() {
                 let mut txn = world.manager.begin_with(aether_index::txn::Isolation::ReadCommitted.into());
                 let all = core::ops::Bound::Unbounded;
                 world.table.lock_range(&mut txn, all, all, LockMode::S).unwrap();
-                let before = crate::world::rows(&world.table, txn.read()).len();
+                let before = crate::scripts::rows(&world.table, txn.read()).len();
                 thread::yield_now();
-                let after = crate::world::rows(&world.table, txn.read()).len();
+                let after = crate::scripts::rows(&world.table, txn.read()).len();
                 assert_eq!(before, after, "a row came into a locked range");
                 txn.commit().unwrap();
             }

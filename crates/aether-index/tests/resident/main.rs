@@ -6,4 +6,6 @@ mod crash;
 mod image;
 mod locks;
 mod model;
+#[path = "../shared/scripts.rs"]
+mod scripts;
 mod world;

@@ -1,128 +1,33 @@
 //! Against a `BTreeMap`: transactions, savepoints, rollbacks, snapshots.
 
-use crate::world::{Model, Rng, World, rows};
+use crate::scripts::{Model, key, rows, script};
+use crate::world::{Rng, World};
 use aether_index::txn::Txn;
-use aether_index::{OrderedCursor, Resident, ResidentCursor};
+use aether_index::{OrderedCursor, ResidentCursor};
 use aether_types::ErrorKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::thread;
 
-#[derive(Clone, Debug)]
-enum Op {
-    Put(Vec<u8>, usize),
-    Delete(Vec<u8>),
-    Savepoint,
-    RollBack,
-}
-
-#[derive(Clone, Debug)]
-struct Script {
-    ops: Vec<Op>,
-    commit: bool,
-}
-
-fn key() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        4 => (0u32..300).prop_map(|n| format!("user/{n:06}").into_bytes()),
-        1 => vec(any::<u8>(), 0..40),
-        1 => (0u8..6, 200usize..900).prop_map(|(byte, len)| vec![byte; len]),
-    ]
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let len = prop_oneof![4 => 0usize..200, 2 => 200usize..900, 1 => 900usize..12_000];
-    prop_oneof![
-        8 => (key(), len).prop_map(|(key, len)| Op::Put(key, len)),
-        4 => key().prop_map(Op::Delete),
-        1 => Just(Op::Savepoint),
-        1 => Just(Op::RollBack),
-    ]
-}
-
-fn script() -> impl Strategy<Value = Script> {
-    (vec(op(), 1..60), prop::bool::weighted(0.8)).prop_map(|(ops, commit)| Script { ops, commit })
-}
-
-fn value(seed: usize, len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + seed * 17 + len) as u8).collect()
-}
-
-fn run(table: &Resident, txn: &mut Txn, model: &mut Model, ops: &[Op]) {
-    let mut mark = (txn.savepoint(), model.clone());
-    for (seed, op) in ops.iter().enumerate() {
-        match op {
-            Op::Put(key, len) => {
-                table.put(txn, key, &value(seed, *len)).unwrap();
-                model.insert(key.clone(), value(seed, *len));
-            }
-            Op::Delete(key) => {
-                assert_eq!(table.delete(txn, key).unwrap(), model.remove(key).is_some());
-            }
-            Op::Savepoint => mark = (txn.savepoint(), model.clone()),
-            Op::RollBack => {
-                txn.rollback_to(&mark.0).unwrap();
-                *model = mark.1.clone();
-            }
-        }
-    }
-    assert_same(table, txn, model);
-}
-
-fn assert_same(table: &Resident, txn: &Txn, model: &Model) {
-    assert_eq!(&rows(table, txn.view()), model);
-    for (key, value) in model {
-        let mut found = Vec::new();
-        assert!(table.get_into(txn.view(), key, &mut found).unwrap());
-        assert_eq!(&found, value);
-    }
-    assert!(!table.get_into(txn.view(), b"no such key", &mut Vec::new()).unwrap());
-}
+/// Keys that come again and again: few, so that cells are used again.
+const USUAL: u32 = 300;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_table_is_a_sorted_map(scripts in vec(script(), 1..12)) {
-        let world = World::volatile(u64::MAX);
-        let mut model = Model::new();
-        for script in &scripts {
-            let mut next = model.clone();
-            let mut txn = world.manager.begin();
-            run(&world.table, &mut txn, &mut next, &script.ops);
-            if script.commit {
-                txn.commit().unwrap();
-                model = next;
-            } else {
-                txn.abort().unwrap();
-            }
-            world.manager.collect().unwrap();
-        }
-        assert_same(&world.table, &world.manager.begin(), &model);
+    fn a_table_is_a_sorted_map(scripts in vec(script(USUAL), 1..12)) {
+        World::volatile(u64::MAX).stage().is_a_sorted_map(&scripts);
     }
 
     #[test]
-    fn snapshots_do_not_move(scripts in vec(script(), 2..8)) {
-        let world = World::volatile(u64::MAX);
-        let mut model = Model::new();
-        let mut held = Vec::new();
-        for script in &scripts {
-            held.push((world.manager.begin(), model.clone()));
-            let mut next = model.clone();
-            let mut txn = world.manager.begin();
-            run(&world.table, &mut txn, &mut next, &script.ops);
-            if script.commit {
-                txn.commit().unwrap();
-                model = next;
-            }
-            world.manager.collect().unwrap();
-            held.iter().for_each(|(txn, model)| assert_same(&world.table, txn, model));
-        }
+    fn snapshots_do_not_move(scripts in vec(script(USUAL), 2..8)) {
+        World::volatile(u64::MAX).stage().has_snapshots_that_do_not_move(&scripts);
     }
 
     /// Steps of a cursor that turns, is put elsewhere, and is overtaken by its own transaction's changes.
     #[test]
-    fn cursors_turn_and_seek(keys in vec(key(), 1..150), steps in vec((0u8..7, key()), 1..120)) {
+    fn cursors_turn_and_seek(keys in vec(key(USUAL), 1..150), steps in vec((0u8..7, key(USUAL)), 1..120)) {
         let world = World::volatile(u64::MAX);
         let mut txn = world.manager.begin();
         let mut model = Model::new();
@@ -160,6 +65,11 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_large_value_streams_in_and_out() {
+    World::volatile(u64::MAX).stage().streams_a_large_value();
 }
 
 /// Readers of snapshots, while writers move a sum between rows, roll back, delete and insert.

@@ -1,23 +1,16 @@
 //! A store with one table of rows, in memory or on a simulated machine.
 
-use aether_index::rows::{free_value, undo_extents};
+use crate::scripts::{Model, Stage, rows};
 use aether_index::txn::recovery::wal::WalConfig;
 use aether_index::txn::recovery::wal::buffer::BufferConfig;
-use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_index::txn::recovery::{ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
-use aether_index::txn::{Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
-use aether_index::{
-    Anchor, BTree, Index, IndexFactory, OrderedCursor, Resident, ResidentCursor, ResidentFactory,
-    TablesConfig,
-};
+use aether_index::txn::recovery::{FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
+use aether_index::txn::{Durability, TxnConfig, TxnManager};
+use aether_index::{Anchor, BTree, Index, IndexFactory, KindsUndo, Resident, ResidentFactory, TablesConfig};
 use aether_sim::Sim;
 use aether_sync::Arc;
 use aether_types::{IndexKind, PageNo, PageSize, Result, Timestamp};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-
-pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The table's id.
 pub(crate) const TABLE: u32 = 7;
@@ -83,31 +76,6 @@ fn tables_config() -> TablesConfig {
     TablesConfig { slice_bytes: SLICE_BYTES, ..TablesConfig::new(5) }
 }
 
-/// Undo in these tests.
-struct Undo(Arc<ResidentFactory>);
-
-impl UndoHandler for Undo {
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        match record.index {
-            _ if record.kind == UndoKind::WriteExtents => undo_extents(txns, txn, record),
-            IndexKind::BTREE => {
-                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            _ => self.0.undo(txns, txn, pointer, record),
-        }
-    }
-
-    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(txns.store(), stub)
-    }
-}
-
 /// Opens the table `id`; makes it if the catalog, tree 1, does not know it.
 pub(crate) fn table(manager: &Arc<TxnManager>, factory: &ResidentFactory, id: u32) -> Result<Resident> {
     let catalog = BTree::open(manager.clone(), FIRST_TREE_ROOT, 1);
@@ -129,7 +97,7 @@ impl World {
         let config = Shape { memory_bytes, ..Shape::of_streams(1) }.config();
         let factory = Arc::new(ResidentFactory::new(tables_config()));
         let store = Store::volatile_with(config, |budget| factory.participant(budget).into_iter().collect());
-        let (store, undo) = (store.unwrap(), Box::new(Undo(factory.clone())));
+        let (store, undo) = (store.unwrap(), Box::new(KindsUndo::of(factory.clone())));
         let config = txn_config(Durability::None);
         let manager = TxnManager::resume(store.clone(), Vec::new(), Timestamp::new(1), config, undo).unwrap();
         let table = table(&manager, &factory, TABLE).unwrap();
@@ -143,10 +111,15 @@ impl World {
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let undo = Box::new(Undo(factory.clone()));
+        let undo = Box::new(KindsUndo::of(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(Durability::Sync), undo)?;
         let table = table(&manager, &factory, TABLE)?;
         Ok(Self { store, manager, factory, table, report })
+    }
+
+    /// The table, for scripts.
+    pub(crate) fn stage(&self) -> Stage<'_> {
+        Stage { txns: &self.manager, index: &self.table }
     }
 
     /// What is wrong with the table and its image.
@@ -158,22 +131,6 @@ impl World {
     pub(crate) fn rows(&self) -> Model {
         rows(&self.table, self.manager.begin().view())
     }
-}
-
-/// All rows that a view shows, as a cursor gives them upward; downward it must give the same.
-pub(crate) fn rows(table: &Resident, view: &ReadView) -> Model {
-    let mut cursor = ResidentCursor::new(table.clone());
-    let (mut forward, mut backward) = (Vec::new(), Vec::new());
-    while let Some((key, value)) = cursor.next(view).unwrap() {
-        forward.push((key.to_vec(), value.to_vec()));
-    }
-    while let Some((key, value)) = cursor.prev(view).unwrap() {
-        backward.push((key.to_vec(), value.to_vec()));
-    }
-    backward.reverse();
-    assert_eq!(forward, backward, "a cursor gives other rows on its way back");
-    assert!(forward.is_sorted_by(|left, right| left.0 < right.0));
-    forward.into_iter().collect()
 }
 
 /// A generator of numbers that looks random: SplitMix64.

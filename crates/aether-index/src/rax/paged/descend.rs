@@ -2,7 +2,6 @@
 
 use super::Directory;
 use crate::rows::{FILE, Found, Leaves, Stop, Towards};
-use aether_page::Swip;
 use aether_page::header;
 use aether_page::node::Node;
 use aether_page::radix::Radix;
@@ -25,24 +24,16 @@ impl Towards<'_> {
 }
 
 impl Directory {
-    fn root_guard(&self) -> Result<Optimistic<'_>, Stop> {
-        let swip = self.root_swip();
-        let root = self.pool().optimistic(FILE, swip, &Access::Normal)?;
-        if swip.hint() != Some(root.frame()) {
-            self.note_root_frame(root.frame());
-        }
-        Ok(root)
-    }
-
     pub(super) fn find(&self, towards: Towards<'_>, access: &Access<'_>) -> Result<Found<'_>, Stop> {
-        let mut found = Found { node: self.root_guard()?, parent: None };
+        let mut found = Found { node: self.base().fix_root()?, parent: None };
         for _ in 0..NODES_MAX {
             let node = Radix::new(found.node.view());
             if !node.is_radix() {
                 return self.leaf_found(found);
             }
             let index = towards.radix_index(&node);
-            let child = self.child(&found.node, &node, index, access)?;
+            let word = || node.child_word_offset(index);
+            let child = self.base().fix_child(&found.node, node.child(index), word, access)?;
             found = Found { node: child, parent: Some((found.node, index)) };
         }
         found.node.validate()?;
@@ -63,27 +54,5 @@ impl Directory {
 
     fn damaged(&self, page: &Optimistic<'_>, what: &str) -> Error {
         Error::corruption(what).at_file(FILE).at_page(header::page_no(page.view()))
-    }
-
-    /// Fixes a child and validates the parent that named it.
-    #[inline]
-    fn child(
-        &self,
-        parent: &Optimistic<'_>,
-        node: &Radix<'_>,
-        index: usize,
-        access: &Access<'_>,
-    ) -> Result<Optimistic<'_>, Stop> {
-        let swip: Swip = node.child(index);
-        if let Some(child) = self.pool().hinted(FILE, swip, access) {
-            parent.validate()?;
-            return Ok(child);
-        }
-        // The reference must be a real one before a page is loaded for it.
-        parent.validate()?;
-        let child = self.pool().optimistic(FILE, swip, access)?;
-        parent.validate()?;
-        parent.repair_hint(node.child_word_offset(index), swip, child.frame());
-        Ok(child)
     }
 }

@@ -70,7 +70,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Splits a leaf at a symbol of its parent; if its keys do not differ there, a new node takes its place.
+    /// Splits a leaf at a symbol of its parent. If its keys do not differ there, it becomes two below a node of their own.
     fn split_below<'s>(
         &'s self,
         mut mtr: Mtr<'s, '_>,
@@ -82,42 +82,23 @@ impl Directory {
         let node = Node::new(leaf.view());
         let above = Radix::new(parent.view()).path();
         let at_parent = find_cut(&node, &above, key).filter(|cut| self.fits(&node, &above, cut));
-        let (path, cut) = match at_parent {
-            Some(cut) => (above, cut),
-            None => return self.fork_below(mtr, parent, index, leaf, key),
-        };
+        let is_fork = at_parent.is_none();
+        let (path, cut) = at_parent.map_or_else(|| fork(&node, key), |cut| Ok((above, cut)))?;
         let SplitPlan { count, separator } = cut.plan(&path);
         let [_, right] = cut.halves(&node, &path);
         let (parent, leaf) = (mtr.add(parent), mtr.add(leaf));
         let new = mtr.allocate()?;
-        let right_page = mtr.page_no(new);
+        let between = is_fork.then(|| mtr.allocate()).transpose()?;
+        let children = [leaf, new].map(|page| mtr.page_no(page));
         mtr.op(new, PageOp::NodeInit(right))?;
         mtr.op(leaf, PageOp::NodeCut { count, upper: Cow::Owned(separator) })?;
-        mtr.op(parent, PageOp::RadixSplit { symbol: cut.symbol, right: right_page })?;
-        mtr.commit();
-        Ok(())
-    }
-
-    /// A leaf becomes two below a node of their own.
-    fn fork_below<'s>(
-        &'s self,
-        mut mtr: Mtr<'s, '_>,
-        parent: Exclusive<'s>,
-        index: usize,
-        leaf: Exclusive<'s>,
-        key: &[u8],
-    ) -> Result<(), Stop> {
-        let node = Node::new(leaf.view());
-        let (path, cut) = fork(&node, key)?;
-        let SplitPlan { count, separator } = cut.plan(&path);
-        let [_, right] = cut.halves(&node, &path);
-        let (parent, leaf) = (mtr.add(parent), mtr.add(leaf));
-        let (new, between) = (mtr.allocate()?, mtr.allocate()?);
-        let (children, page) = ([leaf, new].map(|page| mtr.page_no(page)), mtr.page_no(between));
-        mtr.op(new, PageOp::NodeInit(right))?;
-        mtr.op(leaf, PageOp::NodeCut { count, upper: Cow::Owned(separator) })?;
-        mtr.op(between, PageOp::RadixInit(RadixImage::fork(self.id(), path, cut.symbol, children)))?;
-        mtr.op(parent, PageOp::RadixChild { index, page })?;
+        if let Some(between) = between {
+            let page = mtr.page_no(between);
+            mtr.op(between, PageOp::RadixInit(RadixImage::fork(self.id(), path, cut.symbol, children)))?;
+            mtr.op(parent, PageOp::RadixChild { index, page })?;
+        } else {
+            mtr.op(parent, PageOp::RadixSplit { symbol: cut.symbol, right: children[1] })?;
+        }
         mtr.commit();
         Ok(())
     }
