@@ -3,8 +3,12 @@
 //! `cargo bench -p engine-benches --bench lsm_bench [-- WORDS]`; with `--features zstd` zstd too. Keys of 20 B, values of 100 B of
 //! which half can be guessed, files in memory (no device is measured), Bloom filters of 10 bits a key, pages of 4 KiB, all of
 //! them resident where gets and scans are measured. Rows: 1,000,000, or `AETHER_BENCH_ROWS`. No log, nothing else on the store.
+//! `load`: 5,000,000 rows into an LSM keyspace on disk under each policy, with log and transactions, `Async`.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
+
+#[path = "lsm_bench/load.rs"]
+mod load;
 
 use aether_kv::Result;
 use aether_kv::buffer::page::sync::Arc;
@@ -175,5 +179,7 @@ fn main() -> Result<()> {
     println!("{count} rows; a row: wall, processor");
     builds(count)?;
     reads(count)?;
-    merges(count)
+    merges(count)?;
+    let dir = tempfile::TempDir::new().map_err(|error| aether_types::Error::invalid(error.to_string()))?;
+    load::loads(rows(5_000_000, 5_000), dir.path())
 }
