@@ -1,6 +1,7 @@
 //! The room of the LSM tree: memtables, immutable runs, merge policies, the pacer.
 //!
-//! What stands so far, in reading order: [`run`], immutable files of sorted versions that are read through the buffer pool; [`read`], what a snapshot
+//! What stands so far, in reading order: [`run`], immutable files of sorted versions that are read through the buffer pool; [`values`],
+//! large values in files beside them; [`read`], what a snapshot
 //! sees of several; [`merge`], layers of versions into one; [`policy`] says which runs are merged next; [`version`] is the list of levels, how it is replaced, and when a
 //! run's file goes; [`pacer`] is what a write pays for merging; [`levels`] reads and merges sorted sources of any kind; [`filter`] makes and reads the
 //! filters of runs. The LSM tree will join the same log, transactions and memory budget as the other indexes.

@@ -7,11 +7,13 @@
 //! Every byte that is read is checked: blocks by a checksum that knows store, file and number, everything else of the file when it is
 //! opened. What a checksum lets pass and nobody can have written is `Corruption` and never a panic (R4).
 
+mod aligned;
 mod block;
 mod build;
 mod codec;
 mod cursor;
 mod file;
+mod head;
 mod home;
 mod info;
 mod ingest;
@@ -25,14 +27,17 @@ mod top;
 mod version;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub(crate) use aligned::{read_span, span, with_buffer};
 pub use build::{BuildOptions, RunBuilder};
 pub use codec::Codec;
 pub use cursor::RunCursor;
-pub use home::{RunHome, run_name};
+pub(crate) use head::{ALIGNMENT, FOOTER_BYTES, FileKind, HEADER_BYTES, Seed, check_header, header};
+pub use home::{RunHome, run_name, values_name};
 pub use info::RunInfo;
 pub use ingest::ingest;
+pub(crate) use output::Output;
 pub(crate) use ranges::Ranges;
 pub use read::{Answer, Run};
 pub use version::{Entry, Kind, RangeTombstone};

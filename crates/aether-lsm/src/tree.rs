@@ -15,7 +15,6 @@ mod config;
 mod cursor;
 mod factory;
 mod flushing;
-mod held;
 mod index;
 mod manifest;
 mod merging;
@@ -34,7 +33,7 @@ pub use stat::{LevelStat, LsmStat, MergeStat};
 use crate::pacer::{Pacer, Work};
 use crate::policy::{Adaptive, MergePolicy, Mix, PolicyKind, Switch};
 use crate::run::{Kind, Run as RunFile};
-use crate::values::ValueAt;
+use crate::values::{ValueAt, ValueFile};
 use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
@@ -43,7 +42,6 @@ use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex};
 use aether_index::txn::{ReadView, Txn, TxnManager};
 use aether_types::{ErrorKind, FileId, Result};
 use flushing::FlushJob;
-use held::HeldValues;
 use manifest::RunRow;
 use merging::MergeJob;
 use runs::Runs;
@@ -67,12 +65,12 @@ pub struct Lsm(Arc<Inner>);
 pub(crate) struct Live {
     pub(crate) run: Arc<RunFile>,
     /// The files of large values that its entries name, each with the bytes that they name there.
-    pub(crate) values: Vec<(Arc<HeldValues>, u64)>,
+    pub(crate) values: Vec<(Arc<ValueFile>, u64)>,
 }
 
 impl Live {
     fn row(&self) -> RunRow {
-        let values = self.values.iter().map(|(held, bytes)| (held.id(), *bytes)).collect();
+        let values = self.values.iter().map(|(held, bytes)| (held.info().file, *bytes)).collect();
         RunRow { info: self.run.info().clone(), values }
     }
 }
@@ -145,7 +143,7 @@ pub(crate) enum Found {
     /// In extents of the page file; the output has the stub.
     Extents,
     /// In a file of values.
-    File(Arc<HeldValues>, ValueAt),
+    File(Arc<ValueFile>, ValueAt),
 }
 
 impl Lsm {
@@ -245,7 +243,7 @@ impl Inner {
                 let stub = out.split_off(start);
                 read_extents(self.txns.store(), &stub, out)?;
             }
-            Found::File(held, at) => held.file().read_into(at, out)?,
+            Found::File(held, at) => held.read_into(at, out)?,
         }
         Ok(true)
     }

@@ -91,8 +91,7 @@ impl Chain {
             self.cursor = None;
         }
         self.at = at;
-        let is_beyond = self.way == Way::Down && self.runs[at].info().is_largest_excluded;
-        self.state = if is_beyond { State::Beyond } else { State::Ahead };
+        self.state = State::Ahead;
     }
 
     /// Stands where its cursor stands, or waits before the next run.
@@ -130,8 +129,8 @@ impl Layer for Chain {
         let key = match (self.state, self.way) {
             (State::Due | State::End, _) => &[][..],
             (State::There, _) => self.entry().map_or(&[][..], |entry| entry.key),
-            (State::Ahead | State::Beyond, Way::Up) => &self.runs[self.at].info().smallest,
-            (State::Ahead | State::Beyond, Way::Down) => &self.runs[self.at].info().largest,
+            (State::Ahead, Way::Up) => &self.runs[self.at].info().smallest,
+            (State::Ahead, Way::Down) => &self.runs[self.at].info().largest,
         };
         Head::new(self.state, key)
     }

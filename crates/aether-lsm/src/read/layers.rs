@@ -26,8 +26,6 @@ pub(super) enum State {
     Ahead,
     /// It stands at a version.
     There,
-    /// It has nothing before a key, nor that key.
-    Beyond,
     /// Nothing follows.
     End,
 }
@@ -65,7 +63,7 @@ pub(super) trait Layer {
     /// How far it is.
     fn head(&self) -> Head<'_>;
 
-    /// Reads what it has only promised: it is due, ahead or beyond. Upward the newest version of a key comes first, downward the oldest.
+    /// Reads what it has only promised: it is due or ahead. Upward the newest version of a key comes first, downward the oldest.
     fn enter(&mut self, from: &Position, way: Way) -> Result<()>;
 
     /// The version that it stands at.
@@ -198,7 +196,7 @@ impl<L: Layer> Layers<L> {
             match self.layers[first].head().state {
                 State::There => return Ok(Some(first)),
                 State::End => return Ok(None),
-                State::Due | State::Ahead | State::Beyond => {
+                State::Due | State::Ahead => {
                     self.layers[first].enter(&self.position, way)?;
                     self.replay(first, way);
                 }

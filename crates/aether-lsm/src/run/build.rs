@@ -2,9 +2,10 @@
 
 use super::block::{DataBlock, IndexBlock};
 use super::codec::{Codec, Compressor};
+use super::head::{FOOTER_BYTES, Seed, header};
 use super::home::RunHome;
 use super::info::RunInfo;
-use super::layout::{FOOTER_BYTES, Footer, Seed, Tail, block_head, header};
+use super::layout::{Footer, KIND, Tail, block_head};
 use super::output::Output;
 use super::ranges::Ranges;
 use super::top::{Partition, Top};
@@ -61,8 +62,8 @@ impl RunBuilder {
     /// # Errors
     /// `AlreadyExists`, `Full`, `Io`; `OverLimit` if the memory budget does not allow it.
     pub fn new(home: &RunHome, id: FileId, options: BuildOptions) -> Result<Self> {
-        let mut output = Output::create(home, id)?;
-        output.write(&header(home.store, id, home.page_size()))?;
+        let mut output = Output::create(home, home.path(id))?;
+        output.write(&header(&KIND, home.store, id, home.page_size().bytes()))?;
         let capacity = home.page_size().bytes() - BLOCK_OVERHEAD_BYTES;
         let recipe = options.filter;
         Ok(Self {

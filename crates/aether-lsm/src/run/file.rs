@@ -1,14 +1,15 @@
 //! A run's file, open for reading: the blocks that the pool asks for.
 
+use super::aligned::{read_span, span, with_buffer};
 use super::codec::Decompressor;
+use super::head::{ALIGNMENT, FOOTER_BYTES, HEADER_BYTES, Seed, check_header};
 use super::home::RunHome;
-use super::layout::{ALIGNMENT, FOOTER_BYTES, Footer, HEADER_BYTES, Seed, Tail, check_header, open_block};
+use super::layout::{Footer, KIND, Tail, open_block};
 use super::locate::Places;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource, Charge};
 use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
 use aether_vfs::{AlignedBuf, File, Mode, OpenOptions, read_exact_at};
-use core::cell::RefCell;
 use core::ops::Range;
 use std::path::PathBuf;
 
@@ -44,7 +45,7 @@ fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<(RunFile, Tail)>
     }
     let mut block = AlignedBuf::new(HEADER_BYTES);
     read_exact_at(&*file, 0, &mut block)?;
-    check_header(&block, home.store, id, home.page_size())?;
+    check_header(&KIND, &block, home.store, id, home.page_size().bytes())?;
     let seed = Seed::new(home.store, id);
     read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
     let footer = Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
@@ -73,21 +74,6 @@ fn read_tail(file: &dyn File, home: &RunHome, seed: Seed, footer: &Footer) -> Re
     let tail = read_span(file, &place, &mut bytes)?;
     footer.check_tail(seed, tail)?;
     Ok(tail.to_vec())
-}
-
-/// The aligned part of the file in which `place` lies: where it begins, and its length.
-fn span(place: &Range<u64>) -> (u64, usize) {
-    let alignment = ALIGNMENT as u64;
-    let start = place.start / alignment * alignment;
-    (start, (place.end.next_multiple_of(alignment) - start) as usize)
-}
-
-/// Reads the bytes at `place` through `buffer`, which has room for its span.
-fn read_span<'b>(file: &dyn File, place: &Range<u64>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
-    let (start, len) = span(place);
-    read_exact_at(file, start, &mut buffer[..len])?;
-    let at = (place.start - start) as usize;
-    Ok(&buffer[at..at + (place.end - place.start) as usize])
 }
 
 impl RunFile {
@@ -146,15 +132,4 @@ impl BlockSource for RunFile {
             pages.iter().for_each(|&page| each(Err(self.at(page, error.duplicate()))));
         }
     }
-}
-
-/// Lends the thread's aligned buffer.
-fn with_buffer<R>(bytes: usize, work: impl FnOnce(&mut [u8]) -> R) -> R {
-    thread_local! {
-        static BUFFER: RefCell<Option<AlignedBuf>> = const { RefCell::new(None) };
-    }
-    let mut buffer = BUFFER.with(RefCell::take).filter(|buffer| buffer.len() >= bytes);
-    let result = work(&mut buffer.get_or_insert_with(|| AlignedBuf::new(bytes))[..bytes]);
-    BUFFER.with(|cell| cell.replace(buffer));
-    result
 }

@@ -1,51 +1,23 @@
-//! The parts of a run file that are not blocks: header, tail and footer. Layout: `docs/formats.md`, "Runs".
+//! The parts of a run file that are not blocks, behind its header: tail and footer. Layout: `docs/formats.md`, "Runs".
 
+use super::head::{FOOTER_BYTES, FileKind, HEADER_BYTES, Seed};
 use super::info::RunInfo;
 use super::ranges::Ranges;
 use super::top::{Partition, Top};
 use super::version::RangeTombstone;
-use aether_types::{
-    Error, ErrorKind, FileId, Hasher, PageNo, PageSize, Reader, Result, StoreId, Timestamp, Writer, checksum,
-};
+use aether_types::{Error, FileId, Hasher, PageNo, Reader, Result, Timestamp, Writer, checksum};
 
-const MAGIC: &[u8; 8] = b"AETHSRUN";
+/// What the header of a run says of it.
+pub(super) const KIND: FileKind = FileKind { magic: b"AETHSRUN", version: 1, what: "run", unit: "page size" };
+
 const END_MAGIC: &[u8; 8] = b"AETHREND";
-const VERSION: u32 = 1;
-const KNOWN_REQUIRED: u32 = 0;
 
-/// Bytes of the header with what fills it up; the first block begins behind.
-pub(super) const HEADER_BYTES: usize = 4096;
-const HEADER_USED: usize = 56;
-/// Bytes of the footer, the last of the file.
-pub(super) const FOOTER_BYTES: usize = 64;
-/// The file is so many bytes long, or a multiple.
-pub(super) const ALIGNMENT: usize = 4096;
 /// Bytes of a block before what may be compressed: checksum, codec, length in memory.
 pub(super) const BLOCK_HEAD_BYTES: usize = 11;
 
-/// Whose checksums these are: one run of one store.
-#[derive(Clone, Copy)]
-pub(super) struct Seed(u64);
-
 /// Numbers for checksums of what is no block.
-const HEADER: u64 = u64::MAX;
 const TAIL: u64 = u64::MAX - 1;
 const FOOTER: u64 = u64::MAX - 2;
-
-impl Seed {
-    pub(super) fn new(store: StoreId, file: FileId) -> Self {
-        Self(store.seed() ^ u64::from(file.get()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
-    }
-
-    fn of(self, number: u64) -> u64 {
-        self.0 ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(29)
-    }
-
-    /// The checksum of a block, of what follows its checksum.
-    pub(super) fn block(self, page: PageNo, bytes: &[u8]) -> u64 {
-        checksum(self.of(page.get()), bytes)
-    }
-}
 
 /// The head of a block that takes `len` bytes in memory, with its checksum.
 pub(super) fn block_head(
@@ -70,62 +42,13 @@ pub(super) fn block_head(
 pub(super) fn open_block(seed: Seed, page: PageNo, bytes: &[u8]) -> Result<(u8, usize, &[u8])> {
     let mut reader = Reader::new(bytes);
     let sum = reader.u64()?;
-    if seed.block(page, &bytes[8..]) != sum {
+    if checksum(seed.of(page.get()), &bytes[8..]) != sum {
         return Err(Error::corruption(
             "the checksum of a block differs: it is damaged, misplaced or foreign",
         ));
     }
     let (codec, len) = (reader.u8()?, usize::from(reader.u16()?));
     Ok((codec, len, reader.bytes(reader.remaining())?))
-}
-
-pub(super) fn header(store: StoreId, file: FileId, page_size: PageSize) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
-    out.put_u32(VERSION);
-    out.put_u32(0);
-    out.put_u32(0);
-    out.put_u32(page_size.bytes() as u32);
-    out.put_bytes(&store.bytes());
-    out.put_u32(file.get());
-    out.put_u32(0);
-    let sum = checksum(Seed::new(store, file).of(HEADER), &out);
-    out.put_u64(sum);
-    out.resize(HEADER_BYTES, 0);
-    out
-}
-
-/// Checks a header against what it should be.
-///
-/// # Errors
-/// `Corruption` for a damaged or foreign file, `Unsupported` for a later version.
-pub(super) fn check_header(bytes: &[u8], store: StoreId, file: FileId, page_size: PageSize) -> Result<()> {
-    let mut reader = Reader::new(bytes);
-    if reader.bytes(8)? != MAGIC {
-        return Err(reader.bad("not a run file").at_offset(0));
-    }
-    let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
-    let (size, of, id, _) = (reader.u32()?, reader.bytes(16)?, reader.u32()?, reader.u32()?);
-    let sum = reader.u64()?;
-    if of != store.bytes() {
-        return Err(Error::corruption("the run belongs to another store").at_offset(24));
-    }
-    if id != file.get() {
-        let what = format!("the run calls itself {}", FileId::new(id));
-        return Err(Error::corruption(what).at_offset(40));
-    }
-    if sum != checksum(Seed::new(store, file).of(HEADER), &bytes[..HEADER_USED - 8]) {
-        return Err(Error::corruption("the checksum of a run's header differs").at_offset(48));
-    }
-    if version != VERSION || required & !KNOWN_REQUIRED != 0 {
-        let what = format!(
-            "the run has version {version}, required features {required:#x}; this build knows version {VERSION}"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, what));
-    }
-    if size as usize != page_size.bytes() {
-        return Err(Error::corruption("the run has another page size than the store").at_offset(20));
-    }
-    Ok(())
 }
 
 /// Where the tail is.

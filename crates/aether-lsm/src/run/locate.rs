@@ -1,6 +1,6 @@
 //! Where the blocks of a run are in its file: they lie one behind the other, so their lengths say it.
 
-use super::layout::HEADER_BYTES;
+use super::head::HEADER_BYTES;
 use aether_types::PageNo;
 use core::ops::Range;
 

@@ -1,19 +1,20 @@
-//! Writing a run's file from its beginning to its end, through one buffer. What is not finished is removed.
+//! Writing a file from its beginning to its end, through one buffer. What is not finished is removed.
 
+use super::head::ALIGNMENT;
 use super::home::RunHome;
-use super::layout::ALIGNMENT;
 use aether_index::txn::recovery::wal::buffer::Charge;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_types::{FileId, Result};
+use aether_types::Result;
 use aether_vfs::{AlignedBuf, Create, File, Mode, OpenOptions};
+use std::path::PathBuf;
 
 /// Bytes written at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// A file that is being written.
-pub(super) struct Output {
+pub(crate) struct Output {
     home: RunHome,
-    id: FileId,
+    path: PathBuf,
     file: Arc<dyn File>,
     buffer: AlignedBuf,
     filled: usize,
@@ -24,24 +25,24 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Creates the file.
+    /// Creates the file, in the directory of runs.
     ///
     /// # Errors
     /// `AlreadyExists`, `Full`, `Io`; `OverLimit` if the budget has no memory for the buffer.
-    pub(super) fn create(home: &RunHome, id: FileId) -> Result<Self> {
+    pub(crate) fn create(home: &RunHome, path: PathBuf) -> Result<Self> {
         let memory = Charge::new(home.pool.budget().account("run writers"), BUFFER_BYTES as u64)?;
         let options = OpenOptions { write: true, create: Create::New, mode: Mode::Direct };
-        let file = home.env.vfs.open(&home.path(id), options)?;
+        let file = home.env.vfs.open(&path, options)?;
         let buffer = AlignedBuf::new(BUFFER_BYTES);
-        Ok(Self { home: home.clone(), id, file, buffer, filled: 0, at: 0, is_kept: false, _memory: memory })
+        Ok(Self { home: home.clone(), path, file, buffer, filled: 0, at: 0, is_kept: false, _memory: memory })
     }
 
     /// Where the next byte will be in the file.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.at + self.filled as u64
     }
 
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(BUFFER_BYTES - self.filled));
             self.buffer[self.filled..self.filled + now.len()].copy_from_slice(now);
@@ -56,12 +57,12 @@ impl Output {
 
     /// How long the file will be if so many bytes more are written and then the end is filled up with zeros, `last` bytes at
     /// the very end left out.
-    pub(super) fn end_after(&self, bytes: usize, last: usize) -> u64 {
+    pub(crate) fn end_after(&self, bytes: usize, last: usize) -> u64 {
         (self.position() + (bytes + last) as u64).next_multiple_of(ALIGNMENT as u64)
     }
 
     /// Writes zeros up to `to`.
-    pub(super) fn fill_up(&mut self, to: u64) -> Result<()> {
+    pub(crate) fn fill_up(&mut self, to: u64) -> Result<()> {
         let count = to.saturating_sub(self.position()) as usize;
         self.write(&vec![0; count])
     }
@@ -74,7 +75,7 @@ impl Output {
     }
 
     /// Makes the file and its name durable; blocks. Only then may anything refer to it (F2).
-    pub(super) fn keep(mut self) -> Result<()> {
+    pub(crate) fn keep(mut self) -> Result<()> {
         self.flush()?;
         self.file.sync()?;
         self.home.env.vfs.sync_dir(&self.home.dir)?;
@@ -87,7 +88,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         if !self.is_kept {
             // What cannot be removed now is a leftover for the next open.
-            let _ = self.home.remove(self.id);
+            let _ = self.home.env.vfs.remove(&self.path);
         }
     }
 }

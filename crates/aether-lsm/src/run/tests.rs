@@ -2,7 +2,8 @@
 //! never a panic and never an endless way.
 
 use super::codec::PLAIN;
-use super::layout::{FOOTER_BYTES, Footer, HEADER_BYTES, Seed, block_head};
+use super::head::{FOOTER_BYTES, HEADER_BYTES, Seed};
+use super::layout::{Footer, block_head};
 use super::{BuildOptions, Codec, Entry, Kind, RangeTombstone, Run, RunBuilder, RunCursor, RunHome};
 use crate::filter::{KeyHash, Recipe};
 use crate::read::RunsCursor;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 
 const FILE: FileId = FileId::new(3);
 
-fn home() -> RunHome {
+pub(crate) fn home() -> RunHome {
     let store = StoreId::new([1; 16]);
     let config = BufferConfig {
         num_frames: 16,

@@ -178,7 +178,7 @@ impl LsmCursor {
         }
         let at = ValueAt::decode(&row.value).map_err(|error| error.at_key(&row.key))?;
         let below = self.below.as_ref().expect("the row is from there");
-        values_in(&below.version, at.file)?.file().read_into(at, out)
+        values_in(&below.version, at.file)?.read_into(at, out)
     }
 
     /// The value of a row in memory; false if it is not there. What memory does not tell any more is asked for anew.

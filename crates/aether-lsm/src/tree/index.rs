@@ -73,7 +73,7 @@ impl Lsm {
                 let at =
                     crate::values::ValueAt::decode(entry.value).map_err(|error| error.at_key(entry.key))?;
                 value.clear();
-                super::runs::values_in(&version, at.file)?.file().read_into(at, &mut value)?;
+                super::runs::values_in(&version, at.file)?.read_into(at, &mut value)?;
             }
             cursor.forward()?;
         }
@@ -146,7 +146,7 @@ impl Index for Lsm {
             Found::Extents => Some(ValueReader::of_stub(self.0.txns.store(), &out)?),
             Found::File(held, at) => {
                 let length = at.length;
-                Some(ValueReader::of_reader(held.file().reader(at), length))
+                Some(ValueReader::of_reader(held.reader(at), length))
             }
         })
     }

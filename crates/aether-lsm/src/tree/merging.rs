@@ -1,6 +1,5 @@
 //! Merging runs as the policy says, slice by slice.
 
-use super::held::HeldValues;
 use super::runs::value_files;
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
@@ -8,7 +7,7 @@ use super::{Inner, Live, OnBehalf};
 use crate::merge::{Keep, Layer, Merge, OwnedEntry};
 use crate::policy::{Plan, Reason, Shape};
 use crate::run::{Entry, Kind};
-use crate::values::ValueAt;
+use crate::values::{ValueAt, ValueFile};
 use crate::version::{Claim, Edit, Run, Version};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{FileId, Result};
@@ -23,7 +22,7 @@ pub(super) struct MergeJob {
     merge: Merge<'static>,
     writer: RunWriter,
     /// Files whose values are copied, so that they can go.
-    leaves: BTreeMap<FileId, Arc<HeldValues>>,
+    leaves: BTreeMap<FileId, Arc<ValueFile>>,
     /// It stopped for a sync, before this.
     waits: bool,
     pending: Option<OwnedEntry>,
@@ -116,7 +115,7 @@ impl Inner {
         };
         let held: BTreeMap<_, _> = inputs
             .iter()
-            .flat_map(|run| run.file().values.iter().map(|(held, _)| (held.id(), held.clone())))
+            .flat_map(|run| run.file().values.iter().map(|(held, _)| (held.info().file, held.clone())))
             .collect();
         let wasted = wasted(&version);
         let leaves = held.iter().filter(|(file, _)| wasted.contains(file));
@@ -147,8 +146,8 @@ impl Inner {
         run.file()
             .values
             .iter()
-            .filter(|(held, _)| !listed.contains_key(&held.id()))
-            .for_each(|(held, _)| held.doom());
+            .filter(|(held, _)| !listed.contains_key(&held.info().file))
+            .for_each(|(held, _)| held.retire());
         run.doom();
     }
 }
@@ -186,11 +185,11 @@ impl MergeJob {
 }
 
 /// Adds an entry; its value anew, if the file that it stands in is to go.
-fn copy(writer: &mut RunWriter, leaves: &BTreeMap<FileId, Arc<HeldValues>>, entry: &Entry<'_>) -> Result<()> {
+fn copy(writer: &mut RunWriter, leaves: &BTreeMap<FileId, Arc<ValueFile>>, entry: &Entry<'_>) -> Result<()> {
     if entry.kind == Kind::Stub && !leaves.is_empty() {
         let at = ValueAt::decode(entry.value)?;
         if let Some(held) = leaves.get(&at.file) {
-            return writer.add_large(entry, at.length, &mut held.file().reader(at));
+            return writer.add_large(entry, at.length, &mut held.reader(at));
         }
     }
     writer.add(entry)
@@ -205,7 +204,7 @@ fn inputs(version: &Version<Live>, plan: &Plan) -> Vec<Arc<Run<Live>>> {
 fn wasted(version: &Version<Live>) -> BTreeSet<FileId> {
     let mut named: BTreeMap<FileId, (u64, u64)> = BTreeMap::new();
     for (held, bytes) in version.runs().flat_map(|run| &run.file().values) {
-        let (live, _) = named.entry(held.id()).or_insert((0, held.bytes()));
+        let (live, _) = named.entry(held.info().file).or_insert((0, held.info().value_bytes));
         *live += bytes;
     }
     let is_wasted = |(live, all): &(u64, u64)| all.saturating_sub(*live) * 100 > all * GARBAGE_PERCENT_MAX;
@@ -220,7 +219,7 @@ fn garbage(shape: &Shape, version: &Version<Live>) -> Option<Plan> {
     }
     let names_some = |id: FileId| {
         let run = version.runs().find(|run| run.id() == id);
-        run.is_some_and(|run| run.file().values.iter().any(|(held, _)| wasted.contains(&held.id())))
+        run.is_some_and(|run| run.file().values.iter().any(|(held, _)| wasted.contains(&held.info().file)))
     };
     for (target, level) in shape.levels.iter().enumerate() {
         if let Some(run) = level.runs.iter().find(|run| !run.is_merging && names_some(run.id)) {

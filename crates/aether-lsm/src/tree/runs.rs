@@ -1,11 +1,11 @@
 //! The runs of a tree: the newest version of their list, how it is edited, and what they say of a key.
 
-use super::held::HeldValues;
 use super::manifest::{Listed, Manifest, RunRow};
 use super::{Live, rank};
 use crate::filter::{KeyHash, Recipe, monkey};
 use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
+use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Run, Version, VersionSet};
 use aether_index::resident::Below;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ pub(super) struct Runs {
 /// A run that was written, and the value files that its entries name with the bytes there.
 pub(super) struct Written {
     pub(super) info: RunInfo,
-    pub(super) values: Vec<(Arc<HeldValues>, u64)>,
+    pub(super) values: Vec<(Arc<ValueFile>, u64)>,
 }
 
 impl Runs {
@@ -49,10 +49,14 @@ impl Runs {
             // What cannot be removed now is a leftover for the next open.
             let _ = files.remove(file);
         });
-        let values = listed
-            .values
-            .iter()
-            .map(|(file, bytes)| HeldValues::open(&home, *file, *bytes).map(|held| (*file, held)));
+        let values = listed.values.iter().map(|(file, bytes)| {
+            let held = ValueFile::open(&home, *file)?;
+            if held.info().value_bytes != *bytes {
+                let what = "a value file is not what the manifest says of it";
+                return Err(Error::corruption(what).at_file(*file).at_path(&home.values_path(*file)));
+            }
+            Ok((*file, held))
+        });
         let values = values.collect::<Result<BTreeMap<_, _>>>()?;
         let open = |row: &RunRow| {
             let run = RunFile::open(&home, row.info.file)?;
@@ -122,7 +126,7 @@ impl Runs {
         self.set
             .install(edit)
             .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
-        gone.iter().for_each(|held| held.doom());
+        gone.iter().for_each(|held| held.retire());
         Ok(())
     }
 
@@ -132,10 +136,10 @@ impl Runs {
         txn: &mut Txn,
         old: &Version<Live>,
         next: &Version<Live>,
-    ) -> Result<Vec<Arc<HeldValues>>> {
+    ) -> Result<Vec<Arc<ValueFile>>> {
         let (before, after) = (value_files(old), value_files(next));
         for (file, held) in after.iter().filter(|(file, _)| !before.contains_key(file)) {
-            self.manifest.put_values(txn, *file, held.bytes())?;
+            self.manifest.put_values(txn, *file, held.info().value_bytes)?;
         }
         let gone: Vec<_> = before.into_iter().filter(|(file, _)| !after.contains_key(file)).collect();
         gone.iter().try_for_each(|(file, _)| self.manifest.remove_values(txn, *file))?;
@@ -183,7 +187,7 @@ impl Runs {
         self.set
             .install(&edit)
             .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
-        value_files(&old).values().for_each(|held| held.doom());
+        value_files(&old).values().for_each(|held| held.retire());
         Ok(())
     }
 }
@@ -192,16 +196,16 @@ impl Runs {
 ///
 /// # Errors
 /// `Corruption` if no run does.
-pub(super) fn values_in(version: &Version<Live>, file: FileId) -> Result<Arc<HeldValues>> {
-    let held = version.runs().flat_map(|run| &run.file().values).find(|(held, _)| held.id() == file);
+pub(super) fn values_in(version: &Version<Live>, file: FileId) -> Result<Arc<ValueFile>> {
+    let held = version.runs().flat_map(|run| &run.file().values).find(|(held, _)| held.info().file == file);
     let missing = || Error::corruption(format!("a value in {file}, which no run names"));
     held.map(|(held, _)| held.clone()).ok_or_else(missing)
 }
 
 /// The value files that runs name.
-pub(super) fn value_files(version: &Version<Live>) -> BTreeMap<FileId, Arc<HeldValues>> {
+pub(super) fn value_files(version: &Version<Live>) -> BTreeMap<FileId, Arc<ValueFile>> {
     let all = version.runs().flat_map(|run| &run.file().values);
-    all.map(|(held, _)| (held.id(), held.clone())).collect()
+    all.map(|(held, _)| (held.info().file, held.clone())).collect()
 }
 
 /// Asks the runs that may have something to say, the newest first.

@@ -103,7 +103,10 @@ impl Lsm {
             memory_rows: inner.rows.len(),
             memory_bytes: inner.rows.used_bytes(),
             levels: version.levels().iter().map(level).collect(),
-            value_bytes: super::runs::value_files(&version).values().map(|held| held.bytes()).sum(),
+            value_bytes: super::runs::value_files(&version)
+                .values()
+                .map(|held| held.info().value_bytes)
+                .sum(),
             live_value_bytes: version.runs().flat_map(|run| &run.file().values).map(|(_, bytes)| bytes).sum(),
             merge,
             owed_bytes: inner.pacer.debts().1,

@@ -1,9 +1,8 @@
 //! Writing what a flush or a merge leaves: runs cut to size, and a file for large values.
 
-use super::held::HeldValues;
 use super::runs::{Runs, Written};
 use crate::run::{Codec, Entry, Kind, RangeTombstone, RunBuilder, RunInfo};
-use crate::values::{ValueAt, ValueWriter};
+use crate::values::{ValueAt, ValueFile, ValueWriter};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{FileId, Result};
 use std::collections::BTreeMap;
@@ -33,8 +32,10 @@ pub(super) struct RunWriter {
     /// Bytes that entries of the run under way name, by file.
     named: BTreeMap<FileId, u64>,
     /// The files of older values that are named.
-    held: BTreeMap<FileId, Arc<HeldValues>>,
+    held: BTreeMap<FileId, Arc<ValueFile>>,
     done: Vec<(RunInfo, BTreeMap<FileId, u64>)>,
+    /// The file of values that was written, once it is whole.
+    own: Option<Arc<ValueFile>>,
 }
 
 impl RunWriter {
@@ -43,7 +44,7 @@ impl RunWriter {
         runs: &Arc<Runs>,
         recipe: Recipe,
         ranges: Vec<RangeTombstone>,
-        held: BTreeMap<FileId, Arc<HeldValues>>,
+        held: BTreeMap<FileId, Arc<ValueFile>>,
     ) -> Self {
         Self {
             runs: runs.clone(),
@@ -56,6 +57,7 @@ impl RunWriter {
             named: BTreeMap::new(),
             held,
             done: Vec::new(),
+            own: None,
         }
     }
 
@@ -95,9 +97,7 @@ impl RunWriter {
     /// As [`RunWriter::add`]; those of reading.
     pub(super) fn add_large(&mut self, entry: &Entry<'_>, length: u64, from: &mut dyn Read) -> Result<()> {
         let at = self.values()?.append(from, length).map_err(|error| error.at_key(entry.key))?;
-        let mut stub = Vec::new();
-        at.encode(&mut stub);
-        self.add(&Entry { kind: Kind::Stub, value: &stub, ..*entry })
+        self.add(&Entry { kind: Kind::Stub, value: &at.encode(), ..*entry })
     }
 
     fn values(&mut self) -> Result<&mut ValueWriter> {
@@ -148,6 +148,7 @@ impl RunWriter {
     pub(super) fn finish(mut self) -> Result<Vec<Written>> {
         let finished = self.finish_all();
         if finished.is_err() {
+            self.own.iter().for_each(|held| held.retire());
             self.done.drain(..).for_each(|(info, _)| drop(self.runs.home.remove(info.file)));
         }
         finished
@@ -157,7 +158,8 @@ impl RunWriter {
         self.cut(None)?;
         if let Some(values) = self.values.take() {
             let info = values.finish()?;
-            let held = HeldValues::open(&self.runs.home, info.file, info.bytes)?;
+            let held = ValueFile::open(&self.runs.home, info.file)?;
+            self.own = Some(held.clone());
             self.held.insert(info.file, held);
         }
         let written = self.done.iter().map(|(info, named)| {

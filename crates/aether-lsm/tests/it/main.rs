@@ -16,4 +16,5 @@ mod shapes;
 mod simulator;
 mod sources;
 mod strategies;
+mod values;
 mod versions;

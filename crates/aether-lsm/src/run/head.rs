@@ -1,0 +1,96 @@
+//! How the files of this crate begin, and whose their checksums are. Layout: `docs/formats.md`, "Runs".
+
+use aether_types::{Error, ErrorKind, FileId, Reader, Result, StoreId, Writer, checksum};
+
+/// Bytes of the header with what fills it up; what the file is for begins behind.
+pub(crate) const HEADER_BYTES: usize = 4096;
+const HEADER_USED: usize = 56;
+/// Bytes of the footer, the last of the file.
+pub(crate) const FOOTER_BYTES: usize = 64;
+/// A file is so many bytes long, or a multiple.
+pub(crate) const ALIGNMENT: usize = 4096;
+
+/// The number of a header's checksum.
+const HEADER: u64 = u64::MAX;
+const KNOWN_REQUIRED: u32 = 0;
+
+/// Whose checksums these are: one file of one store.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(u64);
+
+impl Seed {
+    pub(crate) fn new(store: StoreId, file: FileId) -> Self {
+        Self(store.seed() ^ u64::from(file.get()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
+    }
+
+    /// The seed of the part with this number.
+    pub(crate) fn of(self, number: u64) -> u64 {
+        self.0 ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(29)
+    }
+}
+
+/// A kind of files.
+pub(crate) struct FileKind {
+    pub(crate) magic: &'static [u8; 8],
+    pub(crate) version: u32,
+    /// What it is called, and what it has a length of its own of.
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+}
+
+pub(crate) fn header(kind: &FileKind, store: StoreId, file: FileId, unit_bytes: usize) -> Vec<u8> {
+    let mut out = kind.magic.to_vec();
+    out.put_u32(kind.version);
+    out.put_u32(0);
+    out.put_u32(0);
+    out.put_u32(unit_bytes as u32);
+    out.put_bytes(&store.bytes());
+    out.put_u32(file.get());
+    out.put_u32(0);
+    let sum = checksum(Seed::new(store, file).of(HEADER), &out);
+    out.put_u64(sum);
+    out.resize(HEADER_BYTES, 0);
+    out
+}
+
+/// Checks a header against what it should be.
+///
+/// # Errors
+/// `Corruption` for a damaged or foreign file, `Unsupported` for a later version.
+pub(crate) fn check_header(
+    kind: &FileKind,
+    bytes: &[u8],
+    store: StoreId,
+    file: FileId,
+    unit_bytes: usize,
+) -> Result<()> {
+    let what = kind.what;
+    let bad = |error: String, at| Err(Error::corruption(error).at_offset(at));
+    let mut reader = Reader::new(bytes);
+    if reader.bytes(8)? != kind.magic {
+        return bad(format!("not a {what}"), 0);
+    }
+    let (version, required, _optional) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let (unit, of, id, _) = (reader.u32()?, reader.bytes(16)?, reader.u32()?, reader.u32()?);
+    let sum = reader.u64()?;
+    if of != store.bytes() {
+        return bad(format!("the {what} belongs to another store"), 24);
+    }
+    if id != file.get() {
+        return bad(format!("the {what} calls itself {}", FileId::new(id)), 40);
+    }
+    if sum != checksum(Seed::new(store, file).of(HEADER), &bytes[..HEADER_USED - 8]) {
+        return bad(format!("the checksum of a {what}'s header differs"), 48);
+    }
+    if version != kind.version || required & !KNOWN_REQUIRED != 0 {
+        let known = kind.version;
+        let what = format!(
+            "the {what} has version {version}, required features {required:#x}; this build knows version {known}"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    if unit as usize != unit_bytes {
+        return bad(format!("the {what} has another {} than the store", kind.unit), 20);
+    }
+    Ok(())
+}
