@@ -37,10 +37,9 @@ use crate::values::{ValueAt, ValueFile};
 use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
-use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex};
 use aether_index::txn::{ReadView, Txn, TxnManager};
-use aether_types::{ErrorKind, FileId, Result};
+use aether_types::{Error, ErrorKind, FileId, Result};
 use flushing::FlushJob;
 use manifest::RunRow;
 use merging::MergeJob;
@@ -69,6 +68,19 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// The file of values `file`, which a stub of the run names.
+    ///
+    /// # Errors
+    /// `Corruption` if the run does not say so.
+    fn values_in(&self, file: FileId) -> Result<Arc<ValueFile>> {
+        let held = self.values.iter().find(|(held, _)| held.info().file == file);
+        let missing = || {
+            let what = format!("a value in {file}, of which the manifest says nothing");
+            Error::corruption(what).at_file(self.run.info().file)
+        };
+        held.map(|(held, _)| held.clone()).ok_or_else(missing)
+    }
+
     fn row(&self) -> RunRow {
         let values = self.values.iter().map(|(held, bytes)| (held.info().file, *bytes)).collect();
         RunRow { info: self.run.info().clone(), values }
@@ -96,8 +108,6 @@ pub(crate) struct Inner {
     flush: Mutex<Option<FlushJob>>,
     merge: Mutex<Option<MergeJob>>,
     workers: Arc<Workers>,
-    /// Bytes that the map of rows takes without any row.
-    base_bytes: AtomicU64,
     gets: Counter,
     scans: Counter,
     puts: Counter,
@@ -265,21 +275,23 @@ impl Inner {
     fn find_below(&self, key: &[u8], snapshot: aether_types::Timestamp, out: &mut Vec<u8>) -> Result<Found> {
         let version = self.runs.current();
         let start = out.len();
-        let answer = runs::find(&version, key, snapshot, out, |_| true)?;
-        Ok(match answer.map(|answer| answer.kind) {
-            None | Some(Kind::Tombstone) => Found::Nothing,
-            Some(Kind::Value) => Found::Value,
-            Some(Kind::Stub) => {
+        let Some((answer, run)) = runs::find(&version, key, snapshot, out, |_| true)? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match answer.kind {
+            Kind::Tombstone => Found::Nothing,
+            Kind::Value => Found::Value,
+            Kind::Stub => {
                 let at = ValueAt::decode(&out[start..]).map_err(|error| error.at_key(key))?;
                 out.truncate(start);
-                Found::File(runs::values_in(&version, at.file)?, at)
+                Found::File(run.values_in(at.file)?, at)
             }
         })
     }
 
-    /// Bytes that the map takes without any row.
-    fn base_bytes(&self) -> u64 {
-        self.base_bytes.load(Relaxed)
+    /// Bytes that were written into memory since the tree was opened, as the pacer counts them.
+    fn taken_in(&self) -> u64 {
+        self.put_bytes.get() + ROW_BYTES * self.puts.get()
     }
 
     /// Pays for a write of so many bytes before it takes any latch.
@@ -361,18 +373,18 @@ impl Inner {
 /// What a row takes in memory besides key and value, about.
 const ROW_BYTES: u64 = 64;
 
-/// What waits in memory up to which nobody waits for a background thread.
+/// Memtables in memory up to which nobody waits for a background thread.
 const WAIT_FROM: u64 = 4;
 
 impl Work for Inner {
     fn flush(&self, bytes: u64) -> Result<u64> {
         let (waiting, _) = self.pacer.debts();
-        let job = match self.flush.try_lock() {
-            // A background thread syncs. Only who would take too much memory waits for it.
-            None if waiting > WAIT_FROM * self.config.unit_bytes() => Some(self.flush.lock()),
-            job => job,
-        };
-        let Some(mut job) = job else { return Ok(0) };
+        // Background threads sync. Only who would take too much memory waits for them, and syncs too.
+        if waiting > WAIT_FROM * self.config.unit_bytes() {
+            let mut job = self.flush.lock();
+            return Ok(self.flush_slice(&mut job, bytes, OnBehalf::Worker)?.unwrap_or(0));
+        }
+        let Some(mut job) = self.flush.try_lock() else { return Ok(0) };
         Ok(self.flush_slice(&mut job, bytes, OnBehalf::Payer)?.unwrap_or(0))
     }
 

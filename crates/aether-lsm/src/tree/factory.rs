@@ -10,7 +10,6 @@ use aether_index::resident::Flush;
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, Weak};
 use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
@@ -63,7 +62,6 @@ impl LsmFactory {
             flush: Mutex::new(rank::FLUSH, None),
             merge: Mutex::new(rank::MERGE, None),
             workers: self.workers.clone(),
-            base_bytes: AtomicU64::new(if rows.is_empty() { rows.used_bytes() } else { 0 }),
             gets: Counter::new(),
             scans: Counter::new(),
             puts: Counter::new(),
@@ -72,7 +70,9 @@ impl LsmFactory {
             merged: Counter::new(),
             rows,
         });
-        inner.pacer.holds(inner.rows.used_bytes().saturating_sub(inner.base_bytes()));
+        if !inner.rows.is_empty() {
+            inner.pacer.holds(inner.rows.used_bytes());
+        }
         inner.reckon();
         let flush: Weak<Inner> = Arc::downgrade(&inner);
         inner.rows.flush_by(flush.clone() as Weak<dyn Flush>);

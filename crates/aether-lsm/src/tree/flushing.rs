@@ -19,6 +19,8 @@ pub(super) struct FlushJob {
     /// None once all is written, and only to be taken out of memory.
     writer: Option<RunWriter>,
     stubs: Vec<Vec<u8>>,
+    /// Bytes that had been written into memory when it began.
+    began_at: u64,
 }
 
 impl FlushJob {
@@ -46,7 +48,8 @@ impl Inner {
         if job.is_none() {
             let Some(leaving) = self.rows.begin_flush(who == OnBehalf::Log) else { return Ok(None) };
             let writer = Some(RunWriter::new(&self.runs, self.flush_recipe(), Vec::new(), BTreeMap::new()));
-            *job = Some(FlushJob { leaving, writer, stubs: Vec::new() });
+            let began_at = self.taken_in();
+            *job = Some(FlushJob { leaving, writer, stubs: Vec::new(), began_at });
         }
         let Some(under_way) = job else { return Ok(None) };
         let done = match under_way.writer.is_some() {
@@ -54,9 +57,10 @@ impl Inner {
             false => match self.rows.take_out(&mut under_way.leaving, &mut under_way.stubs) {
                 Some(bytes) => Ok(bytes),
                 None => {
-                    let stubs = core::mem::take(&mut under_way.stubs);
+                    let (stubs, began_at) = (core::mem::take(&mut under_way.stubs), under_way.began_at);
                     *job = None;
-                    self.pacer.holds(self.rows.used_bytes().saturating_sub(self.base_bytes()));
+                    // What has stayed cannot be flushed before it is settled: it counts for nothing until then.
+                    self.pacer.holds(self.taken_in() - began_at);
                     self.retire(stubs).map(|()| 1)
                 }
             },
@@ -113,6 +117,9 @@ impl Inner {
             Some(run) => Edit::flush(run.clone()),
             None => Edit::nothing(),
         };
+        if run.is_none() && known.is_none() {
+            return Ok(());
+        }
         let edited = self.runs.edit(&edit, |manifest, txn| match &known {
             Some(known) => manifest.put_known(txn, known),
             None => Ok(()),

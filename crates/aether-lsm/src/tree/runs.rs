@@ -164,15 +164,6 @@ impl Runs {
         Recipe::bloom(monkey::bits_per_run(&all, budget as u64)[0])
     }
 
-    /// What the newest run that knows `key` says to a reader at `snapshot`; a value or stub is appended to `out`. Blocks for reads.
-    ///
-    /// # Errors
-    /// `Corruption` naming file and place, `Io`.
-    pub(super) fn get(&self, key: &[u8], snapshot: Timestamp, out: &mut Vec<u8>) -> Result<Option<Answer>> {
-        let version = self.current();
-        find(&version, key, snapshot, out, |_| true)
-    }
-
     /// All files of runs and values.
     pub(super) fn files(&self) -> BTreeSet<FileId> {
         let version = self.current();
@@ -209,20 +200,20 @@ pub(super) fn value_files(version: &Version<Live>) -> BTreeMap<FileId, Arc<Value
 }
 
 /// Asks the runs that may have something to say, the newest first.
-pub(super) fn find(
-    version: &Version<Live>,
+pub(super) fn find<'v>(
+    version: &'v Version<Live>,
     key: &[u8],
     snapshot: Timestamp,
     out: &mut Vec<u8>,
     asks: impl Fn(&RunInfo) -> bool,
-) -> Result<Option<Answer>> {
+) -> Result<Option<(Answer, &'v Live)>> {
     let mut hash = None;
     for run in version.candidates(key) {
-        let run = &run.file().run;
+        let (live, run) = (run.file(), &run.file().run);
         if run.info().may_concern(key) && asks(run.info()) {
             let hash = *hash.get_or_insert_with(|| KeyHash::of(key));
             if let Some(answer) = run.get(key, hash, snapshot, out)? {
-                return Ok(Some(answer));
+                return Ok(Some((answer, live)));
             }
         }
     }
@@ -250,14 +241,15 @@ impl Below for Runs {
     }
 
     fn has(&self, key: &[u8]) -> Result<bool> {
-        let answer = self.get(key, NEWEST, &mut Vec::new())?;
-        Ok(answer.is_some_and(|answer| answer.kind != Kind::Tombstone))
+        let version = self.current();
+        let answer = find(&version, key, NEWEST, &mut Vec::new(), |_| true)?;
+        Ok(answer.is_some_and(|(answer, _)| answer.kind != Kind::Tombstone))
     }
 
     fn changed_since(&self, key: &[u8], since: Timestamp) -> Result<Option<Timestamp>> {
         let version = self.current();
         let is_later = |info: &RunInfo| info.newest > since;
         let answer = find(&version, key, NEWEST, &mut Vec::new(), is_later)?;
-        Ok(answer.map(|answer| answer.timestamp).filter(|at| *at > since))
+        Ok(answer.map(|(answer, _)| answer.timestamp).filter(|at| *at > since))
     }
 }
