@@ -160,16 +160,24 @@ fn scan(lists: &[List], from: &[u8], snapshot: u64) -> Rows {
     up(&mut cursor)
 }
 
+/// Keys, values and timestamps.
+fn bytes(lists: &[List]) -> u64 {
+    let versions = lists.iter().flat_map(|list| &list.versions);
+    versions.map(|entry| (entry.key.len() + entry.value.len() + 8) as u64).sum()
+}
+
 fn merge(lists: &[List], snapshots: &[u64], is_bottom: bool, step_bytes: u64) -> List {
     let snapshots = snapshots.iter().map(|snapshot| Timestamp::new(*snapshot)).collect();
     let keep = Keep::new(snapshots, Timestamp::new(0), is_bottom).unwrap();
     let mut merge = Merge::new(levels(lists).layers().unwrap(), keep, Box::new(|_, _| ()));
-    let mut merged = List::default();
+    let (mut merged, mut left) = (List::default(), bytes(lists));
     loop {
         let progress = merge.step(step_bytes, &mut merged).unwrap();
         assert!(progress.bytes < step_bytes + 16);
         assert!(progress.is_done || progress.bytes >= step_bytes);
+        left -= progress.bytes;
         if progress.is_done {
+            assert_eq!(left, 0, "all was read, step by step");
             return merged;
         }
     }
