@@ -19,14 +19,14 @@ use cover::Cover;
 use std::collections::VecDeque;
 
 /// What goes into a merge.
-pub struct Layer {
+pub struct Layer<'a> {
     /// Its versions.
-    pub source: Box<dyn Source>,
+    pub source: Box<dyn Source + 'a>,
     /// Its range tombstones, in any order.
     pub ranges: Vec<RangeTombstone>,
 }
 
-impl Layer {
+impl Layer<'_> {
     /// A run as a layer, read ahead of need. Blocks.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ pub type DroppedStub<'a> = Box<dyn FnMut(&[u8], &[u8]) + Send + 'a>;
 
 /// A merge under way: gives the versions that are kept, in the order in which a run takes them.
 pub struct Merge<'a> {
-    layers: Vec<Box<dyn Source>>,
+    layers: Vec<Box<dyn Source + 'a>>,
     order: Losers,
     keep: Keep,
     cover: Cover,
@@ -98,11 +98,37 @@ pub struct Merge<'a> {
     is_next: Option<Timestamp>,
     must_advance: bool,
     last_tombstone: Vec<u8>,
+    /// What was read of all layers.
+    read_bytes: u64,
+}
+
+/// Takes what a merge keeps, in order.
+pub trait Sink {
+    /// Takes the next version.
+    ///
+    /// # Errors
+    /// Those of writing it.
+    fn add(&mut self, entry: &Entry<'_>) -> Result<()>;
+}
+
+impl Sink for RunBuilder {
+    fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
+        RunBuilder::add(self, entry)
+    }
+}
+
+/// How far a merge is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Bytes of versions read in this step.
+    pub bytes: u64,
+    /// True if all is merged.
+    pub is_done: bool,
 }
 
 impl<'a> Merge<'a> {
     /// A merge of `layers`, the newest first.
-    pub fn new(layers: Vec<Layer>, keep: Keep, dropped_stub: DroppedStub<'a>) -> Self {
+    pub fn new(layers: Vec<Layer<'a>>, keep: Keep, dropped_stub: DroppedStub<'a>) -> Self {
         let cover = Cover::new(layers.iter().map(|layer| &layer.ranges[..]));
         let ranges = cover.kept(&keep);
         let layers: Vec<_> = layers.into_iter().map(|layer| layer.source).collect();
@@ -121,6 +147,7 @@ impl<'a> Merge<'a> {
             is_next: None,
             must_advance: false,
             last_tombstone: Vec::new(),
+            read_bytes: 0,
         }
     }
 
@@ -138,17 +165,36 @@ impl<'a> Merge<'a> {
             self.advance()?;
         }
         while self.ready.is_empty() && self.is_next.is_none() {
-            if !self.step()? {
+            if !self.judge()? {
                 return Ok(None);
             }
         }
-        if let Some(timestamp) = self.ready.pop_front() {
-            let key = &self.last_tombstone[..];
-            return Ok(Some(Entry { key, timestamp, kind: Kind::Tombstone, value: &[] }));
+        Ok(self.give())
+    }
+
+    /// Reads `bytes` bytes of versions, or one version more, or what is left, and hands on what is kept of them; goes on where it
+    /// stopped. Blocks for reads.
+    ///
+    /// # Errors
+    /// Those of [`Merge::pull`] and of the sink; then it cannot go on.
+    pub fn step(&mut self, bytes: u64, sink: &mut dyn Sink) -> Result<Progress> {
+        let start = self.read_bytes;
+        loop {
+            if core::mem::take(&mut self.must_advance) {
+                self.advance()?;
+            }
+            if let Some(entry) = self.give() {
+                sink.add(&entry)?;
+                continue;
+            }
+            let read = self.read_bytes - start;
+            if read >= bytes {
+                return Ok(Progress { bytes: read, is_done: false });
+            }
+            if !self.judge()? {
+                return Ok(Progress { bytes: read, is_done: true });
+            }
         }
-        self.must_advance = true;
-        let timestamp = self.is_next.take().expect("one of both was there");
-        Ok(self.current().map(|entry| Entry { timestamp, ..entry }))
     }
 
     /// Writes all that is left, and the range tombstones, to a run.
@@ -157,10 +203,18 @@ impl<'a> Merge<'a> {
     /// Those of [`Merge::pull`] and of the builder.
     pub fn write_to(&mut self, builder: &mut RunBuilder) -> Result<()> {
         self.ranges.drain(..).try_for_each(|range| builder.add_range(range))?;
-        while let Some(entry) = self.pull()? {
-            builder.add(&entry)?;
+        self.step(u64::MAX, builder).map(drop)
+    }
+
+    /// What was judged and is to be given out next.
+    fn give(&mut self) -> Option<Entry<'_>> {
+        if let Some(timestamp) = self.ready.pop_front() {
+            let key = &self.last_tombstone[..];
+            return Some(Entry { key, timestamp, kind: Kind::Tombstone, value: &[] });
         }
-        Ok(())
+        let timestamp = self.is_next.take()?;
+        self.must_advance = true;
+        self.current().map(|entry| Entry { timestamp, ..entry })
     }
 
     fn current(&self) -> Option<Entry<'_>> {
@@ -169,6 +223,7 @@ impl<'a> Merge<'a> {
 
     fn advance(&mut self) -> Result<()> {
         let Some(first) = self.order.first() else { return Ok(()) };
+        self.read_bytes += self.current().map_or(0, |entry| entry_bytes(&entry));
         self.layers[first].advance()?;
         let layers = &self.layers;
         self.order.replay(first, |one, other| is_first(layers, one, other));
@@ -176,7 +231,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Judges the next version, or ends a key; false at the end.
-    fn step(&mut self) -> Result<bool> {
+    fn judge(&mut self) -> Result<bool> {
         let first = self.order.first().unwrap_or(0);
         let Some(entry) = self.layers.get(first).and_then(|layer| layer.entry()) else {
             let is_open = self.key.is_some();
@@ -232,12 +287,17 @@ impl<'a> Merge<'a> {
     }
 }
 
+/// What a version counts for in budgets of work.
+fn entry_bytes(entry: &Entry<'_>) -> u64 {
+    (entry.key.len() + entry.value.len() + size_of::<Timestamp>()) as u64
+}
+
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     [one, other].into_iter().flatten().min()
 }
 
 /// True if layer `one` stands at a version that comes before that of `other`: of a lower key, or of a newer layer.
-fn is_first(layers: &[Box<dyn Source>], one: usize, other: usize) -> bool {
+fn is_first(layers: &[Box<dyn Source + '_>], one: usize, other: usize) -> bool {
     match (layers[one].entry(), layers[other].entry()) {
         (Some(mine), Some(theirs)) => (mine.key, one) < (theirs.key, other),
         (mine, _) => mine.is_some(),

@@ -1,6 +1,6 @@
 //! Reading several runs at once: what a snapshot sees of them, key by key.
 //!
-//! [`get`] asks one run after the other, the newest first. [`RunsCursor`] goes through the keys in order, both ways. Runs that lie next to each
+//! [`get`] asks one run after the other, the newest first. A [`SnapshotCursor`] goes through the keys in order, both ways. Runs that lie next to each
 //! other in the order of recency and share no key are a chain (`chain.rs`): as one layer, of which a cursor stands in one run at a
 //! time, so that a level of hundreds costs as much as a single run, and those that lie elsewhere are not read. A tournament says which
 //! layer is next (`layers.rs`); range tombstones are looked up once for a whole stretch of keys (`shade.rs`).
@@ -13,6 +13,11 @@ mod layers;
 mod position;
 mod shade;
 
+pub use layers::SnapshotCursor;
+pub(crate) use layers::{Head, LayerCursor, State};
+pub(crate) use position::{Edge, Position, Way};
+pub(crate) use shade::Stretch;
+
 // A row is a version that a snapshot sees.
 pub use crate::run::Entry as Row;
 
@@ -21,64 +26,14 @@ use crate::run::{Answer, Run};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{Result, Timestamp};
 use chain::Chain;
-use layers::Layers;
-use position::{Edge, Way};
 
 /// What a snapshot sees of several runs, key by key, in both directions.
-///
-/// It stands between two keys. Whoever turns round gets the row that was given out last once more. An error leaves it where it was:
-/// it may be asked again, or go elsewhere.
-pub struct RunsCursor {
-    layers: Layers<Chain>,
-}
+pub type RunsCursor = SnapshotCursor<Chain>;
 
 impl RunsCursor {
     /// A cursor before the first key of `runs`, of which the newest comes first: wherever two overlap, the earlier one is newer.
     pub fn new(runs: Vec<Arc<Run>>, snapshot: Timestamp) -> Self {
-        Self { layers: Layers::new(Chain::of(runs), snapshot) }
-    }
-
-    /// Goes before `key`: the next step up gives the first key at or above it, the next one down the last key below.
-    pub fn seek(&mut self, key: &[u8]) {
-        self.layers.go_to(Edge::Before, key);
-    }
-
-    /// Goes behind `key`: the next step up gives the first key above it, the next one down the last key at or below.
-    pub fn seek_behind(&mut self, key: &[u8]) {
-        self.layers.go_to(Edge::Behind, key);
-    }
-
-    /// Goes before the first key.
-    pub fn seek_first(&mut self) {
-        self.layers.go_to(Edge::First, &[]);
-    }
-
-    /// Goes behind the last key.
-    pub fn seek_last(&mut self) {
-        self.layers.go_to(Edge::Last, &[]);
-    }
-
-    /// The next row upward that is there: never a tombstone. None at the end. Blocks for reads.
-    ///
-    /// # Errors
-    /// `Corruption` naming file and place, or `Io`.
-    #[allow(clippy::should_implement_trait, reason = "rows are lent")]
-    pub fn next(&mut self) -> Result<Option<Row<'_>>> {
-        self.layers.step(Way::Up)
-    }
-
-    /// The next row downward, likewise.
-    ///
-    /// # Errors
-    /// As [`RunsCursor::next`].
-    pub fn prev(&mut self) -> Result<Option<Row<'_>>> {
-        self.layers.step(Way::Down)
-    }
-}
-
-impl core::fmt::Debug for RunsCursor {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("RunsCursor").field(self.layers.position()).finish()
+        Self::over(Chain::of(runs), snapshot)
     }
 }
 

@@ -38,6 +38,6 @@ pub use home::{RunHome, run_name, values_name};
 pub use info::RunInfo;
 pub use ingest::ingest;
 pub(crate) use output::Output;
-pub(crate) use ranges::Ranges;
+pub(crate) use ranges::{Around, Ranges};
 pub use read::{Answer, Run};
 pub use version::{Entry, Kind, RangeTombstone};

@@ -1,6 +1,6 @@
 //! Runs that share no key, as one layer: a cursor stands in one of them at a time.
 
-use super::layers::{Head, Layer, State};
+use super::layers::{Head, LayerCursor, State};
 use super::position::{Edge, Position, Way};
 use super::shade::Stretch;
 use crate::run::{Entry, Run, RunCursor};
@@ -9,7 +9,7 @@ use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_types::{Error, Result, Timestamp};
 
 /// Runs by key, of which no two have one in common.
-pub(super) struct Chain {
+pub struct Chain {
     runs: Vec<Arc<Run>>,
     /// The run in which it stands, or which comes next.
     at: usize,
@@ -107,7 +107,7 @@ impl Chain {
     }
 }
 
-impl Layer for Chain {
+impl LayerCursor for Chain {
     fn turn(&mut self, from: &Position, way: Way) {
         if way != self.way {
             self.ring = None;
@@ -188,12 +188,10 @@ impl Layer for Chain {
         let Some(run) = behind.checked_sub(1).map(|at| &self.runs[at]) else {
             return Stretch { from: &[], to: next, gone: None };
         };
-        let around = run.ranges().around(key);
-        Stretch {
-            from: around.from.max(&run.info().smallest),
-            to: [around.to, next].into_iter().flatten().min(),
-            gone: around.timestamps.iter().find(|timestamp| **timestamp <= snapshot).copied(),
-        }
+        let mut stretch = Stretch::of(run.ranges().around(key), snapshot);
+        stretch.from = stretch.from.max(&run.info().smallest);
+        stretch.to = [stretch.to, next].into_iter().flatten().min();
+        stretch
     }
 
     fn at(&self, error: Error) -> Error {

@@ -19,7 +19,7 @@ const AHEAD_AFTER: u32 = 128;
 
 /// How far a layer is. The order is that in which they come at the same key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum State {
+pub enum State {
     /// It has to be read before anything can be said.
     Due,
     /// It has nothing before a key, which itself may be in it.
@@ -32,13 +32,14 @@ pub(super) enum State {
 
 /// How far a layer is, and the key that belongs to it.
 #[derive(Clone, Copy)]
-pub(super) struct Head<'a> {
-    pub(super) state: State,
-    pub(super) key: &'a [u8],
+pub struct Head<'a> {
+    state: State,
+    key: &'a [u8],
 }
 
 impl<'a> Head<'a> {
-    pub(super) fn new(state: State, key: &'a [u8]) -> Self {
+    /// Of a layer that is due, or at its end, the key is of no account.
+    pub fn new(state: State, key: &'a [u8]) -> Self {
         Self { state, key }
     }
 
@@ -55,8 +56,8 @@ impl<'a> Head<'a> {
     }
 }
 
-/// A layer: versions in order, to be gone through both ways.
-pub(super) trait Layer {
+/// A cursor in one layer: versions in order, to be gone through both ways.
+pub trait LayerCursor {
     /// Turns to go `way` from `from` on. Reads nothing.
     fn turn(&mut self, from: &Position, way: Way);
 
@@ -73,10 +74,12 @@ pub(super) trait Layer {
     fn step(&mut self, way: Way) -> Result<()>;
 
     /// True if certainly no newer version of the key that it stands at lies before it.
-    fn is_newest(&self) -> bool;
+    fn is_newest(&self) -> bool {
+        false
+    }
 
     /// Blocks are to be loaded ahead from now on.
-    fn read_ahead(&mut self);
+    fn read_ahead(&mut self) {}
 
     /// False if it has no range tombstones at all.
     fn has_ranges(&self) -> bool;
@@ -88,8 +91,12 @@ pub(super) trait Layer {
     fn at(&self, error: Error) -> Error;
 }
 
-/// Layers, the newest first, and what a snapshot sees of them.
-pub(super) struct Layers<L> {
+/// What a snapshot sees of several layers, key by key, in both directions.
+///
+/// It stands between two keys. Whoever turns round gets the row that was given out last once more. An error leaves it where it was:
+/// it may be asked again, or go elsewhere.
+pub struct SnapshotCursor<L> {
+    /// The newest first.
     layers: Vec<L>,
     snapshot: Timestamp,
     position: Position,
@@ -121,8 +128,9 @@ impl Found {
     }
 }
 
-impl<L: Layer> Layers<L> {
-    pub(super) fn new(layers: Vec<L>, snapshot: Timestamp) -> Self {
+impl<L: LayerCursor> SnapshotCursor<L> {
+    /// A cursor before the first key of `layers`, of which the newest comes first.
+    pub(crate) fn over(layers: Vec<L>, snapshot: Timestamp) -> Self {
         Self {
             shade: Shade::new(layers.iter().any(L::has_ranges)),
             layers,
@@ -137,17 +145,50 @@ impl<L: Layer> Layers<L> {
         }
     }
 
-    pub(super) fn position(&self) -> &Position {
-        &self.position
+    /// Goes before `key`: the next step up gives the first key at or above it, the next one down the last key below.
+    pub fn seek(&mut self, key: &[u8]) {
+        self.go_to(Edge::Before, key);
     }
 
-    pub(super) fn go_to(&mut self, edge: Edge, key: &[u8]) {
+    /// Goes behind `key`: the next step up gives the first key above it, the next one down the last key at or below.
+    pub fn seek_behind(&mut self, key: &[u8]) {
+        self.go_to(Edge::Behind, key);
+    }
+
+    /// Goes before the first key.
+    pub fn seek_first(&mut self) {
+        self.go_to(Edge::First, &[]);
+    }
+
+    /// Goes behind the last key.
+    pub fn seek_last(&mut self) {
+        self.go_to(Edge::Last, &[]);
+    }
+
+    /// The next row upward that is there: never a tombstone. None at the end. Blocks for reads.
+    ///
+    /// # Errors
+    /// Those of reading the layers; of runs `Corruption` naming file and place, or `Io`.
+    #[allow(clippy::should_implement_trait, reason = "rows are lent")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        self.step(Way::Up)
+    }
+
+    /// The next row downward, likewise.
+    ///
+    /// # Errors
+    /// As [`SnapshotCursor::next`].
+    pub fn prev(&mut self) -> Result<Option<Entry<'_>>> {
+        self.step(Way::Down)
+    }
+
+    fn go_to(&mut self, edge: Edge, key: &[u8]) {
         self.position.set(edge, key);
         self.heading = None;
     }
 
     /// The next row; none at the end.
-    pub(super) fn step(&mut self, way: Way) -> Result<Option<Entry<'_>>> {
+    fn step(&mut self, way: Way) -> Result<Option<Entry<'_>>> {
         let found = self.find(way).inspect_err(|_| self.heading = None)?;
         Ok(found.map(|kind| Entry {
             key: &self.position.key,
@@ -296,6 +337,12 @@ impl<L: Layer> Layers<L> {
 }
 
 /// True if layer `one` comes before `other`.
-fn is_first<L: Layer>(layers: &[L], way: Way, one: usize, other: usize) -> bool {
+fn is_first<L: LayerCursor>(layers: &[L], way: Way, one: usize, other: usize) -> bool {
     layers[one].head().order(&layers[other].head(), way).then(one.cmp(&other)).is_lt()
+}
+
+impl<L> core::fmt::Debug for SnapshotCursor<L> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("SnapshotCursor").field(&self.position).finish()
+    }
 }

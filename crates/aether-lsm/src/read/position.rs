@@ -4,23 +4,29 @@ use core::cmp::Ordering;
 
 /// Which way it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Way {
+pub enum Way {
+    /// To higher keys.
     Up,
+    /// To lower keys.
     Down,
 }
 
 /// On which side of a key it stands, or of all keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Edge {
+    /// Before all keys.
     First,
+    /// Before the key.
     Before,
+    /// Behind the key.
     Behind,
+    /// Behind all keys.
     Last,
 }
 
 /// A place between two keys.
 #[derive(Debug)]
-pub(crate) struct Position {
+pub struct Position {
     pub(crate) edge: Edge,
     /// Of no account at both ends.
     pub(crate) key: Vec<u8>,

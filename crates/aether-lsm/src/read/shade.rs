@@ -1,15 +1,24 @@
 //! Which range tombstone hides a key: looked up once for all keys that lie between the same ends.
 
-use super::layers::Layer;
+use super::layers::LayerCursor;
 use super::position::{Edge, Position, Way};
+use crate::run::Around;
 use aether_types::Timestamp;
 
 /// Neighbouring keys of a layer, from `from` on and below `to` if there is an end, and the newest range tombstone over all of them that the
 /// snapshot sees.
-pub(super) struct Stretch<'a> {
+pub struct Stretch<'a> {
     pub(super) from: &'a [u8],
     pub(super) to: Option<&'a [u8]>,
     pub(super) gone: Option<Timestamp>,
+}
+
+impl<'a> Stretch<'a> {
+    /// What all range tombstones of a layer say.
+    pub(crate) fn of(around: Around<'a>, snapshot: Timestamp) -> Self {
+        let gone = around.timestamps.iter().find(|timestamp| **timestamp <= snapshot).copied();
+        Self { from: around.from, to: around.to, gone }
+    }
 }
 
 /// The keys around the last one that was asked for, of which the same can be said.
@@ -30,7 +39,7 @@ impl Shade {
 
     /// The newest layer with a range tombstone over `key` that `snapshot` sees, and the newest such one of it.
     #[inline]
-    pub(super) fn over<L: Layer>(
+    pub(super) fn over<L: LayerCursor>(
         &mut self,
         layers: &[L],
         key: &[u8],
@@ -46,7 +55,7 @@ impl Shade {
         self.is_known && *self.from <= *key && (!self.has_end || *key < *self.to)
     }
 
-    fn look_up<L: Layer>(&mut self, layers: &[L], key: &[u8], snapshot: Timestamp) {
+    fn look_up<L: LayerCursor>(&mut self, layers: &[L], key: &[u8], snapshot: Timestamp) {
         let (mut from, mut to): (&[u8], Option<&[u8]>) = (&[], None);
         self.hiding = None;
         for (number, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.has_ranges()) {

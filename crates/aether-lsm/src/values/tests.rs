@@ -1,6 +1,8 @@
 //! The bytes of value files and of the stubs that name their values.
 
+use super::layout::Footer;
 use super::{ValueAt, ValueFile, ValueWriter};
+use crate::run::Seed;
 use crate::run::tests::home;
 use aether_types::{ErrorKind, FileId};
 use aether_vfs::read_file;
@@ -46,6 +48,22 @@ fn the_bytes_are_those_of_version_1() {
     assert_eq!(bytes[bytes.len() - 40..bytes.len() - 32], (135_194_u64 + 200_000 + 4 * 8).to_le_bytes());
     let sum = aether_types::checksum(0, &bytes);
     assert_eq!(sum, 0xb64f_e891_f038_0b89, "{sum:#x}");
+}
+
+#[test]
+fn a_footer_that_cannot_be_is_refused() {
+    let seed = Seed::new(home().store, FILE);
+    let good = Footer { values: 1, value_bytes: 10, end: 4114, file_bytes: 8192 };
+    let decode = |footer: Footer| Footer::decode(seed, &footer.encode(seed), 8192);
+    assert_eq!(decode(good).unwrap(), good);
+    for forged in [
+        Footer { file_bytes: 4096, ..good },
+        Footer { end: 4095, ..good },
+        Footer { end: 8192 - 63, ..good },
+        Footer { end: u64::MAX, ..good },
+    ] {
+        assert_eq!(decode(forged).unwrap_err().kind(), ErrorKind::Corruption, "{forged:?}");
+    }
 }
 
 proptest! {

@@ -202,12 +202,12 @@ fn owned(key: &str, timestamp: u64, kind: Kind) -> OwnedEntry {
     OwnedEntry { key: key.into(), timestamp: Timestamp::new(timestamp), kind, value }
 }
 
-fn layer(entries: Vec<OwnedEntry>, ranges: Vec<RangeTombstone>) -> Layer {
+fn layer(entries: Vec<OwnedEntry>, ranges: Vec<RangeTombstone>) -> Layer<'static> {
     Layer { source: Box::new(Sorted::new(entries)), ranges }
 }
 
 fn merged(
-    layers: Vec<Layer>,
+    layers: Vec<Layer<'_>>,
     snapshots: &[u64],
     settled: u64,
     is_bottom: bool,
