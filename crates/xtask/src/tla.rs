@@ -60,11 +60,11 @@ pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
         Ok(())
     };
     jobs::in_order(&jobs, |job| job.run(&tools), take)?;
-    protocols.iter().for_each(|protocol| table.models.add(&in_short(protocol, &record)));
     if plan.specs.is_empty() && !plan.quick && plan.mutants.is_empty() {
         table.strangers(&record.without_model(&protocols));
     }
     if plan.record {
+        rows_of_models(&model::read(&root.join(HOME))?, &record).iter().for_each(|row| table.models.add(row));
         record.write(&root.join(HOME).join("states.txt"))?;
         let Table { models, mutants, .. } = &mut table;
         [models, mutants].into_iter().try_for_each(|rows| rows.write(root))?;
@@ -153,15 +153,32 @@ fn take_mutant(protocol: &Protocol, mutant: &Mutant, done: &Done, table: &mut Ta
     }
 }
 
-/// Its row: models, states, how many both checkers have counted, mutants.
-fn in_short(protocol: &Protocol, record: &Record) -> [String; 5] {
+/// The rows of the table of models: one for each protocol, and one for all of them together.
+fn rows_of_models(protocols: &[Protocol], record: &Record) -> Vec<[String; 7]> {
+    let numbers: Vec<_> = protocols.iter().map(|protocol| numbers_of(protocol, record)).collect();
+    let row = |name: String, numbers: &[u64; 5], bound: String| {
+        let [models, states, both, mutants, planted] = numbers.map(|number| number.to_string());
+        [name, models, states, both, mutants, bound, planted]
+    };
+    let each = protocols.iter().zip(&numbers).map(|(protocol, numbers)| {
+        let bound = if protocol.trace.is_some() { "yes" } else { "no" };
+        row(format!("`{}`", protocol.name), numbers, bound.into())
+    });
+    let sum = |at: usize| numbers.iter().map(|numbers| numbers[at]).sum();
+    let bound = protocols.iter().filter(|protocol| protocol.trace.is_some()).count();
+    let all = row("all".into(), &std::array::from_fn(sum), format!("{bound} of {}", protocols.len()));
+    each.chain([all]).collect()
+}
+
+/// Models, their states, how many models both checkers have counted, mutants, bugs planted in the code.
+fn numbers_of(protocol: &Protocol, record: &Record) -> [u64; 5] {
     let counted = |model: &Model| record.get(&format!("{}/{}", protocol.name, model.name));
     let counts: Vec<_> = protocol.models.iter().filter_map(counted).collect();
-    let states: u64 = counts.iter().map(|counted| counted.states).sum();
+    let states = counts.iter().map(|counted| counted.states).sum();
     let both = counts.iter().filter(|counted| counted.second.is_ok()).count();
-    let [models, both, mutants] =
-        [counts.len(), both, protocol.mutants.len()].map(|number| number.to_string());
-    [format!("`{}`", protocol.name), models, states.to_string(), both, mutants]
+    let [models, both, mutants, planted] =
+        [counts.len(), both, protocol.mutants.len(), protocol.planted.len()].map(|number| number as u64);
+    [models, states, both, mutants, planted]
 }
 
 /// What was seen, a line each.
@@ -242,6 +259,21 @@ mod tests {
             for mutant in &protocol.mutants {
                 mutant.applied(protocol).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn the_page_has_the_numbers_of_every_spec_and_of_all_together() {
+        let root = crate::repository::root();
+        let protocols = model::read(&root.join(HOME)).unwrap();
+        let record = Record::read(&root.join(HOME).join("states.txt")).unwrap();
+        let page = std::fs::read_to_string(root.join("docs/verification.md")).unwrap();
+        for row in rows_of_models(&protocols, &record) {
+            let line = format!("| {} |", row.join(" | "));
+            assert!(
+                page.lines().any(|there| there == line),
+                "`cargo xtask tla check --record` would write {line}"
+            );
         }
     }
 }
