@@ -365,9 +365,9 @@ fn the_log_runs_on_real_files() {
 #[test]
 fn the_memory_of_a_log_is_that_of_its_streams() {
     let one = small(1).memory_bytes();
-    // The ring and what is written of it at once; a counter of 4 bytes for each block of 512.
-    assert_eq!(one, 2 * (64 << 10) + (64 << 10) / 512 * 4);
+    // The ring and what is written of it at once; a counter of 4 bytes for each block of 4 KiB.
+    assert_eq!(one, 2 * (64 << 10) + (64 << 10) / 4096 * 4);
     assert_eq!(small(3).memory_bytes(), 3 * one);
     let large = WalConfig { ring_bytes: 8 << 20, ..small(1) };
-    assert_eq!(large.memory_bytes(), (8 << 20) + (1 << 20) + (8 << 20) / 512 * 4);
+    assert_eq!(large.memory_bytes(), (8 << 20) + (1 << 20) + (8 << 20) / 4096 * 4);
 }
