@@ -88,6 +88,8 @@ fn list(root: &Path, subject: &Subject) -> Result<Vec<String>, String> {
 fn cargo(root: &Path, subject: &Subject) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["mutants", "--package", subject.name, "--colors", "never"]);
+    // Modules of unit tests are not the code.
+    cargo.args(["--exclude", "**/tests.rs"]);
     cargo
 }
 

@@ -1,0 +1,113 @@
+//! What a snapshot shows, keeps, and waits for.
+
+use crate::cells::{World, sync};
+use aether_txn::{Durability, Isolation, Outcome, TxnConfig, TxnOptions};
+use aether_types::ErrorKind;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_transaction_runs_at_the_level_that_was_asked_for() {
+    let world = World::new(sync());
+    for level in [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable] {
+        assert_eq!(world.manager.begin_with(TxnOptions::at(level)).isolation(), level);
+        assert_eq!(world.manager.begin_with(level.into()).isolation(), level);
+    }
+}
+
+#[test]
+fn a_snapshot_shows_what_was_committed_before_it() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let before = world.manager.begin();
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let writer = txn.id();
+    assert!(txn.view().sees(writer) && !before.view().sees(writer));
+    assert_eq!(world.manager.outcome(writer), Some(Outcome::Active));
+    txn.commit().unwrap();
+    assert!(!before.view().sees(writer));
+    assert!(world.manager.begin().view().sees(writer) && world.manager.view().sees(writer));
+}
+
+#[test]
+fn a_reader_waits_for_what_it_has_seen_alone() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let before = world.manager.begin();
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let writer = txn.id();
+    let handle = txn.commit_with(Durability::None).unwrap();
+    let after = world.manager.begin();
+    assert!(!before.view().sees(writer) && after.view().sees(writer));
+    let before = before.commit_with(Durability::Sync).unwrap();
+    assert!(matches!(before.poll_durable(), Some(Ok(()))), "nothing seen, nothing to wait for");
+    let after = after.commit_with(Durability::Sync).unwrap();
+    assert!(after.poll_durable().is_none(), "the commit that it has seen is not durable");
+    after.wait().unwrap();
+    handle.wait().unwrap();
+}
+
+#[test]
+fn undo_pages_stay_as_long_as_a_snapshot_needs_them() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let view = world.manager.begin();
+    let mut first = world.manager.begin();
+    world.set(&mut first, cell, 1, 3000);
+    let oldest = first.undo_head();
+    first.commit().unwrap();
+    for number in 2..40 {
+        world.commit_one(cell, number, 3000);
+    }
+    world.manager.collect().unwrap();
+    // Pages that are free are given out again.
+    let is_free = || (0..20).any(|_| world.cell() == oldest.page());
+    assert!(!is_free() && world.manager.read_undo(oldest).unwrap().is_some());
+    assert!(world.manager.stats().pinned_bytes > 0 && world.manager.stats().known >= 39);
+    drop(view);
+    world.manager.collect().unwrap();
+    assert!(is_free());
+    assert_eq!((world.manager.stats().pinned_bytes, world.manager.stats().known), (0, 0));
+}
+
+#[test]
+fn a_snapshot_is_ended_for_its_age_when_newer_commits_need_the_room() {
+    let world = World::new(TxnConfig { snapshot_age_max: Some(10 * SECOND), ..sync() });
+    let cell = world.cell();
+    world.commit_one(cell, 1, 0);
+    let old = world.manager.begin();
+    world.manager.collect().unwrap();
+    let stats = world.manager.stats();
+    assert_eq!(
+        (stats.oldest_snapshot, stats.oldest_snapshot_age),
+        (Some(old.view().at()), Some(Duration::ZERO))
+    );
+    world.clock.advance(20 * SECOND);
+    world.manager.collect().unwrap();
+    old.view().check().unwrap();
+    assert_eq!(world.manager.stats().oldest_snapshot_age, Some(20 * SECOND), "nothing newer: it stays");
+    world.commit_one(cell, 2, 0);
+    world.manager.collect().unwrap();
+    assert_eq!(old.view().check().unwrap_err().kind(), ErrorKind::Expired);
+    world.manager.begin().view().check().unwrap();
+}
+
+#[test]
+fn who_is_prepared_keeps_no_snapshot() {
+    let world = World::new(sync());
+    let (cell, other) = (world.cell(), world.cell());
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let mut row = world.manager.begin();
+    txn.prepare(&mut row).unwrap();
+    world.set(&mut row, other, 1, 0);
+    row.commit().unwrap();
+    assert_eq!(world.manager.stats().oldest_snapshot, None);
+    txn.wake();
+    assert!(world.manager.stats().oldest_snapshot.is_some());
+    txn.commit_prepared(Durability::Sync).unwrap().wait().unwrap();
+    assert_eq!(world.get(cell), 1);
+}
