@@ -412,3 +412,23 @@ fn free_files_of_a_stream_that_is_gone_go_when_the_next_open_begins() {
     store.commit(b"x").unwrap();
     assert_eq!(free(), 0);
 }
+
+/// Otherwise the one who has time would hold up the other, here for an hour.
+#[test]
+fn who_gathers_waits_no_longer_when_somebody_is_in_a_hurry() {
+    let store = Arc::new(fresh(&small(1)));
+    let patient = {
+        let store = store.clone();
+        thread::spawn("patient", move || {
+            let appended = store.append(0, &Lv::ZERO, b"x").unwrap();
+            store.wal.wait_durable_within(&appended.lv, Duration::from_secs(3600)).unwrap();
+        })
+    };
+    while store.wal.stats().groups_waited == 0 {
+        thread::yield_now();
+    }
+    // Most of the time it gathers by now; if not, it finds its record durable.
+    thread::sleep(Duration::from_millis(50));
+    store.commit(b"y").unwrap();
+    patient.join().unwrap();
+}
