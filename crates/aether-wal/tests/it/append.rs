@@ -432,3 +432,22 @@ fn who_gathers_waits_no_longer_when_somebody_is_in_a_hurry() {
     store.commit(b"y").unwrap();
     patient.join().unwrap();
 }
+
+#[test]
+fn nothing_of_a_stream_that_is_gone_is_kept_for_reuse() {
+    let store = fresh(&small(2));
+    let env = store.env.clone();
+    for number in 0..80 {
+        store.append(1, &Lv::ZERO, &body(number, 3000)).unwrap();
+    }
+    store.close().unwrap();
+    let files = || {
+        let names = env.vfs.list(Path::new(HOME)).unwrap().into_iter().map(|entry| entry.name);
+        names.filter(|name| name.starts_with("log-01-")).collect::<Vec<_>>()
+    };
+    let store = Store::open(&env, &small(1)).unwrap();
+    store.commit(b"x").unwrap();
+    assert!(files().len() > 2, "the log is still needed: {:?}", files());
+    store.checkpoint().unwrap();
+    assert!(files().iter().all(|name| !name.contains("free")), "{:?}", files());
+}
