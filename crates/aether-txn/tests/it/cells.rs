@@ -51,7 +51,7 @@ pub(crate) struct World {
     pub(crate) env: Env,
 }
 
-fn store_config() -> StoreConfig {
+fn store_config(streams: usize) -> StoreConfig {
     let buffer = BufferConfig {
         num_frames: 96,
         enable_page_provider: false,
@@ -59,19 +59,28 @@ fn store_config() -> StoreConfig {
         ..BufferConfig::default()
     };
     let mut config = StoreConfig { buffer, redo_threads: 1, ..StoreConfig::default() };
-    config.wal.flusher = false;
+    (config.wal.flusher, config.wal.streams) = (false, streams);
     config
 }
 
 impl World {
     pub(crate) fn new(config: TxnConfig) -> Self {
+        Self::of_streams(1, config)
+    }
+
+    pub(crate) fn of_streams(streams: usize, config: TxnConfig) -> Self {
         let clock = Arc::new(ManualClock::new());
-        Self::open(Env { clock: clock.clone(), ..Env::memory() }, clock, config).unwrap()
+        Self::open_with(streams, Env { clock: clock.clone(), ..Env::memory() }, clock, config).unwrap()
     }
 
     /// The store as it was left, recovered if it was not closed.
     pub(crate) fn open(env: Env, clock: Arc<ManualClock>, config: TxnConfig) -> Result<Self> {
-        let redone = Opening::begin(env.clone(), Path::new("/home"), store_config(), true)?.scan()?.redo()?;
+        Self::open_with(1, env, clock, config)
+    }
+
+    fn open_with(streams: usize, env: Env, clock: Arc<ManualClock>, config: TxnConfig) -> Result<Self> {
+        let opening = Opening::begin(env.clone(), Path::new("/home"), store_config(streams), true)?;
+        let redone = opening.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
         let undone = Arc::new(Mutex::new(Rank::new(1, "test"), Vec::new()));

@@ -111,3 +111,42 @@ fn who_is_prepared_keeps_no_snapshot() {
     txn.commit_prepared(Durability::Sync).unwrap().wait().unwrap();
     assert_eq!(world.get(cell), 1);
 }
+
+#[test]
+fn a_commit_is_not_durable_before_those_before_it() {
+    let world = World::of_streams(2, sync());
+    let log = world.manager.store().log().unwrap().clone();
+    let (mut first, mut second) = (world.manager.begin(), world.manager.begin());
+    first.begin_write().unwrap();
+    while second.stream().is_none_or(|stream| Some(stream) == first.stream()) {
+        second = world.manager.begin();
+        second.begin_write().unwrap();
+    }
+    let stream = second.stream().unwrap();
+    // Undo pages and their links, which all share, are there and durable; then nothing joins the two but the order.
+    let (one, other) = (world.cell(), world.cell());
+    world.set(&mut first, one, 1, 0);
+    world.set(&mut second, other, 1, 0);
+    log.flush_all().unwrap();
+    world.set(&mut first, one, 2, 0);
+    let first = first.commit_with(Durability::None).unwrap();
+    let second = second.commit_with(Durability::None).unwrap();
+    let mut alone = log.durable();
+    alone.raise(stream, log.positions().get(stream));
+    log.wait_durable(&alone).unwrap();
+    assert!(first.poll_durable().is_none() && second.poll_durable().is_none());
+    first.wait().unwrap();
+    assert!(matches!(second.poll_durable(), Some(Ok(()))));
+}
+
+#[test]
+fn who_could_not_be_prepared_is_undone() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    txn.prepare(&mut world.manager.begin()).unwrap();
+    txn.unprepare();
+    txn.abort().unwrap();
+    assert_eq!(world.get(cell), 0);
+}
