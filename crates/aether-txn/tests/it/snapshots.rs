@@ -150,3 +150,28 @@ fn who_could_not_be_prepared_is_undone() {
     txn.abort().unwrap();
     assert_eq!(world.get(cell), 0);
 }
+
+#[test]
+fn what_a_prepared_transaction_has_read_stays_until_it_is_decided() {
+    let world = World::new(sync());
+    let (cell, other) = (world.cell(), world.cell());
+    for commits in [true, false] {
+        let mut txn = world.manager.begin_with(Isolation::Serializable.into());
+        txn.note_key(1, b"k");
+        world.set(&mut txn, cell, 1, 0);
+        txn.prepare(&mut world.manager.begin()).unwrap();
+        let change = || {
+            let mut txn = world.manager.begin();
+            world.set(&mut txn, other, 1, 0);
+            txn.wrote(1, b"k");
+            txn.commit()
+        };
+        assert_eq!(change().unwrap_err().kind(), ErrorKind::Conflict);
+        if commits {
+            txn.commit_prepared(Durability::Sync).unwrap().wait().unwrap();
+        } else {
+            txn.roll_back_prepared().unwrap();
+        }
+        change().unwrap();
+    }
+}
