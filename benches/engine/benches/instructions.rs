@@ -1,4 +1,5 @@
-//! Instructions of single operations, counted by valgrind's callgrind: the same figure on every run of one build.
+//! Instructions of single operations, counted by valgrind's callgrind: whatever else the machine does. Runs of one build differ all the
+//! same, by 0.5 % seen: a smaller difference between two builds says nothing.
 //!
 //! `cargo bench -p engine-benches --bench instructions [-- WORDS]` (only operations with one of the words). Needs `valgrind`; says so and
 //! ends well without it. Each operation is run so and so often, and twice as often; the difference is what it takes. For reads the

@@ -346,3 +346,38 @@ impl Drop for Leader<'_> {
         });
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::record::FIRST_KIND;
+    use crate::{Wal, WalConfig};
+    use aether_sync::thread;
+    use aether_types::StoreId;
+    use aether_vfs::Env;
+    use std::path::Path;
+    use std::time::Duration;
+
+    /// A record that was claimed and is not filled holds up the flush of all that comes after it (L2).
+    #[test]
+    fn a_flush_waits_until_what_was_claimed_is_filled() {
+        let (env, home, store) = (Env::memory(), Path::new("/log"), StoreId::new([5; 16]));
+        env.vfs.create_dir(home).unwrap();
+        let config = WalConfig { flusher: false, ..WalConfig::default() };
+        let wal = Wal::fresh(&env, home, store, config, Box::new(|_| Ok(()))).unwrap();
+        wal.start().unwrap();
+        let stream = wal.stream(StreamId::new(0));
+        let size = framed_bytes(16);
+        stream.ring.try_reserve(size, false).unwrap();
+        let at = stream.ring.claim(size);
+        let flush = {
+            let wal = wal.clone();
+            thread::spawn("flush", move || wal.flush_all().map(drop))
+        };
+        thread::sleep(Duration::from_millis(50));
+        assert!(stream.ring.durable() <= at);
+        stream.fill(FIRST_KIND, (at, at + size), &[], &[7; 16]);
+        flush.join().unwrap().unwrap();
+        assert!(stream.ring.durable() >= at + size);
+    }
+}

@@ -128,6 +128,9 @@ struct MutantsArgs {
     /// Another seed, another sample
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// How long the tests may take on a mutant [default: five times what they take without one, at least 20 s]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: Option<u32>,
 }
 
 #[derive(Args)]
@@ -235,8 +238,8 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Miri(args) => checks::miri(root, &args.packages.packages, args.seeds).map(|()| true),
         Task::Tsan(args) => checks::tsan(root, &args.packages).map(|()| true),
         Task::Mutants(args) => {
-            let MutantsArgs { count, seed, .. } = *args;
-            mutants::run(root, &mutants::Plan { packages: &args.packages.packages, count, seed })
+            let MutantsArgs { count, seed, timeout, .. } = *args;
+            mutants::run(root, &mutants::Plan { packages: &args.packages.packages, count, seed, timeout })
         }
         Task::Torture(args) => checks::torture(root, args.minutes, args.seed).map(|()| true),
         Task::Fuzz(args) => {

@@ -38,6 +38,9 @@ pub(crate) struct Plan<'a> {
     /// Of each crate.
     pub(crate) count: usize,
     pub(crate) seed: u64,
+    /// Seconds after which tests on a mutant are taken to never end. None: as many as `cargo mutants` gives them, which are
+    /// too few on a machine that gets busier after the first run.
+    pub(crate) timeout: Option<u32>,
 }
 
 /// Tries a sample of each crate; true if enough are caught and the rest is explained. Blocks until that is done, for an hour or more.
@@ -58,10 +61,10 @@ pub(crate) fn run(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     for subject in SUBJECTS.iter().filter(wanted) {
         let all = list(root, subject)?;
         let chosen = sample(all.clone(), plan.count, plan.seed);
-        let mut outcome = attempt(root, subject, &[subject.name], &chosen)?;
+        let mut outcome = attempt(root, subject, &[subject.name], &chosen, plan)?;
         if !outcome.missed.is_empty() && !subject.also.is_empty() {
             let missed = core::mem::take(&mut outcome.missed);
-            outcome.add(attempt(root, subject, subject.also, &missed)?);
+            outcome.add(attempt(root, subject, subject.also, &missed, plan)?);
         }
         right &= tell(subject, all.len(), &outcome, &explained);
     }
@@ -85,6 +88,8 @@ fn list(root: &Path, subject: &Subject) -> Result<Vec<String>, String> {
 fn cargo(root: &Path, subject: &Subject) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["mutants", "--package", subject.name, "--colors", "never"]);
+    // Modules of unit tests are not the code.
+    cargo.args(["--exclude", "**/tests.rs"]);
     cargo
 }
 
@@ -127,13 +132,20 @@ impl Outcome {
 }
 
 /// Runs the tests of `testers` on each mutant.
-fn attempt(root: &Path, subject: &Subject, testers: &[&str], chosen: &[String]) -> Result<Outcome, String> {
+fn attempt(
+    root: &Path,
+    subject: &Subject,
+    testers: &[&str],
+    chosen: &[String],
+    plan: &Plan<'_>,
+) -> Result<Outcome, String> {
     let home = root.join("target/mutants").join(subject.name).join(testers.join("+"));
     fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     let names: Vec<_> = chosen.iter().map(|name| escaped(name)).collect();
     let mut cargo = cargo(root, subject);
     cargo.args(["--re", &format!("^({})$", names.join("|")), "--output"]).arg(&home);
     testers.iter().for_each(|name| _ = cargo.args(["--test-package", name]));
+    plan.timeout.iter().for_each(|seconds| _ = cargo.args(["--timeout", &seconds.to_string()]));
     // Built anew for every mutant: the less the better.
     cargo.env("CARGO_PROFILE_TEST_DEBUG", "0");
     let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
@@ -174,6 +186,7 @@ fn tell(subject: &Subject, all: usize, outcome: &Outcome, explained: &BTreeMap<S
         "{mood} {}: {caught} of {built} caught ({of_hundred} %), {timeout} of them by never ending; {unviable} did not compile; {all} there are",
         subject.name
     ));
+    outcome.timeout.iter().for_each(|name| warn(&format!("never ends: {name}")));
     strangers.iter().for_each(|name| warn(&format!("lives, unexplained: {name}")));
     right
 }

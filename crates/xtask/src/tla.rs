@@ -3,10 +3,11 @@
 //! A folder of `tla/` is a protocol: a module, models of it (`*.cfg`; `quick.cfg` has the smallest bounds), `mutants.txt`.
 //! `tla/states.txt` says how many distinct states each model has, and who counted them. A run passes if TLC and, where the file says `both`,
 //! the second checker find no error and exactly that many states; a mutant if the property it names fails. `model` reads
-//! the folders, `mutant` the edits, `record` the file, `tools` finds the checkers, `checker` runs them; `validate` holds traces
-//! of the running code against the specs.
+//! the folders, `mutant` the edits, `record` the file, `tools` finds the checkers, `checker` runs them, `jobs` several side by side; `validate`
+//! holds traces of the running code against the specs.
 
 mod checker;
+mod jobs;
 mod model;
 mod mutant;
 mod page;
@@ -15,9 +16,10 @@ mod tools;
 mod validate;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use checker::{Run, Verdict};
+use checker::Verdict;
+use jobs::{Done, Job, Work};
 use model::{Model, Protocol};
 use mutant::Mutant;
 use page::Rows;
@@ -51,21 +53,18 @@ pub(crate) fn check(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     let mut record = Record::read(&root.join(HOME).join("states.txt"))?;
     let tools = Tools::find(root, needs_second(&protocols, &record, plan))?;
     let mut table = Table::new();
-    for protocol in &protocols {
-        if plan.mutants.is_empty() {
-            for model in protocol.models.iter().filter(|model| !plan.quick || model.is_quick()) {
-                check_model(&tools, protocol, model, &mut record, plan, &mut table)?;
-            }
-        }
-        for mutant in mutants_of(protocol, plan) {
-            check_mutant(&tools, protocol, mutant, &mut table)?;
-        }
-        table.models.add(&in_short(protocol, &record));
-    }
+    let jobs: Vec<_> = protocols.iter().flat_map(|protocol| Job::of(protocol, &record, plan)).collect();
+    let mut states = None;
+    let take = |job: &Job<'_>, done: Result<Done, String>| {
+        take(job, &done?, &mut states, &mut record, plan, &mut table);
+        Ok(())
+    };
+    jobs::in_order(&jobs, |job| job.run(&tools), take)?;
     if plan.specs.is_empty() && !plan.quick && plan.mutants.is_empty() {
         table.strangers(&record.without_model(&protocols));
     }
     if plan.record {
+        rows_of_models(&model::read(&root.join(HOME))?, &record).iter().for_each(|row| table.models.add(row));
         record.write(&root.join(HOME).join("states.txt"))?;
         let Table { models, mutants, .. } = &mut table;
         [models, mutants].into_iter().try_for_each(|rows| rows.write(root))?;
@@ -95,37 +94,38 @@ fn needs_second(protocols: &[Protocol], record: &Record, plan: &Plan<'_>) -> boo
     plan.mutants.is_empty() && models.any(|(name, model)| record.wants_second(name, &model.name))
 }
 
-/// All of them, the named ones, or in a quick run the first.
-fn mutants_of<'p>(protocol: &'p Protocol, plan: &Plan<'_>) -> Vec<&'p Mutant> {
-    let named = |mutant: &&Mutant| plan.mutants.is_empty() || plan.mutants.contains(&mutant.name);
-    let count = if plan.quick { 1 } else { usize::MAX };
-    protocol.mutants.iter().filter(named).take(count).collect()
-}
-
-fn check_model(
-    tools: &Tools,
-    protocol: &Protocol,
-    model: &Model,
+/// Judges what a job has found. `states` is what TLC counted in the model before, if it found no error there.
+fn take(
+    job: &Job<'_>,
+    done: &Done,
+    states: &mut Option<u64>,
     record: &mut Record,
     plan: &Plan<'_>,
     table: &mut Table,
-) -> Result<(), String> {
-    let name = format!("{}/{}", protocol.name, model.name);
-    let run = Run::of_model(tools, protocol, model)?;
-    let start = Instant::now();
-    let first = checker::tlc(tools, &run)?;
-    table.row(&name, "TLC", &first.in_words(), start.elapsed(), judged(&first, record.get(&name), plan));
-    let Verdict::Passed { states } = first else { return Ok(()) };
-    if record.wants_second(&protocol.name, &model.name) {
-        let start = Instant::now();
-        let second = checker::second(tools, &run)?;
-        let same = second == Verdict::Passed { states };
-        table.row(&name, "tla-checker", &second.in_words(), start.elapsed(), same);
+) {
+    let Job { protocol, work } = job;
+    let name_of = |model: &Model| format!("{}/{}", protocol.name, model.name);
+    match work {
+        Work::First(model) => {
+            let name = name_of(model);
+            table.row(
+                &name,
+                "TLC",
+                &done.verdict.in_words(),
+                done.time,
+                judged(&done.verdict, record.get(&name), plan),
+            );
+            *states = done.verdict.states();
+            if let (true, Some(states)) = (plan.record, *states) {
+                record.set(&name, states);
+            }
+        }
+        Work::Second(model) => {
+            let same = states.is_some() && done.verdict.states() == *states;
+            table.row(&name_of(model), "tla-checker", &done.verdict.in_words(), done.time, same);
+        }
+        Work::Mutant(mutant) => take_mutant(protocol, mutant, done, table),
     }
-    if plan.record {
-        record.set(&name, states);
-    }
-    Ok(())
 }
 
 fn judged(verdict: &Verdict, recorded: Option<&Counted>, plan: &Plan<'_>) -> bool {
@@ -137,40 +137,48 @@ fn judged(verdict: &Verdict, recorded: Option<&Counted>, plan: &Plan<'_>) -> boo
     }
 }
 
-fn check_mutant(
-    tools: &Tools,
-    protocol: &Protocol,
-    mutant: &Mutant,
-    table: &mut Table,
-) -> Result<(), String> {
-    let run = Run::of_mutant(tools, protocol, mutant)?;
-    let start = Instant::now();
-    let verdict = checker::tlc(tools, &run)?;
-    let killed = verdict == Verdict::Violated;
+fn take_mutant(protocol: &Protocol, mutant: &Mutant, done: &Done, table: &mut Table) {
+    let killed = done.verdict == Verdict::Violated;
     let words = if killed {
         format!("breaks {}", mutant.breaks)
     } else {
-        format!("does not break {}: {}", mutant.breaks, verdict.in_words())
+        format!("does not break {}: {}", mutant.breaks, done.verdict.in_words())
     };
-    table.row(&format!("{} - {}", protocol.name, mutant.name), "TLC", &words, start.elapsed(), killed);
+    table.row(&format!("{} - {}", protocol.name, mutant.name), "TLC", &words, done.time, killed);
     if killed {
         let Mutant { name, drops, breaks, .. } = mutant;
         let cells =
             [format!("`{}`", protocol.name), format!("`{name}`"), drops.clone(), format!("`{breaks}`")];
         table.mutants.add(&cells);
     }
-    Ok(())
 }
 
-/// Its row: models, states, how many both checkers have counted, mutants.
-fn in_short(protocol: &Protocol, record: &Record) -> [String; 5] {
+/// The rows of the table of models: one for each protocol, and one for all of them together.
+fn rows_of_models(protocols: &[Protocol], record: &Record) -> Vec<[String; 7]> {
+    let numbers: Vec<_> = protocols.iter().map(|protocol| numbers_of(protocol, record)).collect();
+    let row = |name: String, numbers: &[u64; 5], bound: String| {
+        let [models, states, both, mutants, planted] = numbers.map(|number| number.to_string());
+        [name, models, states, both, mutants, bound, planted]
+    };
+    let each = protocols.iter().zip(&numbers).map(|(protocol, numbers)| {
+        let bound = if protocol.trace.is_some() { "yes" } else { "no" };
+        row(format!("`{}`", protocol.name), numbers, bound.into())
+    });
+    let sum = |at: usize| numbers.iter().map(|numbers| numbers[at]).sum();
+    let bound = protocols.iter().filter(|protocol| protocol.trace.is_some()).count();
+    let all = row("all".into(), &std::array::from_fn(sum), format!("{bound} of {}", protocols.len()));
+    each.chain([all]).collect()
+}
+
+/// Models, their states, how many models both checkers have counted, mutants, bugs planted in the code.
+fn numbers_of(protocol: &Protocol, record: &Record) -> [u64; 5] {
     let counted = |model: &Model| record.get(&format!("{}/{}", protocol.name, model.name));
     let counts: Vec<_> = protocol.models.iter().filter_map(counted).collect();
-    let states: u64 = counts.iter().map(|counted| counted.states).sum();
+    let states = counts.iter().map(|counted| counted.states).sum();
     let both = counts.iter().filter(|counted| counted.second.is_ok()).count();
-    let [models, both, mutants] =
-        [counts.len(), both, protocol.mutants.len()].map(|number| number.to_string());
-    [format!("`{}`", protocol.name), models, states.to_string(), both, mutants]
+    let [models, both, mutants, planted] =
+        [counts.len(), both, protocol.mutants.len(), protocol.planted.len()].map(|number| number as u64);
+    [models, states, both, mutants, planted]
 }
 
 /// What was seen, a line each.
@@ -204,7 +212,7 @@ impl Table {
 
     fn end(self) -> bool {
         say(&format!(
-            "{} as they should be, {} not, {:.1} s",
+            "{} as they should be, {} not, runs of {:.1} s together",
             self.right,
             self.wrong,
             self.time.as_secs_f64()
@@ -251,6 +259,21 @@ mod tests {
             for mutant in &protocol.mutants {
                 mutant.applied(protocol).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn the_page_has_the_numbers_of_every_spec_and_of_all_together() {
+        let root = crate::repository::root();
+        let protocols = model::read(&root.join(HOME)).unwrap();
+        let record = Record::read(&root.join(HOME).join("states.txt")).unwrap();
+        let page = std::fs::read_to_string(root.join("docs/verification.md")).unwrap();
+        for row in rows_of_models(&protocols, &record) {
+            let line = format!("| {} |", row.join(" | "));
+            assert!(
+                page.lines().any(|there| there == line),
+                "`cargo xtask tla check --record` would write {line}"
+            );
         }
     }
 }

@@ -381,6 +381,32 @@ fn table() -> Arc<LockTable> {
     Arc::new(LockTable::new(Budget::unlimited().account("locks")))
 }
 
+#[test]
+fn an_owner_notes_to_which_trees_it_writes() {
+    let txn = state(1);
+    let owner = txn.lock_owner();
+    assert!(!owner.intends(None) && !owner.intends(Some(1)));
+    assert!(owner.try_intend(1, || false));
+    assert!(owner.intends(None) && owner.intends(Some(1)) && !owner.intends(Some(2)));
+    assert!(!owner.try_intend(2, || true), "a strong lock may stand");
+    assert!(!owner.intends(Some(2)));
+}
+
+/// For traces: 0 has it, 1 waits, 2 was refused.
+#[test]
+fn what_is_told_of_a_request_is_what_became_of_it() {
+    let mut world = World::new(2);
+    assert!(world.lock(0, &key("a"), X) && world.lock(1, &key("b"), X));
+    assert!(!world.lock(0, &key("b"), X));
+    let outcome = |world: &World, number: usize, asked| {
+        world.book.told_of_request(world.id(number), &key("a"), X, &Ok(asked)).unwrap()[3]
+    };
+    assert_eq!((outcome(&world, 0, Asked::Has), outcome(&world, 0, Asked::Waits)), (0, 1));
+    // The second would close a cycle, and is the younger one.
+    assert!(!world.lock(1, &key("a"), X));
+    assert_eq!(outcome(&world, 1, Asked::Waits), 2);
+}
+
 fn patience(timeout: Duration) -> Patience<'static> {
     Patience { timeout, check: &|| Ok(()) }
 }
@@ -409,6 +435,20 @@ fn a_wait_ends_when_the_holder_does() {
     table.end(&first);
     waiter.join().unwrap().unwrap();
     assert!(table.deadlocks().waits.is_empty());
+}
+
+#[test]
+fn a_row_that_somebody_has_locked_is_not_written_by_others() {
+    let (table, first, second) = (table(), state(1), state(2));
+    let admits = |txn: &Arc<TxnState>, row: &str| {
+        let Resource::Key { tree, key } = key(row) else { unreachable!("it is a key") };
+        table.admits(txn.id(), tree, &key)
+    };
+    assert!(admits(&second, "a"));
+    lock(&table, &first, &key("a"), S).unwrap();
+    assert!(!admits(&second, "a") && admits(&second, "b") && admits(&first, "a"));
+    table.end(&first);
+    assert!(admits(&second, "a"));
 }
 
 #[test]

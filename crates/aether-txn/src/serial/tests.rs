@@ -53,6 +53,23 @@ fn the_steps_of_a_walk_are_one_range() {
 }
 
 #[test]
+fn ranges_that_leave_out_one_key_between_them_are_two() {
+    let mut reads = ReadSet::default();
+    reads.add_range(1, included(b"a"), Bound::Excluded(b"c".to_vec()));
+    reads.add_range(1, Bound::Excluded(b"c".to_vec()), included(b"e"));
+    let meets = meets(reads);
+    assert!(meets(1, b"b") && meets(1, b"d") && !meets(1, b"c"));
+}
+
+#[test]
+fn who_has_read_nothing_has_no_predicates() {
+    assert!(ReadSet::default().into_predicates().is_empty());
+    let mut reads = ReadSet::default();
+    reads.add_key(1, b"k");
+    assert!(!reads.into_predicates().is_empty());
+}
+
+#[test]
 fn too_many_keys_become_whole_trees() {
     let mut reads = ReadSet::default();
     let mark = reads.add_range(2, included(b"a"), included(b"b"));

@@ -361,3 +361,93 @@ fn the_log_runs_on_real_files() {
     let found = crate::store::read_all(&scan.unwrap(), &Lv::ZERO).unwrap();
     assert_eq!(found.len(), 30);
 }
+
+#[test]
+fn the_memory_of_a_log_is_that_of_its_streams() {
+    let one = small(1).memory_bytes();
+    // The ring and what is written of it at once; a counter of 4 bytes for each block of 4 KiB.
+    assert_eq!(one, 2 * (64 << 10) + (64 << 10) / 4096 * 4);
+    assert_eq!(small(3).memory_bytes(), 3 * one);
+    let large = WalConfig { ring_bytes: 8 << 20, ..small(1) };
+    assert_eq!(large.memory_bytes(), (8 << 20) + (1 << 20) + (8 << 20) / 4096 * 4);
+}
+
+/// A flush is written piece by piece, each as long as the buffer for it.
+#[test]
+fn a_flush_may_be_longer_than_what_is_written_at_once() {
+    let config = WalConfig { segment_bytes: 8 << 20, ring_bytes: 4 << 20, ..small(1) };
+    let store = fresh(&config);
+    let env = store.env.clone();
+    // Segments grow: from the third round on, one holds a whole flush.
+    for number in 0..48 {
+        store.append(0, &Lv::ZERO, &body(number, 250 << 10)).unwrap();
+        if number % 12 == 11 {
+            store.wal.flush_all().unwrap();
+        }
+    }
+    store.close().unwrap();
+    let found = Store::open(&env, &config).unwrap().bodies();
+    assert!(found.iter().enumerate().all(|(number, found)| *found == body(number as u64, 250 << 10)));
+    assert_eq!(found.len(), 48);
+}
+
+#[test]
+fn free_files_of_a_stream_that_is_gone_go_when_the_next_open_begins() {
+    let store = fresh(&small(2));
+    let env = store.env.clone();
+    for number in 0..80 {
+        store.append(1, &Lv::ZERO, &body(number, 3000)).unwrap();
+        if number % 8 == 7 {
+            store.wal.flush_all().unwrap();
+            store.checkpoint().unwrap();
+        }
+    }
+    store.close().unwrap();
+    let free = || {
+        let names = env.vfs.list(Path::new(HOME)).unwrap().into_iter().map(|entry| entry.name);
+        names.filter(|name| name.starts_with("log-01-free")).count()
+    };
+    let store = Store::open(&env, &small(1)).unwrap();
+    assert!(free() > 0, "some are kept for reuse");
+    store.commit(b"x").unwrap();
+    assert_eq!(free(), 0);
+}
+
+/// Otherwise the one who has time would hold up the other, here for an hour.
+#[test]
+fn who_gathers_waits_no_longer_when_somebody_is_in_a_hurry() {
+    let store = Arc::new(fresh(&small(1)));
+    let patient = {
+        let store = store.clone();
+        thread::spawn("patient", move || {
+            let appended = store.append(0, &Lv::ZERO, b"x").unwrap();
+            store.wal.wait_durable_within(&appended.lv, Duration::from_secs(3600)).unwrap();
+        })
+    };
+    while store.wal.stats().groups_waited == 0 {
+        thread::yield_now();
+    }
+    // Most of the time it gathers by now; if not, it finds its record durable.
+    thread::sleep(Duration::from_millis(50));
+    store.commit(b"y").unwrap();
+    patient.join().unwrap();
+}
+
+#[test]
+fn nothing_of_a_stream_that_is_gone_is_kept_for_reuse() {
+    let store = fresh(&small(2));
+    let env = store.env.clone();
+    for number in 0..80 {
+        store.append(1, &Lv::ZERO, &body(number, 3000)).unwrap();
+    }
+    store.close().unwrap();
+    let files = || {
+        let names = env.vfs.list(Path::new(HOME)).unwrap().into_iter().map(|entry| entry.name);
+        names.filter(|name| name.starts_with("log-01-")).collect::<Vec<_>>()
+    };
+    let store = Store::open(&env, &small(1)).unwrap();
+    store.commit(b"x").unwrap();
+    assert!(files().len() > 2, "the log is still needed: {:?}", files());
+    store.checkpoint().unwrap();
+    assert!(files().iter().all(|name| !name.contains("free")), "{:?}", files());
+}

@@ -4,6 +4,7 @@
 
 mod append;
 mod crash;
+mod flusher;
 mod history;
 mod hostile;
 mod store;

@@ -33,6 +33,14 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// How many it counted, if it found no error.
+    pub(crate) fn states(&self) -> Option<u64> {
+        match self {
+            Verdict::Passed { states } => Some(*states),
+            Verdict::Violated | Verdict::Failed(_) => None,
+        }
+    }
+
     /// For people.
     pub(crate) fn in_words(&self) -> String {
         match self {
@@ -58,6 +66,15 @@ impl Run {
     /// The system's.
     pub(crate) fn of_model(tools: &Tools, protocol: &Protocol, model: &Model) -> Result<Self, String> {
         let directory = tools.runs.join(format!("{}-{}", protocol.name, model.name));
+        Self::prepare(directory, &protocol.modules, model.clone(), model.is_quick())
+    }
+
+    /// The same in a directory of its own, for a second checker that runs at the same time.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn of_model_again(tools: &Tools, protocol: &Protocol, model: &Model) -> Result<Self, String> {
+        let directory = tools.runs.join(format!("{}-{}-again", protocol.name, model.name));
         Self::prepare(directory, &protocol.modules, model.clone(), model.is_quick())
     }
 
