@@ -72,11 +72,19 @@ impl RunWriter {
     /// # Errors
     /// Those of the disk; `OverLimit`; of a stub that cannot be.
     pub(super) fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
+        if self.is_full_at(entry.key) {
+            self.cut(Some(entry.key))?;
+        }
         if entry.kind == Kind::Stub {
+            // Of the run that the entry comes to stand in.
             let at = ValueAt::decode(entry.value)?;
             *self.named.entry(at.file).or_default() += at.length;
         }
-        self.place(entry)
+        if self.last != entry.key {
+            self.last.clear();
+            self.last.extend_from_slice(entry.key);
+        }
+        self.builder()?.add(entry)
     }
 
     /// Adds a value, in a file of its own if it is large.
@@ -88,7 +96,7 @@ impl RunWriter {
             let length = entry.value.len() as u64;
             return self.add_large(entry, length, &mut &*entry.value);
         }
-        self.place(entry)
+        self.add(entry)
     }
 
     /// Adds a value of `length` bytes that is read from `from`, in a file of its own. The entry's value counts for nothing.
@@ -105,17 +113,6 @@ impl RunWriter {
             self.values = Some(ValueWriter::new(&self.runs.home, self.runs.new_file()?)?);
         }
         Ok(self.values.as_mut().expect("it was just made"))
-    }
-
-    fn place(&mut self, entry: &Entry<'_>) -> Result<()> {
-        if self.is_full_at(entry.key) {
-            self.cut(Some(entry.key))?;
-        }
-        if self.last != entry.key {
-            self.last.clear();
-            self.last.extend_from_slice(entry.key);
-        }
-        self.builder()?.add(entry)
     }
 
     fn builder(&mut self) -> Result<&mut RunBuilder> {
