@@ -8,11 +8,11 @@ use crate::env::DbEnv;
 use crate::keyspace::KeyspaceOptions;
 use crate::lsm::tree::{Lsm, LsmConfig};
 use crate::options::Options;
+use aether_sync::Arc;
 use aether_types::{Error as StoreError, ErrorKind, IndexKind};
 use bytes::Bytes;
 use core::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The keyspace that an engine keeps its rows in.
 const KEYSPACE: &str = "engine";
