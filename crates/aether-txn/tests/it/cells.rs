@@ -5,7 +5,7 @@ use aether_txn::recovery::wal::buffer::BufferConfig;
 use aether_txn::recovery::wal::buffer::page::slotted::Slotted;
 use aether_txn::recovery::wal::buffer::page::{PageOp, PageType, Swip, UndoPtr};
 use aether_txn::recovery::{ActiveTxn, Opening, PAGES_FILE, Store, StoreConfig};
-use aether_txn::{Durability, Txn, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
+use aether_txn::{Durability, Prepared, Txn, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord};
 use aether_types::{IndexKind, PageNo, Result, StreamId};
 use aether_vfs::{Env, ManualClock};
 use std::path::Path;
@@ -87,6 +87,19 @@ impl World {
         let undo = Box::new(Undo(undone.clone()));
         let manager = TxnManager::resume(store, losers, floor, config, undo)?;
         Ok(Self { manager, clock, undone, env })
+    }
+
+    /// The store as it was left by a process that was killed with one transaction, which was prepared: takes that up again.
+    pub(crate) fn open_prepared(env: Env, clock: Arc<ManualClock>, row: Prepared) -> Result<(Self, Txn)> {
+        let redone =
+            Opening::begin(env.clone(), Path::new("/home"), store_config(1), true)?.scan()?.redo()?;
+        let floor = redone.timestamp_floor();
+        let (store, mut losers, _) = redone.into_parts();
+        let undone = Arc::new(Mutex::new(Rank::new(1, "test"), Vec::new()));
+        let undo = Box::new(Undo(undone.clone()));
+        let manager = TxnManager::take_over(store, &losers, floor, sync(), undo)?;
+        let mut txns = manager.resume_losers(&[], vec![(row, losers.pop())])?;
+        Ok((Self { manager, clock, undone, env }, txns.pop().unwrap()))
     }
 
     fn store(&self) -> &Store {

@@ -1,6 +1,7 @@
 //! What is undone, in which order, and by whom.
 
 use crate::cells::{World, sync};
+use aether_txn::Durability;
 
 #[test]
 fn an_abort_puts_everything_back_newest_first() {
@@ -46,4 +47,22 @@ fn who_was_interrupted_is_undone_by_the_next_open() {
     core::mem::forget((txn, world));
     let world = World::open(env, clock, sync()).unwrap();
     assert_eq!((world.get(cell), world.undone.lock().len()), (7, 1));
+}
+
+#[test]
+fn who_is_prepared_is_taken_up_as_it_was_then() {
+    let world = World::new(sync());
+    let (cell, clock, env) = (world.cell(), world.clock.clone(), world.env.clone());
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let row = txn.prepare(&mut world.manager.begin()).unwrap();
+    // A commit that is cut short may have changed more.
+    world.set(&mut txn, cell, 2, 0);
+    world.manager.store().log().unwrap().flush_all().unwrap();
+    world.manager.store().release_lock();
+    core::mem::forget((txn, world));
+    let (world, mut txn) = World::open_prepared(env, clock, row).unwrap();
+    assert_eq!(world.get(cell), 1);
+    txn.commit_prepared(Durability::Sync).unwrap().wait().unwrap();
+    assert_eq!(world.get(cell), 1);
 }

@@ -175,3 +175,45 @@ fn what_a_prepared_transaction_has_read_stays_until_it_is_decided() {
         change().unwrap();
     }
 }
+
+#[test]
+fn at_read_committed_each_read_sees_the_newest_commits() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let moves = world.manager.begin_with(Isolation::ReadCommitted.into());
+    let stays = world.manager.begin_with(Isolation::Snapshot.into());
+    let before = (moves.read().at(), stays.read().at());
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let writer = txn.id();
+    txn.commit().unwrap();
+    assert!(moves.read().at() > before.0 && moves.read().sees(writer));
+    assert!(stays.read().at() == before.1 && !stays.read().sees(writer));
+    assert_eq!(world.manager.stats().oldest_snapshot, Some(before.1));
+}
+
+#[test]
+fn what_a_serializable_transaction_has_read_must_not_have_changed() {
+    let world = World::new(sync());
+    let (cell, other) = (world.cell(), world.cell());
+    let mut txn = world.manager.begin_with(Isolation::Serializable.into());
+    txn.note_key(1, b"k");
+    world.set(&mut txn, cell, 1, 0);
+    let mut change = world.manager.begin();
+    world.set(&mut change, other, 1, 0);
+    change.wrote(1, b"k");
+    change.commit().unwrap();
+    assert_eq!(txn.commit().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(world.get(cell), 0);
+}
+
+#[test]
+fn a_transaction_is_known_to_the_log_once_it_writes() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let mut txn = world.manager.begin();
+    assert!(txn.active().is_none() && txn.stream().is_none() && txn.id().is_none());
+    world.set(&mut txn, cell, 1, 0);
+    assert_eq!(txn.active().map(|active| active.id()), Some(txn.id()));
+    assert_eq!(txn.undo_head(), txn.active().unwrap().undo_head());
+}

@@ -1,6 +1,5 @@
 //! What the checkers are run on, two side by side; what they find comes in the order of the jobs.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +12,6 @@ use super::tools::Tools;
 
 /// Runs of checkers side by side; each takes one processor.
 const SIDE_BY_SIDE: usize = 2;
-/// How many results of one may wait for the other's.
-const AHEAD_MAX: usize = 16;
 
 /// One run of a checker.
 pub(super) struct Job<'p> {
@@ -81,8 +78,7 @@ fn mutants_of<'p>(protocol: &'p Protocol, plan: &Plan<'_>) -> Vec<&'p Mutant> {
     protocol.mutants.iter().filter(named).take(count).collect()
 }
 
-/// Gives what `run` makes of each of `jobs` to `take`, in their order, as soon as those before are done. Blocks until all are,
-/// or `take` fails: then what runs comes to its end, and nothing else is begun.
+/// Gives what `run` makes of each of `jobs` to `take`, in their order, two by two. Blocks until all are done, or `take` fails.
 ///
 /// # Errors
 /// Those of `take`.
@@ -92,22 +88,16 @@ pub(super) fn in_order<J: Sync, D: Send>(
     mut take: impl FnMut(&J, D) -> Result<(), String>,
 ) -> Result<(), String> {
     let run = &run;
-    // Each worker has every second job, so what it sends next is what is wanted of it next.
-    let work = move |first: usize, sender: SyncSender<D>| {
-        jobs.iter().skip(first).step_by(SIDE_BY_SIDE).all(|job| sender.send(run(job)).is_ok())
-    };
-    thread::scope(|scope| {
-        let start = |first: usize| {
-            let (sender, receiver) = sync_channel(AHEAD_MAX);
-            scope.spawn(move || work(first, sender));
-            receiver
-        };
-        let receivers: Vec<_> = (0..SIDE_BY_SIDE).map(start).collect();
-        jobs.iter().zip(receivers.iter().cycle()).try_for_each(|(job, receiver)| {
-            let done = receiver.recv().map_err(|_| "whoever runs the checkers panicked")?;
-            take(job, done)
-        })
-    })
+    for pair in jobs.chunks(SIDE_BY_SIDE) {
+        let done: Vec<_> = thread::scope(|scope| {
+            let runs: Vec<_> = pair.iter().map(|job| scope.spawn(move || run(job))).collect();
+            runs.into_iter().map(|run| run.join().map_err(|_| "whoever runs a checker panicked")).collect()
+        });
+        for (job, done) in pair.iter().zip(done) {
+            take(job, done?)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -140,7 +130,6 @@ mod tests {
         let take = |_: &u64, ()| Err("no".to_string());
         let jobs: Vec<u64> = (0..1000).collect();
         assert_eq!(in_order(&jobs, run, take), Err("no".to_string()));
-        // One is taken, some wait, one cannot be handed over.
-        assert!(*begun.lock().unwrap() <= SIDE_BY_SIDE * (AHEAD_MAX + 2));
+        assert_eq!(*begun.lock().unwrap(), SIDE_BY_SIDE);
     }
 }
