@@ -131,7 +131,8 @@ impl Pacer {
     /// # Errors
     /// Those of `work`.
     pub fn write(&self, bytes: u64, work: &dyn Work) -> Result<Paid> {
-        let waiting = self.waiting.fetch_add(bytes, Relaxed) + bytes;
+        // What it adds itself the background has had no chance to take.
+        let waiting = self.waiting.fetch_add(bytes, Relaxed);
         let mut paid = Paid::default();
         let due = self.config.memory.due(waiting, 1, bytes);
         paid.flushed = self.buy(Next::Flush, due, &mut paid.slices, |bytes| work.flush(bytes))?;

@@ -94,6 +94,16 @@ proptest! {
     }
 }
 
+/// The property above failed once in a dozen runs, and not only for these: the write itself counted as owed before the background had had a
+/// chance, so writes of 64 KiB paid a slice each 64 times.
+#[test]
+fn a_write_does_not_pay_for_what_it_adds_itself() {
+    let (pacer, disk) = (pacer(), Disk { price: 1, ..Disk::default() });
+    let written = (64 << 10) - 1;
+    let paid: u64 = (0..400).map(|_| turn(&pacer, &disk, written, 2 * written + SLICE_BYTES)).sum();
+    assert_eq!(paid, 0);
+}
+
 #[test]
 fn without_any_background_writers_do_all_of_it_and_the_debt_settles() {
     let (pacer, disk) = (pacer(), Disk { price: 8, ..Disk::default() });

@@ -288,6 +288,29 @@ fn what_a_range_tombstone_hides_is_passed_by() {
     }
 }
 
+/// Long ways up read ahead, into few frames; turning ends that.
+#[test]
+fn a_long_way_turns_anywhere() {
+    for frames in [16, 256] {
+        let home = home(frames);
+        let runs: Vec<_> = [level(&home, 1, 20, b'a'), level(&home, 101, 20, b'b')].concat();
+        let mut cursor = RunsCursor::new(runs, Timestamp::new(1));
+        let wanted = |number: u32| (format!("{number:07}").into_bytes(), (0, Kind::Value, vec![b'a'; 50]));
+        let mut at = 0;
+        for (up, down) in [(300, 200), (900, 10), (2_000, 2_000), (4_000, 4_000)] {
+            for _ in 0..up {
+                assert_eq!(next(&mut cursor).unwrap(), (at < 4_000).then(|| wanted(at)));
+                at = (at + 1).min(4_000);
+            }
+            for _ in 0..down.min(at) {
+                at -= 1;
+                assert_eq!(prev(&mut cursor).unwrap(), Some(wanted(at)));
+            }
+        }
+        assert_eq!((at, prev(&mut cursor).unwrap()), (0, None));
+    }
+}
+
 fn damage(home: &RunHome, file: FileId, at: u64) {
     let opened = home.env.vfs.open(&home.path(file), OpenOptions::write(Create::No)).unwrap();
     let mut byte = [0];

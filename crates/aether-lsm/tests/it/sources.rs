@@ -237,6 +237,48 @@ fn tree() -> BTree {
     BTree::open(txns, FIRST_TREE_ROOT, 1)
 }
 
+/// Keys of a level, with a turn at each.
+fn zigzag(level: &dyn Level) -> Vec<Vec<u8>> {
+    let mut cursor = level.cursor();
+    let key = |cursor: &dyn Cursor| cursor.entry().map(|entry| entry.key.to_vec());
+    let mut keys = Vec::new();
+    cursor.first().unwrap();
+    while let Some(here) = key(&*cursor) {
+        cursor.back().unwrap();
+        assert_eq!(key(&*cursor), keys.last().cloned(), "back from {here:?}");
+        cursor.advance().unwrap();
+        assert_eq!(key(&*cursor).as_ref(), Some(&here), "and on again");
+        keys.push(here);
+        cursor.advance().unwrap();
+    }
+    for wanted in keys.iter().rev() {
+        cursor.back().unwrap();
+        assert_eq!(key(&*cursor).as_ref(), Some(wanted), "down from beyond the end");
+    }
+    cursor.last().unwrap();
+    assert_eq!(key(&*cursor).as_ref(), keys.last());
+    cursor.advance().unwrap();
+    assert_eq!(key(&*cursor), None);
+    keys
+}
+
+#[test]
+fn a_cursor_of_a_level_turns_anywhere() {
+    let (home, tree) = (home(64), tree());
+    let key = |number: u8| vec![b'k', number];
+    let mut txn = tree.manager().begin();
+    (0..200).for_each(|number| tree.put(&mut txn, &key(number), b"tree").unwrap());
+    txn.commit().unwrap();
+    let run: Vec<_> = (0..200).map(|number| (key(number), 7, Kind::Value, vec![number; 100])).collect();
+    build(&home, FILE, BLOOM, &run, &[]).unwrap().unwrap();
+    let versions: Vec<_> = (0..200).map(|number| entry(number, 3, Some(number))).collect();
+    let list = List { versions, ranges: Vec::new() };
+    let keys: Vec<_> = (0..200).map(key).collect();
+    assert_eq!(zigzag(&Run::open(&home, FILE).unwrap()), keys);
+    assert_eq!(zigzag(&IndexLevel::new(&tree, &tree.manager().view())), keys);
+    assert_eq!(zigzag(&list).len(), 200);
+}
+
 /// A run above a B+tree above a list: read both ways, and merged into a run.
 #[test]
 fn a_run_and_an_index_are_levels() {
