@@ -72,6 +72,24 @@ impl From<StoreError> for Error {
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// Keys and values in an LSM tree. Used by any number of threads; cheap to clone. The last one closes it.
+///
+/// ```
+/// use aether_kv::engine::{Engine, Error};
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::TempDir::new()?;
+/// // Memtable bytes before a flush, runs before a merge.
+/// let engine = Engine::new(dir.path(), 64 * 1024 * 1024, 10)?;
+/// engine.put("1", "1")?;
+/// assert_eq!(engine.get("1")?, "1");
+/// engine.del("1")?;
+/// assert_eq!(engine.get("1"), Err(Error::KeyNotFound));
+///
+/// engine.put(b"no text", [0xff, 0xfe])?;
+/// assert_eq!(engine.get("no text"), Err(Error::NotUtf8));
+/// assert_eq!(engine.get_bytes("no text")?.as_ref(), [0xff, 0xfe]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Engine {
     db: Db,

@@ -4,6 +4,7 @@ use crate::env::DbEnv;
 use crate::iter::{Iter, View};
 use crate::keyspace::Keyspace;
 use crate::lsm::index::txn::ReadView;
+use crate::lsm::levels::IndexLevel;
 use aether_types::Result;
 use std::ops::RangeBounds;
 
@@ -43,5 +44,10 @@ impl Snapshot {
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
         Ok(Iter::prefix(&keyspace.rows, View::Borrowed(&self.view), prefix))
+    }
+
+    /// A keyspace, of whatever kind, as one of [`Levels`](crate::lsm::levels::Levels).
+    pub fn level<'a>(&'a self, keyspace: &'a Keyspace) -> IndexLevel<'a> {
+        IndexLevel::new(keyspace.rows.index(), &self.view)
     }
 }

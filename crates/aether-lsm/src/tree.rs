@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     policy: Mutex<Policy>,
     flush: Mutex<Option<FlushJob>>,
     merge: Mutex<Option<MergeJob>>,
+    /// What is told of it while somebody works at it.
+    in_flight: Mutex<Option<MergeStat>>,
     workers: Arc<Workers>,
     gets: Counter,
     scans: Counter,

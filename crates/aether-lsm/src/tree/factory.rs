@@ -15,7 +15,7 @@ use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
 use aether_index::{Anchor, BTree, IndexFactory, OrderedIndex, ResidentFactory};
 use aether_types::{FileId, IndexKind, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes and opens the LSM trees of one open home.
 pub struct LsmFactory {
@@ -23,6 +23,8 @@ pub struct LsmFactory {
     rows: Arc<ResidentFactory>,
     config: LsmConfig,
     workers: Arc<Workers>,
+    /// The merge policies of trees that are made and not opened yet: until who makes one commits, nobody can read its manifest.
+    made: Mutex<BTreeMap<u32, PolicyKind>>,
     /// True if the rows' participant is this factory's to give.
     is_alone: bool,
 }
@@ -34,7 +36,8 @@ impl LsmFactory {
     }
 
     fn make(rows: Arc<ResidentFactory>, config: LsmConfig, is_alone: bool) -> Self {
-        Self { rows, config, workers: Workers::new(), is_alone }
+        let made = Mutex::new(rank::MADE, BTreeMap::new());
+        Self { rows, config, workers: Workers::new(), made, is_alone }
     }
 
     /// The same where no other kind keeps rows in memory: this factory takes part in recovery itself.
@@ -52,7 +55,9 @@ impl LsmFactory {
         let listed = manifest.read()?;
         let runs = Runs::open(txns, manifest, &listed, self.config.filter_bits_per_key)?;
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
-        let policy = Policy::new(listed.policy.unwrap_or(self.config.policy), self.config.level_runs);
+        let made = self.made.lock().remove(&at.id);
+        let policy = listed.policy.or(made).unwrap_or(self.config.policy);
+        let policy = Policy::new(policy, self.config.level_runs);
         let inner = Arc::new(Inner {
             txns: txns.clone(),
             runs,
@@ -61,6 +66,7 @@ impl LsmFactory {
             policy: Mutex::new(rank::POLICY, policy),
             flush: Mutex::new(rank::FLUSH, None),
             merge: Mutex::new(rank::MERGE, None),
+            in_flight: Mutex::new(rank::IN_FLIGHT, None),
             workers: self.workers.clone(),
             gets: Counter::new(),
             scans: Counter::new(),
@@ -92,6 +98,7 @@ impl LsmFactory {
         let known = self.rows.tables()?.known_at_creation(txn.store(), id)?;
         manifest.put_known(txn, &known)?;
         manifest.put_policy(txn, policy)?;
+        self.made.lock().insert(id, policy);
         Ok(at)
     }
 

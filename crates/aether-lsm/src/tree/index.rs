@@ -111,6 +111,7 @@ impl Lsm {
         }
         let mut merge = inner.merge.lock();
         *merge = None;
+        inner.tell(&merge);
         let mut txn = inner.runs.manifest.begin();
         inner.runs.manifest.remove_all(&mut txn)?;
         let known = inner.rows.clear_rows(&mut txn);

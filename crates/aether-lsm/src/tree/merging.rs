@@ -3,7 +3,7 @@
 use super::runs::value_files;
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
-use super::{Inner, Live, OnBehalf};
+use super::{Inner, Live, MergeStat, OnBehalf};
 use crate::merge::{Keep, Layer, Merge, OwnedEntry};
 use crate::policy::{Plan, Reason, Shape};
 use crate::run::{Entry, Kind};
@@ -30,14 +30,15 @@ pub(super) struct MergeJob {
 }
 
 impl MergeJob {
-    /// Bytes that are still to be read, about.
-    pub(super) fn left_bytes(&self) -> u64 {
-        self.left_bytes
-    }
-
-    /// What is merged.
-    pub(super) fn plan(&self) -> &Plan {
-        self.claim.plan()
+    fn stat(&self) -> MergeStat {
+        let plan = self.claim.plan();
+        MergeStat {
+            reason: plan.reason,
+            runs: plan.inputs.len(),
+            target: plan.target,
+            bytes: plan.bytes,
+            left_bytes: self.left_bytes,
+        }
     }
 }
 
@@ -53,6 +54,17 @@ impl Inner {
         bytes: u64,
         who: OnBehalf,
     ) -> Result<Option<u64>> {
+        let done = self.merge_step(job, bytes, who);
+        self.tell(job);
+        done
+    }
+
+    /// Lets [`Lsm::stat`](super::Lsm::stat) know of the merge under way.
+    pub(super) fn tell(&self, job: &Option<MergeJob>) {
+        *self.in_flight.lock() = job.as_ref().map(MergeJob::stat);
+    }
+
+    fn merge_step(&self, job: &mut Option<MergeJob>, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
         let _now = Working::begin();
         if job.is_none() {
             let Some(claim) = self.claim() else { return Ok(None) };
@@ -61,6 +73,7 @@ impl Inner {
                 return Ok(Some(1));
             }
             *job = Some(self.begin_merge(claim)?);
+            self.tell(job);
         }
         let Some(mut under_way) = job.take() else { return Ok(None) };
         let may_sync = who != OnBehalf::Payer || self.config.threads == 0;

@@ -48,7 +48,7 @@ pub struct LsmStat {
     pub value_bytes: u64,
     /// Those that runs name.
     pub live_value_bytes: u64,
-    /// The merge under way; none too if it is just being worked at.
+    /// The merge under way, as it stood after the last slice of work.
     pub merge: Option<MergeStat>,
     /// Bytes that are to be merged.
     pub owed_bytes: u64,
@@ -84,15 +84,6 @@ impl Lsm {
                 },
             )
         };
-        let merge = inner.merge.try_lock().and_then(|job| {
-            job.as_ref().map(|job| MergeStat {
-                reason: job.plan().reason,
-                runs: job.plan().inputs.len(),
-                target: job.plan().target,
-                bytes: job.plan().bytes,
-                left_bytes: job.left_bytes(),
-            })
-        });
         let (kind, in_charge, switches) = {
             let policy = inner.policy.lock();
             (policy.kind, policy.policy.current(), policy.switches.iter().copied().collect())
@@ -108,11 +99,45 @@ impl Lsm {
                 .map(|held| held.info().value_bytes)
                 .sum(),
             live_value_bytes: version.runs().flat_map(|run| &run.file().values).map(|(_, bytes)| bytes).sum(),
-            merge,
+            merge: *inner.in_flight.lock(),
             owed_bytes: inner.pacer.debts().1,
             put_bytes: inner.put_bytes.get(),
             flushed_bytes: inner.flushed.get(),
             merged_bytes: inner.merged.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::{LsmConfig, LsmFactory};
+    use aether_index::conformance::World;
+    use aether_index::txn::Durability;
+    use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
+    use aether_index::{IndexFactory, IndexKind, ResidentFactory, TablesConfig};
+
+    #[test]
+    fn a_merge_is_told_of_while_somebody_works_at_it() {
+        let rows = Arc::new(ResidentFactory::new(TablesConfig::new(7)));
+        let config = LsmConfig { memtable_bytes: 8 << 10, threads: 0, ..LsmConfig::default() };
+        let factory = Arc::new(LsmFactory::alone(rows, config));
+        let world = World::volatile(&(factory.clone() as Arc<dyn IndexFactory>), 256).unwrap();
+        let mut txn = world.txns.begin();
+        let at = factory.create_tree(&mut txn, IndexKind::LSM, 17, config.policy).unwrap();
+        drop(txn.commit_with(Durability::None).unwrap());
+        let tree = factory.open_tree(&world.txns, at).unwrap();
+
+        let told = (0..100_000_u32).find_map(|number| {
+            let mut txn = world.txns.begin();
+            tree.put(&mut txn, &number.wrapping_mul(7919).to_be_bytes(), &[7; 60]).unwrap();
+            drop(txn.commit_with(Durability::None).unwrap());
+            tree.stat().merge
+        });
+        assert!(told.is_some_and(|merge| merge.runs > 1 && merge.left_bytes <= merge.bytes), "{told:?}");
+        let somebody = tree.0.merge.lock();
+        assert_eq!(tree.stat().merge, told);
+        drop(somebody);
+        tree.merge_all().unwrap();
+        assert_eq!(tree.stat().merge, None);
     }
 }
