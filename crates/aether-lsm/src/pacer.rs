@@ -109,10 +109,12 @@ impl Pacer {
         (self.waiting.load(Relaxed), self.owed.load(Relaxed))
     }
 
-    /// What a background worker should do a slice of: flushes go before merges, as memory is what runs out first.
+    /// What a background worker should do a slice of: flushes go before merges, as memory is what runs out first. But a flush adds to
+    /// what is to be merged, and nobody has paid for that yet: where that is at its bound and memory is not, merges go first.
     pub fn next(&self) -> Option<Next> {
         let (waiting, owed) = self.debts();
-        match (waiting > self.config.memory.low, owed > 0) {
+        let must_merge = owed >= self.config.merging.high && waiting < self.config.memory.high;
+        match (waiting > self.config.memory.low && !must_merge, owed > 0) {
             (true, _) => Some(Next::Flush),
             (false, true) => Some(Next::Merge),
             (false, false) => None,
