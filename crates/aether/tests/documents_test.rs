@@ -131,6 +131,7 @@ fn the_guide_has_every_option_with_its_default() {
         lock_timeout,
         snapshot_age_max,
         background,
+        lsm,
         indexes,
     } = options;
     let aether::buffer::BufferConfig {
@@ -143,6 +144,15 @@ fn the_guide_has_every_option_with_its_default() {
         streams: pool_streams,
     } = buffer;
     let aether::wal::WalConfig { streams, segment_bytes, ring_bytes, flusher, recycle } = wal;
+    let aether::lsm::LsmConfig {
+        memtable_bytes,
+        policy,
+        level_runs,
+        codec,
+        filter_bits_per_key,
+        separate_bytes,
+        threads,
+    } = lsm;
     let expected = [
         ("create", create.to_string()),
         ("buffer", "see below".to_owned()),
@@ -155,6 +165,7 @@ fn the_guide_has_every_option_with_its_default() {
         ("lock_timeout", format!("{lock_timeout:?}")),
         ("snapshot_age_max", format!("{snapshot_age_max:?}")),
         ("background", background.to_string()),
+        ("lsm", "see below".to_owned()),
         ("indexes", format!("{indexes:?}")),
         ("num_frames", num_frames.to_string()),
         ("page_size", page_size.bytes().to_string()),
@@ -168,6 +179,13 @@ fn the_guide_has_every_option_with_its_default() {
         ("ring_bytes", ring_bytes.to_string()),
         ("flusher", flusher.to_string()),
         ("recycle", recycle.to_string()),
+        ("memtable_bytes", memtable_bytes.to_string()),
+        ("policy", format!("{policy:?}")),
+        ("level_runs", format!("{level_runs:?}")),
+        ("codec", format!("{codec:?}")),
+        ("filter_bits_per_key", format!("{filter_bits_per_key:?}")),
+        ("separate_bytes", separate_bytes.to_string()),
+        ("threads", threads.to_string()),
     ];
     let expected: Vec<_> = expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     assert_eq!(documented(), expected);
@@ -422,5 +440,59 @@ fn transactions_two_phase() -> Result<(), Box<dyn Error>> {
     assert_eq!(env.commit_prepared(b"transfer 17")?, Resolution::Committed, "asked again");
     assert_eq!(env.rollback_prepared(b"transfer 18")?, Resolution::Unknown);
     assert!(env.forget(b"transfer 17")?);
+    Ok(())
+}
+
+#[test]
+fn lsm_1() -> Result<(), Box<dyn Error>> {
+    use aether::lsm::{LsmConfig, PolicyKind};
+    use aether::{DbEnv, IndexKind, KeyspaceOptions, Options};
+    let dir = tempfile::TempDir::new()?;
+    let lsm = LsmConfig { memtable_bytes: 16 << 20, ..LsmConfig::default() };
+    let env = DbEnv::open(dir.path().join("home"), Options { lsm, ..Options::default() })?;
+    let (events, users) = env.transact(|txn| {
+        let events = env.create_keyspace(txn, "events", KeyspaceOptions::lsm(PolicyKind::Fast))?;
+        let users = env.create_keyspace(txn, "users", KeyspaceOptions::of(IndexKind::BTREE))?;
+        Ok((events, users))
+    })?;
+    env.transact(|txn| {
+        txn.put(&events, b"10:15 ada", b"logged in")?;
+        txn.put(&users, b"ada", b"online")
+    })?;
+    Ok(())
+}
+
+#[test]
+fn lsm_2() -> Result<(), Box<dyn Error>> {
+    use aether::lsm::PolicyKind;
+    use aether::{DbEnv, KeyspaceOptions, Options};
+    let dir = tempfile::TempDir::new()?;
+    let env = DbEnv::open(dir.path().join("home"), Options::default())?;
+    let make = |txn: &mut aether::Txn| {
+        env.create_keyspace(txn, "events", KeyspaceOptions::lsm(PolicyKind::Adaptive))
+    };
+    let events = env.transact(make)?;
+    env.transact(|txn| txn.put(&events, b"10:15 ada", b"logged in"))?;
+
+    let tree = env.lsm(&events).ok_or("not an LSM tree")?;
+    tree.flush()?;
+    tree.merge_all()?;
+    tree.set_policy(PolicyKind::Leveled)?;
+    let stat = tree.stat();
+    assert_eq!(stat.policy, Some((PolicyKind::Leveled, PolicyKind::Leveled)));
+    assert_eq!(stat.levels.iter().map(|level| level.entries).sum::<u64>(), 1);
+    Ok(())
+}
+
+#[test]
+fn lsm_3() -> Result<(), Box<dyn Error>> {
+    use aether::lsm::{Engine, Error};
+    let dir = tempfile::TempDir::new()?;
+    // Memtable bytes before a flush, runs before a merge.
+    let engine = Engine::new(dir.path(), 64 * 1024 * 1024, 10)?;
+    engine.put("1", "1")?;
+    assert_eq!(engine.get("1")?, "1");
+    engine.del("1")?;
+    assert_eq!(engine.get("1"), Err(Error::KeyNotFound));
     Ok(())
 }
