@@ -5,5 +5,13 @@
 mod conformance;
 #[path = "lsm_tests/crash.rs"]
 mod crash;
+#[path = "lsm_tests/faults.rs"]
+mod faults;
+#[path = "lsm_tests/held.rs"]
+mod held;
+#[path = "lsm_tests/room.rs"]
+mod room;
+#[path = "lsm_tests/threads.rs"]
+mod threads;
 #[path = "lsm_tests/world.rs"]
 mod world;

@@ -70,11 +70,13 @@ impl RunWriter {
     /// # Errors
     /// Those of the disk; `OverLimit`; of a stub that cannot be.
     pub(super) fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
-        if entry.kind == Kind::Stub {
-            let at = ValueAt::decode(entry.value)?;
+        let names = (entry.kind == Kind::Stub).then(|| ValueAt::decode(entry.value)).transpose()?;
+        self.place(entry)?;
+        // Only now: the run before may have been ended, and it does not name this.
+        if let Some(at) = names {
             *self.named.entry(at.file).or_default() += at.length;
         }
-        self.place(entry)
+        Ok(())
     }
 
     /// Adds a value, in a file of its own if it is large.

@@ -4,7 +4,7 @@
 //! Every transaction of a history raises a counter row, in the LSM tree and in the B+tree beside it; so each depends on the one
 //! before, and what a restart shows is the state after one of them, of both trees: at least the last one acknowledged as durable.
 
-use crate::world::{Model, Rng, SEPARATE_BYTES, Shape, World};
+use crate::world::{Model, Rng, SEPARATE_BYTES, Shape, World, try_rows};
 use aether_lsm::index::txn::{Durability, Txn};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::{Lsm, LsmConfig};
@@ -27,32 +27,36 @@ impl History {
         Self { states: vec![Model::new()], acknowledged: 0 }
     }
 
-    /// What a restart shows must be one of the states; the history goes on from there.
-    fn judge(&mut self, world: &World) {
-        let rows = world.rows();
+    /// What a restart shows must be one of the states; the history goes on from there. An error is the power's.
+    fn judge(&mut self, world: &World) -> Result<()> {
+        let rows = try_rows(&world.tree, world.manager.begin().view())?;
+        let problems = world.try_problems()?;
+        assert_eq!(problems, Vec::<String>::new());
         let counter = rows.get(COUNTER).cloned();
-        let count = counter.as_ref().map_or(0, |count| u64::from_le_bytes(count[..].try_into().unwrap()));
-        let count = count as usize;
+        judge_beside(world, counter.as_ref())?;
+        for (key, wanted) in &rows {
+            let mut value = Vec::new();
+            assert!(world.tree.get_into(&world.manager.view(), key, &mut value)?);
+            assert_eq!(&value, wanted);
+        }
+        let (there, named) = world.run_files()?;
+        assert!(there.is_subset(&named), "files that nobody names: {there:?}, and of the tree: {named:?}");
+        let count = counter.map_or(0, |count| u64::from_le_bytes(count[..].try_into().unwrap())) as usize;
         assert!(count >= self.acknowledged, "{count} commits are there, {} were answered", self.acknowledged);
         assert!(count < self.states.len(), "a commit that nobody asked for");
         assert_eq!(rows, self.states[count], "after {count} commits");
         self.states.truncate(count + 1);
         self.acknowledged = count;
-        judge_beside(world, counter);
-        assert_eq!(world.problems(), Vec::<String>::new());
-        for (key, wanted) in &rows {
-            assert_eq!(world.get(&world.manager.view(), key).as_ref(), Some(wanted));
-        }
-        let (there, named) = world.run_files();
-        assert!(there.is_subset(&named), "files that nobody names: {there:?}, and of the tree: {named:?}");
+        Ok(())
     }
 }
 
 /// One transaction changed both trees.
-fn judge_beside(world: &World, counter: Option<Vec<u8>>) {
+fn judge_beside(world: &World, counter: Option<&Vec<u8>>) -> Result<()> {
     let mut count = Vec::new();
-    let is_there = world.beside.get_into(&world.manager.view(), COUNTER, &mut count).unwrap();
-    assert_eq!(is_there.then_some(count), counter, "half of a transaction");
+    let is_there = world.beside.get_into(&world.manager.view(), COUNTER, &mut count)?;
+    assert_eq!(is_there.then_some(&count), counter, "half of a transaction");
+    Ok(())
 }
 
 /// What one life does.
@@ -160,7 +164,7 @@ fn play(world: &World, history: &mut History, life: Life) -> Result<()> {
 /// Opens, judges, plays; an error is the power's.
 fn live(sim: &Sim, shape: Shape, history: &mut History, life: Life) -> Result<()> {
     let world = World::open(sim, shape)?;
-    history.judge(&world);
+    history.judge(&world)?;
     play(&world, history, life)
 }
 
@@ -250,4 +254,16 @@ fn many_lives(seeds: core::ops::Range<u64>) {
 #[test]
 fn many_lives_are_survived() {
     many_lives(0..12);
+}
+
+#[test]
+fn hunt() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let Some(from) = number("HUNT") else { return };
+    for seed in from..from + number("COUNT").unwrap_or(20) {
+        println!("seed {seed}");
+        many_lives(seed * 10..seed * 10 + 10);
+        let streams = 1 + (seed % 4) as usize;
+        cut_everywhere(Shape::of_streams(streams), Life { seed, txns: 24, checkpoints: 3 + seed % 4, close: seed % 2 == 0 });
+    }
 }

@@ -15,7 +15,7 @@ use aether_lsm::run::RunHome;
 use aether_lsm::tree::{Lsm, LsmConfig, LsmCursor, LsmFactory};
 use aether_sim::Sim;
 use aether_sync::Arc;
-use aether_types::{FileId, IndexKind, PageNo, PageSize, Result, Timestamp};
+use aether_types::{FileId, IndexKind, PageNo, PageSize, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -180,16 +180,20 @@ impl World {
 
     /// What is wrong with the tree and the one beside it.
     pub(crate) fn problems(&self) -> Vec<String> {
+        self.try_problems().unwrap()
+    }
+
+    pub(crate) fn try_problems(&self) -> Result<Vec<String>> {
         let view = self.manager.view();
-        let mut problems = Index::check(&self.tree, &view).unwrap().problems;
-        problems.extend(self.beside.check(&view).unwrap().problems);
-        problems
+        let mut problems = Index::check(&self.tree, &view)?.problems;
+        problems.extend(self.beside.check(&view)?.problems);
+        Ok(problems)
     }
 
     /// The files of runs that lie in the home, and those that the tree names.
-    pub(crate) fn run_files(&self) -> (BTreeSet<FileId>, BTreeSet<FileId>) {
-        let home = RunHome::of(&self.store);
-        (home.leftovers(&BTreeSet::new()).unwrap().into_iter().collect(), self.tree.files())
+    pub(crate) fn run_files(&self) -> Result<(BTreeSet<FileId>, BTreeSet<FileId>)> {
+        let there = RunHome::of(&self.store).leftovers(&BTreeSet::new())?;
+        Ok((there.into_iter().collect(), self.tree.files()))
     }
 
     /// All rows at the newest commit.
@@ -226,18 +230,23 @@ impl World {
 
 /// All rows that a view shows, as a cursor gives them upward; downward it must give the same.
 pub(crate) fn rows(tree: &Lsm, view: &ReadView) -> Model {
+    try_rows(tree, view).unwrap()
+}
+
+/// The same, of a machine whose power may go.
+pub(crate) fn try_rows(tree: &Lsm, view: &ReadView) -> Result<Model> {
     let mut cursor = LsmCursor::new(tree.clone());
     let (mut forward, mut backward) = (Vec::new(), Vec::new());
-    while let Some((key, value)) = cursor.next(view).unwrap() {
+    while let Some((key, value)) = cursor.next(view)? {
         forward.push((key.to_vec(), value.to_vec()));
     }
-    while let Some((key, value)) = cursor.prev(view).unwrap() {
+    while let Some((key, value)) = cursor.prev(view)? {
         backward.push((key.to_vec(), value.to_vec()));
     }
     backward.reverse();
     assert_eq!(forward, backward, "a cursor gives other rows on its way back");
     assert!(forward.is_sorted_by(|left, right| left.0 < right.0));
-    forward.into_iter().collect()
+    Ok(forward.into_iter().collect())
 }
 
 /// A generator of numbers that looks random: SplitMix64.
