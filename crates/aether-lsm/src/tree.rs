@@ -100,6 +100,8 @@ pub(crate) struct Inner {
     workers: Arc<Workers>,
     /// Bytes that the map of rows takes without any row.
     base_bytes: AtomicU64,
+    /// Bytes that the last flush has left in memory: rows that are not settled, and what they keep.
+    stayed: AtomicU64,
     gets: Counter,
     scans: Counter,
     puts: Counter,
@@ -298,6 +300,20 @@ impl Inner {
         Ok(())
     }
 
+    /// True if a memtable has come since the last flush. What that has left could not go, and another at once would only write the
+    /// same again.
+    fn is_flush_due(&self) -> bool {
+        let (waiting, _) = self.pacer.debts();
+        waiting >= self.stayed.load(Relaxed) + self.config.unit_bytes()
+    }
+
+    /// Tells the pacer what is in memory after a flush.
+    fn reckon_memory(&self) {
+        let bytes = self.rows.used_bytes().saturating_sub(self.base_bytes());
+        self.stayed.store(bytes, Relaxed);
+        self.pacer.holds(bytes);
+    }
+
     /// Tries again after a flush, should the budget have no memory.
     fn with_room<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         match attempt() {
@@ -375,6 +391,9 @@ impl Work for Inner {
             job => job,
         };
         let Some(mut job) = job else { return Ok(0) };
+        if job.is_none() && !self.is_flush_due() {
+            return Ok(0);
+        }
         Ok(self.flush_slice(&mut job, bytes, OnBehalf::Payer)?.unwrap_or(0))
     }
 

@@ -7,13 +7,8 @@ use aether_types::IndexKind;
 use core::fmt;
 use core::str::FromStr;
 
-const POLICIES: [PolicyKind; 5] = [
-    PolicyKind::Hanoi,
-    PolicyKind::Predictable,
-    PolicyKind::Fast,
-    PolicyKind::Leveled,
-    PolicyKind::Adaptive,
-];
+const POLICIES: [PolicyKind; 5] =
+    [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled, PolicyKind::Adaptive];
 
 /// A kind of keyspace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +103,9 @@ mod tests {
     fn seeds_deal_every_kind_to_every_place() {
         for place in 0..3 {
             let seen: Vec<Kind> = (0..200).map(|seed| Kinds::Mixed.deal(seed)[place]).collect();
-            assert!(seen.contains(&Kind::Btree) && seen.contains(&Kind::Rax) && seen.contains(&Kind::Skiplist));
+            assert!(
+                seen.contains(&Kind::Btree) && seen.contains(&Kind::Rax) && seen.contains(&Kind::Skiplist)
+            );
             assert!(POLICIES.iter().all(|policy| seen.contains(&Kind::Lsm(*policy))));
         }
         assert_eq!(Kinds::Btree.deal(7), [Kind::Btree; 3]);

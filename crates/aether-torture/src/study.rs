@@ -77,9 +77,8 @@ impl Study {
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let given = settings.script.as_deref().cloned();
-        let script = given.unwrap_or_else(|| {
-            Script::new(settings.seed, settings.transactions).of_kinds(settings.kinds)
-        });
+        let script = given
+            .unwrap_or_else(|| Script::new(settings.seed, settings.transactions).of_kinds(settings.kinds));
         let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };

@@ -64,6 +64,7 @@ impl LsmFactory {
             merge: Mutex::new(rank::MERGE, None),
             workers: self.workers.clone(),
             base_bytes: AtomicU64::new(if rows.is_empty() { rows.used_bytes() } else { 0 }),
+            stayed: AtomicU64::new(0),
             gets: Counter::new(),
             scans: Counter::new(),
             puts: Counter::new(),

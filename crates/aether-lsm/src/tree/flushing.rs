@@ -56,7 +56,7 @@ impl Inner {
                 None => {
                     let stubs = core::mem::take(&mut under_way.stubs);
                     *job = None;
-                    self.pacer.holds(self.rows.used_bytes().saturating_sub(self.base_bytes()));
+                    self.reckon_memory();
                     self.retire(stubs).map(|()| 1)
                 }
             },

@@ -119,7 +119,7 @@ impl Lsm {
         inner.rows.cleared();
         inner.txns.collect()?;
         inner.runs.forget_all()?;
-        inner.pacer.holds(0);
+        inner.reckon_memory();
         Ok(())
     }
 }

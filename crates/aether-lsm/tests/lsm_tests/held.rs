@@ -8,13 +8,8 @@ use aether_lsm::tree::{LsmConfig, LsmCursor};
 use aether_sim::{CrashPolicy, Sim};
 use aether_types::ErrorKind;
 
-const POLICIES: [PolicyKind; 5] = [
-    PolicyKind::Hanoi,
-    PolicyKind::Predictable,
-    PolicyKind::Fast,
-    PolicyKind::Leveled,
-    PolicyKind::Adaptive,
-];
+const POLICIES: [PolicyKind; 5] =
+    [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled, PolicyKind::Adaptive];
 
 fn shape(policy: PolicyKind) -> Shape {
     let shape = Shape::of_streams(1);

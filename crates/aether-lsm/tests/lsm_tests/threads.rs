@@ -69,10 +69,12 @@ fn together(threads: usize) {
     (0..ACCOUNTS).for_each(|n| world.put(&n.to_be_bytes(), &account(BALANCE, &mut rng)));
     let (is_over, most) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        let writers: Vec<_> = (0..3).map(|n| {
-            let world = &world;
-            scope.spawn(move || write(world, n))
-        }).collect();
+        let writers: Vec<_> = (0..3)
+            .map(|n| {
+                let world = &world;
+                scope.spawn(move || write(world, n))
+            })
+            .collect();
         scope.spawn(|| {
             while !is_over.load(Relaxed) {
                 read(&world);

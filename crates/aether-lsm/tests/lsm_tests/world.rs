@@ -4,13 +4,13 @@ use aether_lsm::index::rows::{free_value, undo_extents};
 use aether_lsm::index::txn::recovery::wal::WalConfig;
 use aether_lsm::index::txn::recovery::wal::buffer::BufferConfig;
 use aether_lsm::index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_lsm::index::txn::recovery::{ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
+use aether_lsm::index::txn::recovery::{
+    ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig,
+};
 use aether_lsm::index::txn::{
     Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord,
 };
-use aether_lsm::index::{
-    Anchor, BTree, Index, IndexFactory, OrderedCursor, ResidentFactory, TablesConfig,
-};
+use aether_lsm::index::{Anchor, BTree, Index, IndexFactory, OrderedCursor, ResidentFactory, TablesConfig};
 use aether_lsm::run::RunHome;
 use aether_lsm::tree::{Lsm, LsmConfig, LsmCursor, LsmFactory};
 use aether_sim::Sim;
