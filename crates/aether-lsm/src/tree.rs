@@ -310,6 +310,13 @@ impl Inner {
         Ok(())
     }
 
+    /// True if a memtable has come since the last flush. What that has left could not go, and another at once would only write the
+    /// same again.
+    fn is_flush_due(&self) -> bool {
+        let (waiting, _) = self.pacer.debts();
+        waiting >= self.config.unit_bytes()
+    }
+
     /// Tries again after a flush, should the budget have no memory.
     fn with_room<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         match attempt() {
@@ -387,6 +394,9 @@ impl Work for Inner {
             return Ok(self.flush_slice(&mut job, bytes, OnBehalf::Worker)?.unwrap_or(0));
         }
         let Some(mut job) = self.flush.try_lock() else { return Ok(0) };
+        if job.is_none() && !self.is_flush_due() {
+            return Ok(0);
+        }
         Ok(self.flush_slice(&mut job, bytes, OnBehalf::Payer)?.unwrap_or(0))
     }
 

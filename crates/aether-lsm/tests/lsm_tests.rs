@@ -1,4 +1,17 @@
 //! LSM trees: the suite that every index passes, with rows that are flushed and merged all the time.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 #[path = "lsm_tests/conformance.rs"]
 mod conformance;
+#[path = "lsm_tests/crash.rs"]
+mod crash;
+#[path = "lsm_tests/faults.rs"]
+mod faults;
+#[path = "lsm_tests/held.rs"]
+mod held;
+#[path = "lsm_tests/room.rs"]
+mod room;
+#[path = "lsm_tests/threads.rs"]
+mod threads;
+#[path = "lsm_tests/world.rs"]
+mod world;

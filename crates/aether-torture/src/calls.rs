@@ -1,8 +1,9 @@
 //! The calls of one transaction, each with the answer that it must give.
 
+use crate::kind::Kind;
 use crate::model::{Bytes, Draft, Op, State, show};
 use crate::oracle::{Verdict, failed};
-use aether_kv::{DbEnv, Keyspace, KeyspaceOptions, Savepoint, Txn};
+use aether_kv::{DbEnv, Keyspace, Savepoint, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a broken promise begins, against an error that a call may return.
@@ -43,7 +44,7 @@ impl Calls {
     /// Makes one call.
     pub(crate) fn make(&mut self, op: &Op) -> Verdict<()> {
         match op {
-            Op::Create(name) => self.create(name)?,
+            Op::Create(name, kind) => self.create(name, *kind)?,
             Op::Drop(name) => self.env.drop_keyspace(&mut self.txn, name).map_err(failed("drop_keyspace"))?,
             Op::Put(name, key, value) => {
                 let space = self.space(name)?;
@@ -64,8 +65,8 @@ impl Calls {
         Ok(())
     }
 
-    fn create(&mut self, name: &'static str) -> Verdict<()> {
-        let created = self.env.create_keyspace(&mut self.txn, name, KeyspaceOptions::default());
+    fn create(&mut self, name: &'static str, kind: Kind) -> Verdict<()> {
+        let created = self.env.create_keyspace(&mut self.txn, name, kind.options());
         self.spaces.insert(name, created.map_err(failed("create_keyspace"))?);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use aether_sync::Arc;
 use aether_torture::campaign::Limits;
 use aether_torture::damage::{self, blind::Blind};
+use aether_torture::kind::Kinds;
 use aether_torture::mutant::Mutant;
 use aether_torture::script::Script;
 use aether_torture::study::Settings;
@@ -27,7 +28,7 @@ usage: aether-torture crash   [--seed S] [--states N]   cut the power at every o
                                                 harm files at rest: every case, about N, or that one
        aether-torture torture --minutes N [--seed S]    other seeds until the time is over
        aether-torture corpus DIRECTORY          write the seeds of the fuzz targets
-options: --script FILE  --shrink SECONDS  --transactions N  --shape N  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
+options: --script FILE  --shrink SECONDS  --transactions N  --shape N  --kinds mixed|btree  --first N  --stride N  --threads N  --failures N  --mutant NAME  --format plain|json";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +78,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         Some(other) => return Err(format!("there is no command `{other}`")),
         None => return Err("a command is missing".into()),
     };
-    let settings = Settings::full(1);
+    let settings = Settings { kinds: Kinds::Mixed, ..Settings::full(1) };
     let (limits, format) = (Limits::default(), Format::Plain);
     let damage = damage::Settings::new(1, None);
     let mut request =
@@ -104,6 +105,7 @@ impl Request {
         match option {
             "--seed" => self.settings.seed = number(option, &value)?,
             "--transactions" => self.settings.transactions = number(option, &value)?,
+            "--kinds" => self.settings.kinds = kinds(&value)?,
             "--shape" => self.settings.shape = number(option, &value)?,
             "--first" => self.settings.first = number(option, &value)?,
             "--stride" => self.settings.stride = number::<u64>(option, &value)?.max(1),
@@ -173,6 +175,11 @@ fn blind(name: &str) -> Result<Blind, String> {
 
 pub(crate) fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{option} {value:?}: not a number"))
+}
+
+fn kinds(name: &str) -> Result<Kinds, String> {
+    let found = Kinds::NAMES.into_iter().find(|(_, known)| *known == name);
+    found.map(|(kinds, _)| kinds).ok_or_else(|| format!("--kinds {name:?}: not mixed or btree"))
 }
 
 fn mutant(name: &str) -> Result<Mutant, String> {

@@ -29,6 +29,7 @@ pub mod histories;
 pub mod history;
 pub mod invariants;
 pub mod kill;
+pub mod kind;
 mod lives;
 pub mod model;
 pub mod mutant;

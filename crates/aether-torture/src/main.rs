@@ -10,6 +10,7 @@ use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::damage::{self, tally::Findings};
 use aether_torture::faults::{self, Plan, Trouble};
 use aether_torture::fuzz::seeds;
+use aether_torture::kind::Kinds;
 use aether_torture::report::{Failure, Report, Tally};
 use aether_torture::rng::{Rng, derive};
 use aether_torture::shrink;
@@ -227,7 +228,7 @@ fn torture(request: &Request, minutes: f64) -> Report {
     let mut total = Report::default();
     let mut number = 0;
     while total.is_clean() && Instant::now() < until {
-        let settings = varied(derive(request.settings.seed, number) >> 16);
+        let settings = varied(derive(request.settings.seed, number) >> 16, request.settings.kinds);
         total.add(match number % 6 {
             1 => sweep(settings, limits, |trouble| !matches!(trouble, Trouble::Disk(_))),
             2 => sweep(settings, limits, |trouble| matches!(trouble, Trouble::Disk(_))),
@@ -257,9 +258,9 @@ fn damaged(settings: &Settings, until: Instant) -> Report {
 }
 
 /// Another size of script with every seed.
-fn varied(seed: u64) -> Settings {
+fn varied(seed: u64, kinds: Kinds) -> Settings {
     let transactions = Rng::new(seed).between(20, 120);
-    Settings { transactions, shape: seed, ..Settings::full(seed) }
+    Settings { transactions, shape: seed, kinds, ..Settings::full(seed) }
 }
 
 fn crash_visit() -> Arc<Visit> {

@@ -1,5 +1,6 @@
 //! What a store holds, as plain sorted maps.
 
+use crate::kind::Kind;
 use aether_sync::Arc;
 use std::collections::BTreeMap;
 
@@ -19,8 +20,8 @@ pub struct State {
 /// One call of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Creates a keyspace.
-    Create(&'static str),
+    /// Creates a keyspace of a kind.
+    Create(&'static str, Kind),
     /// Drops a keyspace.
     Drop(&'static str),
     /// Puts a value.
@@ -82,7 +83,7 @@ impl Draft {
     /// True if a transaction may make this call here.
     pub fn permits(&self, op: &Op) -> bool {
         match op {
-            Op::Create(space) => self.state.rows(space).is_none(),
+            Op::Create(space, _) => self.state.rows(space).is_none(),
             Op::Drop(space) | Op::Put(space, ..) | Op::Delete(space, _) => self.state.rows(space).is_some(),
             Op::Savepoint => true,
             Op::Rollback => !self.savepoints.is_empty(),
@@ -93,7 +94,7 @@ impl Draft {
     /// Makes the change of one call. A call on a missing keyspace changes nothing.
     pub fn apply(&mut self, op: &Op) {
         match op {
-            Op::Create(space) => drop(self.state.spaces.insert((*space).into(), Rows::new())),
+            Op::Create(space, _) => drop(self.state.spaces.insert((*space).into(), Rows::new())),
             Op::Drop(space) => drop(self.state.spaces.remove(*space)),
             Op::Put(space, key, value) => self.put(space, key, value),
             Op::Delete(space, key) => self.delete(space, key),

@@ -1,5 +1,6 @@
 //! Counts and failures, for people and for programs.
 
+use crate::kind::Kinds;
 use crate::study::Settings;
 use crate::world::{Cut, Fate, fate_name};
 use serde_json::{Value, json};
@@ -76,16 +77,17 @@ pub struct Failure {
 impl Failure {
     /// The command that repeats it.
     pub fn replay(&self) -> String {
-        let Settings { seed, transactions, shape, mutant, .. } = &self.settings;
+        let Settings { seed, transactions, shape, kinds, mutant, .. } = &self.settings;
+        let kinds = if *kinds == Kinds::Btree { " --kinds btree" } else { "" };
         if let Some(number) = self.thread_run {
             let mutant = mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
-            return format!("aether-torture threads --seed {seed} --nth {number}{mutant}");
+            return format!("aether-torture threads --seed {seed} --nth {number}{kinds}{mutant}");
         }
         let test = if self.fault.is_some() { "faults" } else { "crash" };
         let mut command = format!("aether-torture {test} --seed {seed}");
         match self.settings.script {
             Some(_) => command += " --script FILE",
-            None => command += &format!(" --transactions {transactions}"),
+            None => command += &format!(" --transactions {transactions}{kinds}"),
         }
         if let Some(nth) = self.fault {
             command += &format!(" --nth {nth}");

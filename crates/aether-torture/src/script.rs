@@ -6,6 +6,7 @@
 
 mod text;
 
+use crate::kind::{Kind, Kinds};
 use crate::model::{Bytes, Draft, Op, State};
 use crate::rng::{Rng, derive};
 use crate::shape::KEY_BYTES_MAX;
@@ -95,6 +96,22 @@ impl Script {
         let mut planner = Planner::default();
         let steps = steps.into_iter().filter_map(|step| planner.plan(step)).collect();
         Self { seed, steps }
+    }
+
+    /// The same with keyspaces of these kinds, as its seed deals them.
+    #[must_use]
+    pub fn of_kinds(mut self, kinds: Kinds) -> Self {
+        let [first, second, passing] = kinds.deal(self.seed);
+        let dealt = [(SPACES[0], first), (SPACES[1], second), (PASSING, passing)];
+        for step in &mut self.steps {
+            let (Step::Txn(TxnScript { ops, .. }) | Step::Side(Side::Calls(ops))) = step else { continue };
+            for op in ops {
+                if let Op::Create(name, kind) = op {
+                    dealt.iter().filter(|(space, _)| space == name).for_each(|(_, dealt)| *kind = *dealt);
+                }
+            }
+        }
+        self
     }
 
     /// The same with every commit durable when it returns. With several log streams a crash keeps some of the other
@@ -295,13 +312,13 @@ impl Writer {
     }
 
     fn creation(&mut self) -> Vec<Op> {
-        let mut ops: Vec<Op> = SPACES.into_iter().map(Op::Create).collect();
+        let mut ops: Vec<Op> = SPACES.into_iter().map(|name| Op::Create(name, Kind::Btree)).collect();
         self.insertions(&mut ops, 6);
         ops
     }
 
     fn arrival(&mut self) -> Vec<Op> {
-        let mut ops = vec![Op::Create(PASSING)];
+        let mut ops = vec![Op::Create(PASSING, Kind::Btree)];
         for _ in 0..12 {
             ops.push(Op::Put(PASSING, self.new_key(), self.value()));
         }

@@ -2,6 +2,7 @@
 
 use crate::rng::Rng;
 use aether_kv::buffer::BufferConfig;
+use aether_kv::lsm::tree::LsmConfig;
 use aether_kv::wal::WalConfig;
 use aether_kv::{Durability, Options};
 use aether_types::PageSize;
@@ -16,6 +17,9 @@ pub const PAGE_BYTES: usize = 4096;
 
 /// The longest key at [`PAGE_BYTES`].
 pub const KEY_BYTES_MAX: usize = PAGE_BYTES / 4 - 64;
+
+/// Bytes of a value from which on an LSM tree keeps it in a file of values.
+pub const SEPARATE_BYTES: usize = 750;
 
 /// Where the store lives in its simulated file system.
 pub fn home() -> &'static Path {
@@ -110,7 +114,18 @@ impl Shape {
             // One thread runs several transactions: who waits for another would wait for itself.
             lock_timeout: Duration::ZERO,
             background: false,
+            lsm: self.lsm(),
             ..Options::default()
+        }
+    }
+
+    /// Memtables of a few rows, and every other value in a file of values.
+    fn lsm(&self) -> LsmConfig {
+        LsmConfig {
+            memtable_bytes: LsmConfig::MEMTABLE_BYTES_MIN,
+            level_runs: Some(2),
+            separate_bytes: SEPARATE_BYTES,
+            ..LsmConfig::default()
         }
     }
 

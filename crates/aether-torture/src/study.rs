@@ -1,6 +1,7 @@
 //! The crash test of one script: cut the power at an operation, restart, judge; and again during recovery.
 
 use crate::history::History;
+use crate::kind::{Kind, Kinds};
 use crate::model::{Bytes, Op, State};
 use crate::mutant::Mutant;
 use crate::oracle::{self, Verdict, failed};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub script: Option<Arc<Script>>,
     /// The number of the store's shape.
     pub shape: u64,
+    /// What its keyspaces are, unless a script is given: that says it itself.
+    pub kinds: Kinds,
     /// A bug to plant.
     pub mutant: Option<Mutant>,
     /// The first operation to cut.
@@ -42,13 +45,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Every operation of the script of 60 transactions.
+    /// Every operation of the script of 60 transactions, on B+trees.
     pub fn full(seed: u64) -> Self {
         Self {
             seed,
             transactions: 60,
             script: None,
             shape: 0,
+            kinds: Kinds::Btree,
             mutant: None,
             first: 0,
             stride: 1,
@@ -73,7 +77,8 @@ impl Study {
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let given = settings.script.as_deref().cloned();
-        let script = given.unwrap_or_else(|| Script::new(settings.seed, settings.transactions));
+        let script = given
+            .unwrap_or_else(|| Script::new(settings.seed, settings.transactions).of_kinds(settings.kinds));
         let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };
@@ -303,7 +308,7 @@ fn write_and_lose_power(image: &World, env: DbEnv, state: &Arc<State>) -> Verdic
 
 /// A transaction that grows what recovery left: a new keyspace, and rows that split leaves of the old ones.
 pub(crate) fn aftermath(state: &State) -> Vec<Op> {
-    let mut ops = vec![Op::Create("aftermath")];
+    let mut ops = vec![Op::Create("aftermath", Kind::Btree)];
     let spaces = SPACES.into_iter().filter(|space| state.rows(space).is_some());
     for space in spaces.chain(["aftermath"]) {
         let row = |number| (Bytes::from(format!("after-{number}").into_bytes()), Bytes::from(vec![7; 700]));

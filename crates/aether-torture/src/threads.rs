@@ -15,6 +15,7 @@ mod teller;
 mod twins;
 
 use crate::campaign::{self, Limits};
+use crate::kind::Kind;
 use crate::model::{Rows, show};
 use crate::oracle::{self, Verdict, failed};
 use crate::report::{Failure, Report, Tally};
@@ -22,7 +23,7 @@ use crate::rng::{Rng, derive};
 use crate::shape::Shape;
 use crate::study::{Settings, Study, guarded};
 use crate::world::{Cut, Fate, World, policies};
-use aether_kv::{DbEnv, KeyspaceOptions, Options};
+use aether_kv::{DbEnv, Options};
 use aether_sync::Arc;
 use aether_sync::thread::{JoinHandle, spawn};
 use teller::{Diary, Teller};
@@ -70,7 +71,7 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
     let world = World::new(seed, shape, settings.mutant);
     let background = rng.chance(50);
     let env = open(&world, background)?;
-    found_bank(&env)?;
+    found_bank(&env, settings.kinds.deal(seed))?;
     let threads = rng.between(2, 5);
     let teller = |number| Teller::new(&env, number, Rng::new(derive(seed, 1_000 + number as u64)));
     let tellers = (0..threads).map(teller).collect::<Result<Vec<_>, _>>()?;
@@ -109,11 +110,11 @@ fn reopen(world: &World, background: bool, chance: u64) -> Verdict<DbEnv> {
 }
 
 /// The accounts and the keyspaces, durable.
-fn found_bank(env: &DbEnv) -> Verdict<()> {
+fn found_bank(env: &DbEnv, [own, shared, _]: [Kind; 3]) -> Verdict<()> {
     let mut txn = env.begin().map_err(failed("begin"))?;
-    let create = |txn: &mut _, name| env.create_keyspace(txn, name, KeyspaceOptions::default());
-    create(&mut txn, OWN).map_err(failed("create_keyspace"))?;
-    let accounts = create(&mut txn, ACCOUNTS).map_err(failed("create_keyspace"))?;
+    let create = |txn: &mut _, name, kind: Kind| env.create_keyspace(txn, name, kind.options());
+    create(&mut txn, OWN, own).map_err(failed("create_keyspace"))?;
+    let accounts = create(&mut txn, ACCOUNTS, shared).map_err(failed("create_keyspace"))?;
     for number in 0..ACCOUNT_COUNT {
         let balance = FIRST_BALANCE.to_le_bytes();
         txn.put(&accounts, &account(number), &balance).map_err(failed("put"))?;

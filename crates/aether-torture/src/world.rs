@@ -121,11 +121,12 @@ impl World {
     }
 
     /// Syncs that have failed so far, of files and of directories. A file that is being made and for which the disk is
-    /// too full is thrown away: its sync may fail.
+    /// too full is thrown away, and so is the file of a run, whatever the cause: its sync may fail.
     pub fn failed_syncs(&self) -> u64 {
         let thrown_away = |strike: &Strike| {
             let path = strike.path.to_string_lossy();
-            strike.error == Some(Errno::Enospc) && path.contains("-free-")
+            let is_run = ["/run-", "/values-"].iter().any(|name| path.contains(name));
+            is_run || strike.error == Some(Errno::Enospc) && path.contains("-free-")
         };
         let is_sync = |strike: &Strike| matches!(strike.kind, OpKind::Sync | OpKind::SyncDir);
         let strikes = self.sim.strikes().into_iter().filter(|strike| strike.error.is_some());

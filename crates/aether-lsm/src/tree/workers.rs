@@ -119,8 +119,7 @@ impl Inner {
 
     fn flush_in_background(&self) -> Result<Option<u64>> {
         let Some(mut job) = self.flush.try_lock() else { return Ok(None) };
-        let (waiting, _) = self.pacer.debts();
-        if job.is_none() && waiting < self.config.unit_bytes() {
+        if job.is_none() && !self.is_flush_due() {
             return Ok(None);
         }
         self.flush_slice(&mut job, SLICE_BYTES, OnBehalf::Worker)

@@ -2,6 +2,7 @@
 
 use super::design::{Design, Last};
 use super::specimen::Files;
+use crate::kind::Kind;
 use crate::model::{Bytes, Op, State};
 use crate::oracle::{Verdict, failed};
 use crate::player;
@@ -142,8 +143,8 @@ impl Maker {
     fn ops(&mut self, index: usize) -> Vec<Op> {
         let mut ops = Vec::new();
         match index {
-            0 => ops.extend(SPACES[..self.design.spaces].iter().map(|name| Op::Create(name))),
-            2 if self.design.shrinks => ops.push(Op::Create(PASSING)),
+            0 => ops.extend(SPACES[..self.design.spaces].iter().map(|name| Op::Create(name, Kind::Btree))),
+            2 if self.design.shrinks => ops.push(Op::Create(PASSING, Kind::Btree)),
             _ => {}
         }
         let total = self.design.transactions;

@@ -3,7 +3,8 @@
 //! ```text
 //! seed 7
 //! txn commit
-//!   create alpha
+//!   create alpha lsm fast
+//!   create beta
 //!   put alpha "row-000123" 812@55
 //! side
 //!   delete beta "row-000456-side-1"
@@ -11,9 +12,10 @@
 //! reopen 3
 //! ```
 //!
-//! A value is its text, or its length and the tag it is made from.
+//! A keyspace without a kind is a B+tree. A value is its text, or its length and the tag it is made from.
 
 use super::{End, PASSING, SPACES, Script, Side, Step, TxnScript, tagged};
+use crate::kind::Kind;
 use crate::model::{Bytes, Op};
 use aether_sync::Arc;
 use core::fmt;
@@ -61,7 +63,8 @@ impl fmt::Display for Step {
 fn write_ops(f: &mut fmt::Formatter<'_>, ops: &[Op]) -> fmt::Result {
     for op in ops {
         match op {
-            Op::Create(space) => writeln!(f, "  create {space}"),
+            Op::Create(space, Kind::Btree) => writeln!(f, "  create {space}"),
+            Op::Create(space, kind) => writeln!(f, "  create {space} {kind}"),
             Op::Drop(space) => writeln!(f, "  drop {space}"),
             Op::Put(space, key, value) => {
                 writeln!(f, "  put {space} \"{}\" {}", key.escape_ascii(), value_text(value))
@@ -142,7 +145,7 @@ fn parse_op(line: &str) -> Option<Op> {
     let depth = space.parse();
     let space = SPACES.into_iter().chain([PASSING]).find(|known| *known == space);
     Some(match what {
-        "create" => Op::Create(space?),
+        "create" => Op::Create(space?, if rest.is_empty() { Kind::Btree } else { rest.parse().ok()? }),
         "drop" => Op::Drop(space?),
         "delete" => Op::Delete(space?, quoted(rest)?.0),
         "put" => {

@@ -1,0 +1,123 @@
+//! Log and memory are let go; transactions larger than memtables; the policy lasts.
+
+use crate::world::{Model, Rng, Shape, World};
+use aether_lsm::index::txn::Durability;
+use aether_lsm::policy::PolicyKind;
+use aether_lsm::tree::LsmConfig;
+use aether_sim::{CrashPolicy, Sim};
+
+/// A log of a MiB, and memtables that hold more than that.
+fn small_log(streams: usize) -> Shape {
+    let shape = Shape::of_streams(streams);
+    let lsm = LsmConfig { memtable_bytes: 16 << 20, ..shape.lsm };
+    Shape { max_recovery_bytes: 1 << 20, lsm, ..shape }
+}
+
+/// What nobody changes any more does not hold the log.
+#[test]
+fn an_idle_tree_lets_the_log_go() {
+    let sim = Sim::new(4);
+    let world = World::open(&sim, small_log(1)).unwrap();
+    let mut model = Model::new();
+    for n in 0..50u64 {
+        world.put(&n.to_be_bytes(), b"idle");
+        model.insert(n.to_be_bytes().to_vec(), b"idle".to_vec());
+    }
+    for n in 0..20_000u64 {
+        let mut txn = world.manager.begin();
+        world.beside.put(&mut txn, &(n % 100).to_be_bytes(), &[1; 100]).unwrap();
+        drop(txn.commit_with(Durability::None).unwrap());
+    }
+    let stats = world.store.checkpoint_stats();
+    assert!(stats.log_bytes < 4 << 20, "{stats:?}");
+    world.close().unwrap();
+    let again = World::open(&sim.kill_image(), small_log(1)).unwrap();
+    assert!(again.report.clean);
+    assert_eq!(again.rows(), model);
+}
+
+/// Far more is written than the log may have, below a transaction that is never over; a crash then leaves little to redo.
+#[test]
+fn the_log_is_let_go_while_rows_are_written() {
+    for streams in [1, 3] {
+        let sim = Sim::new(3);
+        let world = World::open(&sim, small_log(streams)).unwrap();
+        let (mut model, mut rng) = (Model::new(), Rng(9));
+        let mut open = world.manager.begin();
+        world.tree.put(&mut open, b"open", b"never seen").unwrap();
+        let mut most = 0;
+        for n in 0..20_000u64 {
+            let key = if n < 2_000 { n } else { rng.below(2_000) }.to_be_bytes();
+            world.put(&key, &[n as u8; 100]);
+            model.insert(key.to_vec(), vec![n as u8; 100]);
+            most = most.max(world.store.checkpoint_stats().log_bytes);
+        }
+        assert!(most < 4 << 20, "{most} bytes of log were kept");
+        world.sync();
+        let again = World::open(&sim.crash_image(CrashPolicy::LoseAll), small_log(streams)).unwrap();
+        assert_eq!(again.rows(), model);
+        assert!(again.report.log_bytes < 4 << 20 && again.report.losers == 1, "{:?}", again.report);
+        assert_eq!(again.problems(), Vec::<String>::new());
+        drop(open);
+    }
+}
+
+/// A transaction of ten memtables and more, with flushes below it: it commits, or it is rolled back, also by a restart.
+#[test]
+fn a_transaction_larger_than_memtables_ends_either_way() {
+    let (sim, shape) = (Sim::new(5), Shape::of_streams(1));
+    let world = World::open(&sim, shape).unwrap();
+    let mut model = Model::new();
+    for round in 0..6u8 {
+        let mut txn = world.manager.begin();
+        let mut next = model.clone();
+        for n in 0..400u64 {
+            let key = (n * 7 % 400).to_be_bytes();
+            if n % 5 == u64::from(round) % 5 {
+                assert_eq!(world.tree.delete(&mut txn, &key).unwrap(), next.remove(&key[..]).is_some());
+            } else {
+                world.tree.put(&mut txn, &key, &vec![round; 100 + n as usize % 300]).unwrap();
+                next.insert(key.to_vec(), vec![round; 100 + n as usize % 300]);
+            }
+            if n % 100 == 50 {
+                world.tree.flush().unwrap();
+            }
+        }
+        assert_eq!(crate::world::rows(&world.tree, txn.view()), next);
+        assert_eq!(world.rows(), model);
+        world.sync();
+        let again = World::open(&sim.kill_image(), shape).unwrap();
+        assert_eq!(again.rows(), model, "it was never over");
+        if round % 2 == 0 {
+            txn.commit().unwrap();
+            model = next;
+        } else {
+            txn.abort().unwrap();
+        }
+        assert_eq!(world.rows(), model);
+        let again = World::open(&sim.crash_image(CrashPolicy::LoseAll), shape).unwrap();
+        assert_eq!(again.rows(), model);
+    }
+    world.tree.flush().unwrap();
+    world.tree.merge_all().unwrap();
+    assert_eq!((world.rows(), world.tree.stat().memory_rows), (model, 0));
+}
+
+#[test]
+fn the_policy_survives_a_restart() {
+    let (sim, shape) = (Sim::new(6), Shape::of_streams(1));
+    let world = World::open(&sim, shape).unwrap();
+    assert_eq!(world.tree.stat().policy.map(|(chosen, _)| chosen), Some(PolicyKind::Fast));
+    for (policy, number) in
+        [PolicyKind::Leveled, PolicyKind::Hanoi, PolicyKind::Adaptive].into_iter().zip(0u8..)
+    {
+        (0..40).for_each(|n| world.put(&[n], &[number; 200]));
+        world.tree.set_policy(policy).unwrap();
+        world.tree.flush().unwrap();
+        world.tree.merge_all().unwrap();
+        let again = World::open(&sim.crash_image(CrashPolicy::LoseAll), shape).unwrap();
+        assert_eq!(again.tree.stat().policy.map(|(chosen, _)| chosen), Some(policy));
+        again.tree.merge_all().unwrap();
+        assert_eq!(again.rows(), world.rows());
+    }
+}
