@@ -18,8 +18,10 @@ use aether_txn::recovery::stripe_of;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ChainWalk, Outcome, Txn, TxnManager, UndoKind};
 use aether_types::{Lsn, Lv, Psn, Reader, Result, StreamId, Timestamp, TxnId, limits};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+/// Rows that are not settled which a flush logs again in any case.
+const STAYED_MAX: usize = 1024;
 /// Entries looked at under one hold of the map.
 const ENTRIES: usize = 256;
 
@@ -56,8 +58,8 @@ pub struct Leaving {
     next: Option<Vec<u8>>,
     /// Rows that are not settled are logged again.
     lets_log_go: bool,
-    /// Those that were not.
-    stayed: BTreeSet<Vec<u8>>,
+    /// Those that were not, with the number of their change.
+    stayed: BTreeMap<Vec<u8>, Psn>,
     /// Where taking out stands.
     taken: Option<Vec<u8>>,
 }
@@ -86,12 +88,12 @@ fn everything() -> Lv {
 
 impl Resident {
     /// Begins to hand rows over; one flush at a time. None if no row has changed since the last one. `lets_log_go`: rows that are not
-    /// settled are logged again, so that the log before can go in any case. Blocks until changes that have begun are done.
+    /// settled are logged again, so that the log before can go in any case; else only if they are few. Blocks until changes that have begun are done.
     pub fn begin_flush(&self, lets_log_go: bool) -> Option<Leaving> {
         let rows = &self.0.rows;
         let due = rows.slices.begin(&[], &everything(), 1)?;
         let known = rows.known();
-        let stayed = BTreeSet::new();
+        let stayed = BTreeMap::new();
         Some(Leaving { due, known, next: Some(Vec::new()), lets_log_go, stayed, taken: Some(Vec::new()) })
     }
 
@@ -116,11 +118,17 @@ impl Resident {
             for (key, psn) in unsettled {
                 match leaving.lets_log_go {
                     true => carry_over(&self.0.rows, self.manager(), &key, psn)?,
-                    false => drop(leaving.stayed.insert(key)),
+                    false => drop(leaving.stayed.insert(key, psn)),
                 }
             }
             leavers.into_iter().try_for_each(&mut *sink)?;
             leaving.next = next;
+        }
+        if leaving.next.is_none() && leaving.stayed.len() <= STAYED_MAX {
+            // Few: what they take in the log is less than what a flush is good for that lets none of it go.
+            for (key, psn) in core::mem::take(&mut leaving.stayed) {
+                carry_over(&self.0.rows, self.manager(), &key, psn)?;
+            }
         }
         Ok(any.then_some(done.max(1)))
     }
@@ -155,7 +163,7 @@ impl Resident {
             let key = cursor.key().to_vec();
             let entry = cursor.entry().expect("it stands at a key");
             bytes += key.len() as u64;
-            if !leaving.stayed.contains(&key) {
+            if !leaving.stayed.contains_key(&key) {
                 let _stripe = rows.latch(&key);
                 let payload = entry.payload();
                 let is_known = |cell: &Cell<'_>| cell.psn() <= leaving.known[stripe_of(&key) as usize];
