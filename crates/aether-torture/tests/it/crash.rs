@@ -3,6 +3,7 @@
 use aether_sync::Arc;
 use aether_torture::campaign::{self, Limits, Visit};
 use aether_torture::faults::{self, Trouble};
+use aether_torture::kind::Kinds;
 use aether_torture::report::Report;
 use aether_torture::study::{Settings, Study};
 
@@ -17,6 +18,17 @@ fn every_state_after_a_cut_is_right() {
     let report = run(settings, Arc::new(|study: &Study, op, beat: &dyn Fn()| study.visit(op, beat)));
     assert!(report.is_clean(), "{report}");
     assert!(report.tally.states > 300 && report.tally.two_deep > 20, "{report}");
+}
+
+#[test]
+fn every_state_after_a_cut_is_right_with_keyspaces_of_all_kinds() {
+    for (seed, shape) in [(1, 0), (2, 3)] {
+        let settings =
+            Settings { stride: 97, recovery_cuts: 2, shape, kinds: Kinds::Mixed, ..Settings::full(seed) };
+        let report = run(settings, Arc::new(|study: &Study, op, beat: &dyn Fn()| study.visit(op, beat)));
+        assert!(report.is_clean(), "{report}");
+        assert!(report.tally.states > 50, "{report}");
+    }
 }
 
 #[test]
