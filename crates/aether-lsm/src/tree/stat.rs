@@ -115,25 +115,30 @@ mod tests {
     use aether_index::txn::Durability;
     use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
     use aether_index::{IndexFactory, IndexKind, ResidentFactory, TablesConfig};
+    use aether_vfs::Env;
 
     #[test]
     fn a_merge_is_told_of_while_somebody_works_at_it() {
         let rows = Arc::new(ResidentFactory::new(TablesConfig::new(7)));
         let config = LsmConfig { memtable_bytes: 8 << 10, threads: 0, ..LsmConfig::default() };
         let factory = Arc::new(LsmFactory::alone(rows, config));
-        let world = World::volatile(&(factory.clone() as Arc<dyn IndexFactory>), 256).unwrap();
+        let world = World::open(Env::memory(), &(factory.clone() as Arc<dyn IndexFactory>)).unwrap();
         let mut txn = world.txns.begin();
         let at = factory.create_tree(&mut txn, IndexKind::LSM, 17, config.policy).unwrap();
-        drop(txn.commit_with(Durability::None).unwrap());
+        drop(txn.commit_with(Durability::Sync).unwrap());
         let tree = factory.open_tree(&world.txns, at).unwrap();
 
-        let told = (0..100_000_u32).find_map(|number| {
+        let told = (0..20_000_u32).find_map(|number| {
             let mut txn = world.txns.begin();
-            tree.put(&mut txn, &number.wrapping_mul(7919).to_be_bytes(), &[7; 60]).unwrap();
-            drop(txn.commit_with(Durability::None).unwrap());
+            tree.put(&mut txn, &number.wrapping_mul(2_654_435_761).to_be_bytes(), &[7; 60]).unwrap();
+            drop(txn.commit_with(Durability::Sync).unwrap());
             tree.stat().merge
         });
-        assert!(told.is_some_and(|merge| merge.runs > 1 && merge.left_bytes <= merge.bytes), "{told:?}");
+        assert!(
+            told.is_some_and(|merge| merge.runs > 1 && merge.left_bytes <= merge.bytes),
+            "{:?}",
+            tree.stat()
+        );
         let somebody = tree.0.merge.lock();
         assert_eq!(tree.stat().merge, told);
         drop(somebody);
