@@ -97,7 +97,7 @@ impl Resident {
         Some(Leaving { due, known, next: Some(Vec::new()), lets_log_go, stayed, taken: Some(Vec::new()) })
     }
 
-    /// Hands over about so many bytes more, by key, of a key the newest version first; how many there were, or none if that was all
+    /// Hands over about so many bytes more of the rows that were there when it began, by key, of a key the newest version first; how many there were, or none if that was all
     /// before. Blocks as `sink` does.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Resident {
         while done < bytes {
             let Some(from) = leaving.next.take() else { break };
             any = true;
-            let (leavers, unsettled, next) = self.gather(&from)?;
+            let (leavers, unsettled, next) = self.gather(&from, &leaving.known)?;
             done += leavers.iter().map(Leaver::bytes).sum::<u64>() + unsettled.len() as u64;
             for (key, psn) in unsettled {
                 match leaving.lets_log_go {
@@ -219,7 +219,11 @@ impl Resident {
 
     /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to go on.
     #[allow(clippy::type_complexity, reason = "used once")]
-    fn gather(&self, from: &[u8]) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
+    fn gather(
+        &self,
+        from: &[u8],
+        known: &Known,
+    ) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
         let (mut leavers, mut unsettled) = (Vec::new(), Vec::new());
         let pin = self.0.rows.map.pin();
         let mut cursor = pin.cursor();
@@ -230,9 +234,13 @@ impl Resident {
             }
             let key = cursor.key().to_vec();
             let entry = cursor.entry().expect("it stands at a key");
-            match retry(|| versions(self.manager(), &pin, &entry, &key))? {
-                Ok(versions) => leavers.extend(versions),
-                Err(psn) => unsettled.push((key, psn)),
+            // What has changed since the flush began could not be taken out after it: the next one's.
+            let is_later = |cell: Cell<'_>| cell.psn() > known[stripe_of(&key) as usize];
+            if !Cell::in_entry(&pin, &entry).is_some_and(is_later) {
+                match retry(|| versions(self.manager(), &pin, &entry, &key))? {
+                    Ok(versions) => leavers.extend(versions),
+                    Err(psn) => unsettled.push((key, psn)),
+                }
             }
             found = cursor.next();
         }
