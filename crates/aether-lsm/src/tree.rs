@@ -201,7 +201,7 @@ impl Lsm {
         self.0.with_room(|| self.0.rows.delete(txn, key))
     }
 
-    /// Flushes what is settled in memory now. Blocks until that is on disk.
+    /// Flushes what is settled in memory now; nothing as long as who made the tree has not committed. Blocks until that is on disk.
     ///
     /// # Errors
     /// Those of the disk and of the log; nothing is lost.

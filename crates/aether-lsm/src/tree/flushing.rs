@@ -10,7 +10,7 @@ use aether_index::rows::ValueReader;
 use aether_index::txn::Durability;
 use aether_index::txn::recovery::Store;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_types::Result;
+use aether_types::{ErrorKind, Result};
 use std::collections::BTreeMap;
 
 /// A flush under way.
@@ -65,15 +65,16 @@ impl Inner {
                 }
             },
         };
-        match done {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) => {
-                if let Some(job) = job.take() {
-                    job.give_up(&self.rows);
-                }
-                Err(error)
-            }
+        let Err(error) = done else { return done.map(Some) };
+        if let Some(job) = job.take() {
+            job.give_up(&self.rows);
         }
+        if error.kind() == ErrorKind::Conflict && who != OnBehalf::Log {
+            // Who made the tree has not committed, and may be this very thread: nothing of it can be listed until then.
+            self.pacer.holds(0);
+            return Ok(None);
+        }
+        Err(error)
     }
 
     fn flush_recipe(&self) -> Recipe {

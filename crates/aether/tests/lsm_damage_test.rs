@@ -1,0 +1,168 @@
+//! Files of an LSM keyspace that are damaged, missing, foreign or left over: named, never wrong data, and nothing else suffers.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
+use aether::lsm::LsmConfig;
+use aether::vfs::{Env, read_file, write_file_durably};
+use aether::{DbEnv, Error, ErrorKind, IndexKind, KeyspaceOptions, Options};
+use std::path::{Path, PathBuf};
+
+const HOME: &str = "/home";
+const ROWS: u32 = 400;
+
+fn options() -> Options {
+    let lsm = LsmConfig { memtable_bytes: 16 << 10, separate_bytes: 600, ..LsmConfig::default() };
+    Options { background: false, lsm, ..Options::default() }
+}
+
+fn open(env: &Env) -> DbEnv {
+    DbEnv::open_in(env.clone(), Path::new(HOME), options()).unwrap()
+}
+
+fn key(number: u32) -> Vec<u8> {
+    format!("key-{number:05}").into_bytes()
+}
+
+/// Every 40th is large: it stands in a file of values.
+fn value(number: u32) -> Vec<u8> {
+    vec![number as u8; if number.is_multiple_of(40) { 2000 } else { 40 }]
+}
+
+/// The keyspaces `tree` (LSM) and `beside` (B+tree) with the same rows; the former has all in runs. Closed.
+fn store() -> Env {
+    store_in(Env::memory())
+}
+
+fn store_in(env: Env) -> Env {
+    let db = open(&env);
+    let mut txn = db.begin().unwrap();
+    let tree = db.create_keyspace(&mut txn, "tree", KeyspaceOptions::of(IndexKind::LSM)).unwrap();
+    let beside = db.create_keyspace(&mut txn, "beside", KeyspaceOptions::default()).unwrap();
+    for number in 0..ROWS {
+        txn.put(&tree, &key(number), &value(number)).unwrap();
+        txn.put(&beside, &key(number), &value(number)).unwrap();
+    }
+    txn.commit().unwrap();
+    db.lsm(&tree).unwrap().flush().unwrap();
+    db.close().unwrap();
+    env
+}
+
+fn files(env: &Env, prefix: &str) -> Vec<PathBuf> {
+    let entries = env.vfs.list(Path::new(HOME)).unwrap();
+    let named = entries.into_iter().filter(|entry| entry.name.starts_with(prefix));
+    named.map(|entry| Path::new(HOME).join(entry.name)).collect()
+}
+
+/// Reads every row of `tree`; each is right or an error. The first error.
+fn read_all(db: &DbEnv) -> Result<(), Error> {
+    let tree = db.keyspace("tree")?;
+    let snapshot = db.snapshot()?;
+    let mut first = Ok(());
+    for number in 0..ROWS {
+        match snapshot.get(&tree, &key(number)) {
+            Ok(found) => assert_eq!(found, Some(value(number)), "{number}"),
+            Err(error) => first = first.and(Err(error)),
+        }
+    }
+    for row in snapshot.iter(&tree)? {
+        match row {
+            Ok((key, found)) => {
+                let number = std::str::from_utf8(&key[4..]).unwrap().parse().unwrap();
+                assert_eq!(found, value(number), "{number}");
+            }
+            Err(error) => return first.and(Err(error)),
+        }
+    }
+    first
+}
+
+/// The other keyspace is as it was.
+fn expect_beside(db: &DbEnv) {
+    let beside = db.keyspace("beside").unwrap();
+    assert_eq!(db.snapshot().unwrap().iter(&beside).unwrap().map(Result::unwrap).count() as u32, ROWS);
+}
+
+fn expect_named(error: &Error, path: &Path) {
+    assert_eq!(error.kind(), ErrorKind::Corruption, "{error}");
+    assert_eq!(error.place().path.as_deref(), Some(path), "{error}");
+}
+
+/// Changes one byte of a file at a time and reads everything.
+fn every_byte_matters(prefix: &str) {
+    let env = store();
+    let [path] = &files(&env, prefix)[..] else { panic!("one file of {prefix}") };
+    let sound = read_file(&*env.vfs, path).unwrap();
+    let mut noticed = 0;
+    for at in (0..sound.len()).step_by(sound.len() / 61) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x10;
+        write_file_durably(&*env.vfs, path, &bytes).unwrap();
+        let db = open(&env);
+        if let Err(error) = read_all(&db) {
+            expect_named(&error, path);
+            noticed += 1;
+        }
+        expect_beside(&db);
+        drop(db);
+    }
+    // What fills the blocks up to their alignment is nobody's.
+    assert!(noticed > 20, "only {noticed} of 61 were noticed");
+    write_file_durably(&*env.vfs, path, &sound).unwrap();
+    read_all(&open(&env)).unwrap();
+}
+
+#[test]
+fn a_damaged_run_is_named_and_never_believed() {
+    every_byte_matters("run-");
+}
+
+#[test]
+fn a_damaged_value_file_is_named_and_never_believed() {
+    every_byte_matters("values-");
+}
+
+#[test]
+fn a_missing_run_is_named() {
+    for prefix in ["run-", "values-"] {
+        let env = store();
+        let path = files(&env, prefix).remove(0);
+        env.vfs.remove(&path).unwrap();
+        let db = open(&env);
+        expect_named(&db.keyspace("tree").err().unwrap(), &path);
+        expect_beside(&db);
+    }
+}
+
+#[test]
+fn a_foreign_run_is_refused() {
+    let real = Env::real();
+    let (env, other) = (store(), store_in(Env { entropy: real.entropy, ..Env::memory() }));
+    for prefix in ["run-", "values-"] {
+        let (path, foreign) = (files(&env, prefix).remove(0), files(&other, prefix).remove(0));
+        let own = read_file(&*env.vfs, &path).unwrap();
+        write_file_durably(&*env.vfs, &path, &read_file(&*other.vfs, &foreign).unwrap()).unwrap();
+        let db = open(&env);
+        expect_named(&db.keyspace("tree").err().unwrap(), &path);
+        expect_beside(&db);
+        drop(db);
+        write_file_durably(&*env.vfs, &path, &own).unwrap();
+        read_all(&open(&env)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_crash_has_left_goes_with_the_next_open() {
+    let env = store();
+    let known = [files(&env, "run-"), files(&env, "values-")];
+    for name in ["run-00000fff", "values-00000ffe"] {
+        write_file_durably(&*env.vfs, &Path::new(HOME).join(name), b"half a file").unwrap();
+    }
+    let stranger = Path::new(HOME).join("run-of-mine");
+    write_file_durably(&*env.vfs, &stranger, b"not ours").unwrap();
+    read_all(&open(&env)).unwrap();
+    assert_eq!(
+        [vec![known[0][0].clone(), stranger], known[1].clone()],
+        [files(&env, "run-"), files(&env, "values-")]
+    );
+}
