@@ -74,11 +74,13 @@ impl Output {
         Ok(())
     }
 
-    /// Makes the file and its name durable; blocks. Only then may anything refer to it (F2).
+    /// Makes the file and its name durable; blocks. Only then may anything refer to it (F2). A file whose own sync fails is thrown away, and the store
+    /// goes on; a directory whose sync fails may have lost other names with it, those of log segments among them: the store fails.
     pub(crate) fn keep(mut self) -> Result<()> {
         self.flush()?;
         self.file.sync()?;
-        self.home.env.vfs.sync_dir(&self.home.dir)?;
+        let synced = self.home.env.vfs.sync_dir(&self.home.dir);
+        synced.inspect_err(|error| self.home.pool.fail(error))?;
         self.is_kept = true;
         Ok(())
     }

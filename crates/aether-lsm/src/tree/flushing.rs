@@ -125,10 +125,8 @@ impl Inner {
             Some(known) => manifest.put_known(txn, known),
             None => Ok(()),
         });
-        match (&edited, &run) {
-            (Err(_), Some(run)) => self.give_up_run(run),
-            (Ok(()), Some(run)) => self.flushed.add(run.shape().bytes),
-            _ => {}
+        if let (Ok(()), Some(run)) = (&edited, &run) {
+            self.flushed.add(run.shape().bytes);
         }
         edited
     }

@@ -1,6 +1,5 @@
 //! Merging runs as the policy says, slice by slice.
 
-use super::runs::value_files;
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
 use super::{Inner, Live, MergeStat, OnBehalf};
@@ -144,24 +143,12 @@ impl Inner {
         let written = writer.finish()?;
         let runs = written.into_iter().map(|written| self.runs.take(written)).collect::<Result<Vec<_>>>()?;
         let edited = self.runs.edit(&Edit::merge(claim.plan(), runs.clone()), |_, _| Ok(()));
-        match &edited {
-            Ok(()) => runs.iter().for_each(|run| self.merged.add(run.shape().bytes)),
-            Err(_) => runs.iter().for_each(|run| self.give_up_run(run)),
+        if edited.is_ok() {
+            runs.iter().for_each(|run| self.merged.add(run.shape().bytes));
         }
         drop(claim);
         self.reckon();
         edited
-    }
-
-    /// A run that is not listed goes, and the values that only it names.
-    pub(super) fn give_up_run(&self, run: &Arc<Run<Live>>) {
-        let listed = value_files(&self.runs.current());
-        run.file()
-            .values
-            .iter()
-            .filter(|(held, _)| !listed.contains_key(&held.info().file))
-            .for_each(|(held, _)| held.retire());
-        run.doom();
     }
 }
 

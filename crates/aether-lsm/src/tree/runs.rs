@@ -6,7 +6,7 @@ use crate::filter::{KeyHash, Recipe, monkey};
 use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
 use crate::values::ValueFile;
-use crate::version::{Claims, Edit, OnLast, Run, Version, VersionSet};
+use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::Below;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
 use aether_index::txn::{Txn, TxnManager};
@@ -104,10 +104,11 @@ impl Runs {
     }
 
     /// Makes an edit durable, then installs it. `also` takes part in its transaction. Blocks for the log. What fails before the
-    /// commit changes nothing.
+    /// commit changes nothing, and the runs that the edit would have brought are given up; where the commit itself fails, a crash may
+    /// still show it, so their files stay: for the next open to list, or to find left over.
     ///
     /// # Errors
-    /// Those of pages and of the log; `Conflict` if the edit does not fit any more.
+    /// Those of pages and of the log; `Conflict` if another transaction is at the manifest.
     pub(super) fn edit(
         &self,
         edit: &Edit<Live>,
@@ -115,19 +116,39 @@ impl Runs {
     ) -> Result<()> {
         let _one_at_a_time = self.editing.lock();
         let old = self.current();
-        let next =
-            old.with(edit).map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
-        let mut txn = self.manifest.begin();
-        self.manifest.put_levels(&mut txn, &old, &next)?;
-        let gone = self.edit_values(&mut txn, &old, &next)?;
-        also(&self.manifest, &mut txn)?;
+        let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
+        let (txn, gone) = prepared?;
         self.manifest.commit(txn)?;
         // Nobody else installs anything: what was found to fit fits.
-        self.set
-            .install(edit)
-            .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
+        self.set.install(edit).map_err(refused)?;
         gone.iter().for_each(|held| held.retire());
         Ok(())
+    }
+
+    /// Writes an edit into a transaction; the value files that nothing names after it.
+    fn prepare(
+        &self,
+        old: &Version<Live>,
+        edit: &Edit<Live>,
+        also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<(Txn, Vec<Arc<ValueFile>>)> {
+        let next = old.with(edit).map_err(refused)?;
+        let mut txn = self.manifest.begin();
+        self.manifest.put_levels(&mut txn, old, &next)?;
+        let gone = self.edit_values(&mut txn, old, &next)?;
+        also(&self.manifest, &mut txn)?;
+        Ok((txn, gone))
+    }
+
+    /// Lets the files go that only the runs name which an edit would have brought.
+    fn give_up(&self, old: &Version<Live>, edit: &Edit<Live>) {
+        let listed = value_files(old);
+        let is_listed = |run: &Arc<Run<Live>>| old.runs().any(|other| other.id() == run.id());
+        for run in edit.added().iter().filter(|run| !is_listed(run)) {
+            let own = run.file().values.iter().filter(|(held, _)| !listed.contains_key(&held.info().file));
+            own.for_each(|(held, _)| held.retire());
+            run.doom();
+        }
     }
 
     /// Lists value files that come, and takes those out that no run names any more; returns these.
@@ -191,6 +212,10 @@ pub(super) fn values_in(version: &Version<Live>, file: FileId) -> Result<Arc<Val
     let held = version.runs().flat_map(|run| &run.file().values).find(|(held, _)| held.info().file == file);
     let missing = || Error::corruption(format!("a value in {file}, which no run names"));
     held.map(|(held, _)| held.clone()).ok_or_else(missing)
+}
+
+fn refused(refused: Refused) -> Error {
+    Error::invalid(format!("an edit of the runs: {refused}"))
 }
 
 /// The value files that runs name.

@@ -56,6 +56,11 @@ impl<F> Edit<F> {
         Self { removed: plan.inputs.clone(), added: outcome, level: plan.target }
     }
 
+    /// The runs that come with it.
+    pub(crate) fn added(&self) -> &[Arc<Run<F>>] {
+        &self.added
+    }
+
     /// True if `run` comes with it.
     pub(super) fn adds(&self, run: &Arc<Run<F>>) -> bool {
         self.added.iter().any(|added| Arc::ptr_eq(added, run))
