@@ -34,6 +34,7 @@ pub use cursor::{Chunk, ChunkRow, Position, ResidentCursor};
 pub use factory::ResidentFactory;
 pub use flush::{Leaver, Leaving};
 pub use tables::{Tables, TablesConfig};
+pub use write_out::wait_for_all_streams;
 
 use crate::btree::BTree;
 use crate::traits::Anchor;

@@ -15,6 +15,7 @@ use crate::skiplist::{Entry, Guard};
 use aether_page::UndoPtr;
 use aether_page::node::Row;
 use aether_sync::Arc;
+use aether_txn::recovery::Store;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind};
 use aether_types::{Psn, Result, TxnId};
@@ -59,6 +60,8 @@ impl WriteOut<'_> {
         let options = TxnOptions { lock_timeout, ..Isolation::ReadCommitted.into() };
         let mut txn = self.manager.begin_with(options).for_bookkeeping();
         let extents = self.write_slices(&mut txn, due, known)?;
+        // What was logged again may stand in another stream than the slices, which take the place of what was logged before.
+        wait_for_all_streams(self.manager.store())?;
         // What comes later in a slice than a crash lets it come is still in the log.
         drop(txn.commit_with(Durability::None)?);
         Ok(extents)
@@ -163,6 +166,17 @@ impl WriteOut<'_> {
                 Err(before) => version = before,
             }
         }
+    }
+}
+
+/// Waits until all that is logged is durable, if the log has several streams; in one nothing is kept without what stands before it.
+///
+/// # Errors
+/// Those of the log.
+pub fn wait_for_all_streams(store: &Store) -> Result<()> {
+    match store.log().filter(|_| store.streams() > 1) {
+        Some(log) => log.wait_durable(&log.slv_join()),
+        None => Ok(()),
     }
 }
 

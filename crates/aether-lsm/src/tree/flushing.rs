@@ -5,7 +5,7 @@ use super::writer::{Recipe, RunWriter};
 use super::{Inner, OnBehalf};
 use crate::run::{Entry, Kind};
 use crate::version::Edit;
-use aether_index::resident::{Leaver, Leaving, Resident};
+use aether_index::resident::{Leaver, Leaving, Resident, wait_for_all_streams};
 use aether_index::rows::ValueReader;
 use aether_index::txn::Durability;
 use aether_index::txn::recovery::Store;
@@ -120,6 +120,10 @@ impl Inner {
         };
         if run.is_none() && known.is_none() {
             return Ok(());
+        }
+        // What was logged again may stand in another stream than the edit, which takes the place of what was logged before.
+        if known.is_some() {
+            wait_for_all_streams(self.txns.store())?;
         }
         let edited = self.runs.edit(&edit, |manifest, txn| match &known {
             Some(known) => manifest.put_known(txn, known),

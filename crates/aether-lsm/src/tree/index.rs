@@ -1,8 +1,9 @@
 //! An LSM tree as an index among the others, and what goes over all of one.
 
 use super::working::Working;
-use super::{Found, Lsm, LsmCursor};
+use super::{Found, Live, Lsm, LsmCursor};
 use crate::run::{Kind, RunCursor};
+use crate::values::ValueAt;
 use aether_index::rows::{Seen, ValueReader};
 use aether_index::txn::{LockMode, ReadView, Txn};
 use aether_index::{
@@ -35,7 +36,7 @@ impl Lsm {
         let mut found = inner.runs.manifest.tree().check(view)?;
         found.entries = 0;
         for run in inner.runs.current().runs() {
-            let walked = self.walk_run(&run.file().run);
+            let walked = Self::walk_run(run.file());
             match walked {
                 Err(error) if error.kind() == ErrorKind::Corruption => found.problems.push(error.to_string()),
                 walked => walked?,
@@ -64,16 +65,15 @@ impl Lsm {
     }
 
     /// Reads all of a run, and the values that it names.
-    fn walk_run(&self, run: &super::Arc<crate::run::Run>) -> Result<()> {
-        let version = self.0.runs.current();
-        let (mut cursor, mut value) = (RunCursor::scan(run.clone()), Vec::new());
+    fn walk_run(live: &Live) -> Result<()> {
+        let (mut cursor, mut value) = (RunCursor::scan(live.run.clone()), Vec::new());
         cursor.first()?;
         while let Some(entry) = cursor.entry() {
             if entry.kind == Kind::Stub {
-                let at =
-                    crate::values::ValueAt::decode(entry.value).map_err(|error| error.at_key(entry.key))?;
+                let at = ValueAt::decode(entry.value).map_err(|error| error.at_key(entry.key))?;
                 value.clear();
-                super::runs::values_in(&version, at.file)?.read_into(at, &mut value)?;
+                // As the run says, not as the list that a merge may have made since.
+                live.values_in(at.file)?.read_into(at, &mut value)?;
             }
             cursor.forward()?;
         }
