@@ -60,8 +60,6 @@ impl WriteOut<'_> {
         let options = TxnOptions { lock_timeout, ..Isolation::ReadCommitted.into() };
         let mut txn = self.manager.begin_with(options).for_bookkeeping();
         let extents = self.write_slices(&mut txn, due, known)?;
-        // What was logged again may stand in another stream than the slices, which take the place of what was logged before.
-        wait_for_all_streams(self.manager.store())?;
         // What comes later in a slice than a crash lets it come is still in the log.
         drop(txn.commit_with(Durability::None)?);
         Ok(extents)
@@ -73,6 +71,10 @@ impl WriteOut<'_> {
         while let Some(key) = from.take() {
             let Gathered { rows, unsettled, next, .. } = self.gather(&key, due.upper.as_deref())?;
             unsettled.iter().try_for_each(|(key, psn)| carry_over(self.rows, self.manager, key, *psn))?;
+            if !unsettled.is_empty() {
+                // It may stand in another stream than the slice, which takes the place of what was logged before.
+                wait_for_all_streams(self.manager.store())?;
+            }
             extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.
