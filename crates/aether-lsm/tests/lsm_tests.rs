@@ -11,6 +11,8 @@ mod faults;
 mod held;
 #[path = "lsm_tests/room.rs"]
 mod room;
+#[path = "lsm_tests/stale.rs"]
+mod stale;
 #[path = "lsm_tests/threads.rs"]
 mod threads;
 #[path = "lsm_tests/world.rs"]

@@ -8,9 +8,10 @@ use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome
 use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::Below;
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
 use aether_index::txn::{Txn, TxnManager};
-use aether_types::{Error, FileId, Result, Timestamp};
+use aether_types::{Error, ErrorKind, FileId, Result, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The runs of a tree.
@@ -24,6 +25,8 @@ pub(super) struct Runs {
     on_last: OnLast,
     txns: Arc<TxnManager>,
     filter_bits_per_key: f64,
+    /// The tree is no more, and its manifest's pages may be another's. Set under the locks of who flushes, merges and edits.
+    is_over: AtomicBool,
 }
 
 /// A run that was written, and the value files that its entries name with the bytes there.
@@ -79,7 +82,18 @@ impl Runs {
         let set = Arc::new(VersionSet::new(Version::new(levels)));
         let editing = Mutex::new(rank::EDITING, ());
         let (claims, txns) = (Claims::default(), txns.clone());
-        Ok(Arc::new(Self { home, manifest, set, claims, editing, on_last, txns, filter_bits_per_key }))
+        let is_over = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            home,
+            manifest,
+            set,
+            claims,
+            editing,
+            on_last,
+            txns,
+            filter_bits_per_key,
+            is_over,
+        }))
     }
 
     pub(super) fn set(&self) -> &VersionSet<Live> {
@@ -89,6 +103,27 @@ impl Runs {
     /// The newest version of the list.
     pub(super) fn current(&self) -> Arc<Version<Live>> {
         self.set.current()
+    }
+
+    /// No edit comes after this. Blocks for one that is under way; the caller holds the locks of flushing and merging.
+    pub(super) fn end(&self) {
+        let _nobody = self.editing.lock();
+        self.is_over.store(true, Relaxed);
+    }
+
+    /// True if the tree is no more; certain under a lock of who flushes, merges or edits.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// # Errors
+    /// `NotFound` if the tree is no more.
+    pub(super) fn check_open(&self) -> Result<()> {
+        if !self.is_over() {
+            return Ok(());
+        }
+        let what = "the LSM tree is no more: it was dropped, or its creation was rolled back";
+        Err(Error::new(ErrorKind::NotFound, what))
     }
 
     /// What policies see.
@@ -115,6 +150,7 @@ impl Runs {
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
     ) -> Result<()> {
         let _one_at_a_time = self.editing.lock();
+        self.check_open()?;
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
         let (txn, gone) = prepared?;

@@ -154,9 +154,16 @@ fn remove_leftovers(manager: &Arc<TxnManager>, store: &Store) -> Result<()> {
     home.leftovers(&known)?.into_iter().try_for_each(|file| home.remove(file))
 }
 
-impl World {
-    /// The store on a machine; made if there is none.
-    pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
+/// A store that is open; whether it has the indexes is not known yet.
+pub(crate) struct Opened {
+    pub(crate) factory: Arc<LsmFactory>,
+    pub(crate) manager: Arc<TxnManager>,
+    store: Arc<Store>,
+    report: RecoveryReport,
+}
+
+impl Opened {
+    pub(crate) fn on(sim: &Sim, shape: Shape) -> Result<Self> {
         let rows = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
         let factory = Arc::new(LsmFactory::alone(rows, shape.lsm));
         let scanned = Opening::begin(sim.env(), Path::new(HOME), shape.config(), true)?.scan()?;
@@ -165,11 +172,24 @@ impl World {
         let (store, losers, report) = redone.into_parts();
         let undo = Box::new(Undo(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(), undo)?;
+        Ok(Self { factory, manager, store, report })
+    }
+
+    /// With both indexes, made if they are not there.
+    pub(crate) fn world(self) -> Result<World> {
+        let Self { factory, manager, store, report } = self;
         make(&manager, &factory)?;
         remove_leftovers(&manager, &store)?;
         let tree = factory.open_tree(&manager, anchor(&manager)?)?;
         let beside = BTree::open(manager.clone(), root_of(&manager, BESIDE)?.expect("it was made"), BESIDE);
-        Ok(Self { factory, tree, beside, manager, store, report })
+        Ok(World { factory, tree, beside, manager, store, report })
+    }
+}
+
+impl World {
+    /// The store on a machine; made if there is none.
+    pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
+        Opened::on(sim, shape)?.world()
     }
 
     /// Ends the threads and closes the store.
