@@ -38,7 +38,7 @@ use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
-use aether_index::txn::{ReadView, Txn, TxnManager};
+use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result};
 use flushing::FlushJob;
 use manifest::RunRow;
@@ -147,6 +147,12 @@ impl Policy {
         self.policy.pick(shape)
     }
 
+    fn choose(&mut self, kind: PolicyKind) {
+        self.kind = kind;
+        let switch = self.policy.choose(kind);
+        self.note(switch);
+    }
+
     fn note(&mut self, switch: Option<Switch>) {
         self.switches.extend(switch);
         if self.switches.len() > SWITCHES {
@@ -233,17 +239,12 @@ impl Lsm {
     /// # Errors
     /// Those of the log. `NotFound` if the tree is no more.
     pub fn set_policy(&self, kind: PolicyKind) -> Result<()> {
-        self.0.runs.check_open()?;
-        {
-            let mut policy = self.0.policy.lock();
-            policy.kind = kind;
-            let switch = policy.policy.choose(kind);
-            policy.note(switch);
-        }
         let _now = Working::begin();
-        let mut txn = self.0.runs.manifest.begin();
-        self.0.put_policy(&mut txn)?;
-        self.0.runs.manifest.commit(txn)?;
+        self.0.runs.change(Durability::Sync, |manifest, txn| {
+            manifest.put_policy(txn, kind)?;
+            self.0.policy.lock().choose(kind);
+            Ok(())
+        })?;
         self.0.reckon();
         self.0.workers.wake();
         Ok(())
@@ -375,11 +376,6 @@ impl Inner {
         let shape = self.runs.shape(self.config.unit_bytes());
         let policy = self.policy.lock();
         self.pacer.reckon(policy.policy.owed(&shape), policy.policy.price(&shape));
-    }
-
-    fn put_policy(&self, txn: &mut Txn) -> Result<()> {
-        let kind = self.policy.lock().kind;
-        self.runs.manifest.put_policy(txn, kind)
     }
 
     /// Tells the policy what the tree was used for since the last time, if that was long enough ago.

@@ -144,12 +144,13 @@ impl Inner {
         if stubs.is_empty() {
             return Ok(());
         }
-        let mut txn = self.runs.manifest.begin();
-        // A change, so that the commit has a timestamp.
-        self.put_policy(&mut txn)?;
-        stubs.into_iter().for_each(|stub| txn.retire(stub));
-        drop(txn.commit_with(Durability::None)?);
-        Ok(())
+        self.runs.change(Durability::None, |manifest, txn| {
+            // A change, so that the commit has a timestamp.
+            let kind = self.policy.lock().kind;
+            manifest.put_policy(txn, kind)?;
+            stubs.into_iter().for_each(|stub| txn.retire(stub));
+            Ok(())
+        })
     }
 }
 

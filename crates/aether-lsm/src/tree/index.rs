@@ -4,6 +4,7 @@ use super::working::Working;
 use super::{Alone, Found, Live, Lsm, LsmCursor};
 use crate::run::{Kind, RunCursor};
 use crate::values::ValueAt;
+use crate::version::Edit;
 use aether_index::rows::{Seen, ValueReader};
 use aether_index::txn::{LockMode, ReadView, Txn};
 use aether_index::{
@@ -105,15 +106,13 @@ impl Lsm {
         let inner = &self.0;
         let _now = Working::begin();
         let alone = inner.be_alone();
-        let mut txn = inner.runs.manifest.begin();
-        inner.runs.manifest.remove_all(&mut txn)?;
-        let known = inner.rows.clear_rows(&mut txn);
-        alone.stubs.iter().for_each(|stub| txn.retire(stub.clone()));
-        inner.runs.manifest.put_known(&mut txn, &known)?;
-        inner.runs.manifest.commit(txn)?;
+        inner.runs.edit(&Edit::clear(&inner.runs.current()), |manifest, txn| {
+            alone.stubs.iter().for_each(|stub| txn.retire(stub.clone()));
+            let known = inner.rows.clear_rows(txn);
+            manifest.put_known(txn, &known)
+        })?;
         inner.rows.cleared();
         inner.txns.collect()?;
-        inner.runs.forget_all()?;
         inner.pacer.holds(0);
         Ok(alone)
     }

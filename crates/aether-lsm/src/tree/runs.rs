@@ -9,8 +9,8 @@ use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::Below;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
-use aether_index::txn::{Txn, TxnManager};
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
+use aether_index::txn::{Durability, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,22 +143,43 @@ impl Runs {
     /// still show it, so their files stay: for the next open to list, or to find left over.
     ///
     /// # Errors
-    /// Those of pages and of the log; `Conflict` if another transaction is at the manifest.
+    /// Those of pages and of the log; `Conflict` if who made the tree has not committed; `NotFound` if the tree is no more.
     pub(super) fn edit(
         &self,
         edit: &Edit<Live>,
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
     ) -> Result<()> {
-        let _one_at_a_time = self.editing.lock();
-        self.check_open()?;
+        let _one_at_a_time = self.begin_edit()?;
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
         let (txn, gone) = prepared?;
-        self.manifest.commit(txn)?;
+        self.manifest.commit(txn, Durability::Sync)?;
         // Nobody else installs anything: what was found to fit fits.
         self.set.install(edit).map_err(refused)?;
         gone.iter().for_each(|held| held.retire());
         Ok(())
+    }
+
+    /// Changes what the manifest says besides runs, in a transaction of its own. Blocks for edits, and for the log as `durability` says.
+    ///
+    /// # Errors
+    /// As [`Runs::edit`].
+    pub(super) fn change(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.begin_edit()?;
+        let mut txn = self.manifest.begin();
+        change(&self.manifest, &mut txn)?;
+        self.manifest.commit(txn, durability)
+    }
+
+    /// The manifest's transactions wait for nobody: so they stand in line here.
+    fn begin_edit(&self) -> Result<MutexGuard<'_, ()>> {
+        let one_at_a_time = self.editing.lock();
+        self.check_open()?;
+        Ok(one_at_a_time)
     }
 
     /// Writes an edit into a transaction; the value files that nothing names after it.
@@ -226,17 +247,6 @@ impl Runs {
         let version = self.current();
         let runs = version.runs().map(|run| run.id());
         runs.chain(value_files(&version).into_keys()).collect()
-    }
-
-    /// Lets all runs go; after the manifest does not list them any more.
-    pub(super) fn forget_all(&self) -> Result<()> {
-        let old = self.current();
-        let edit = Edit::clear(&old);
-        self.set
-            .install(&edit)
-            .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
-        value_files(&old).values().for_each(|held| held.retire());
-        Ok(())
     }
 }
 
