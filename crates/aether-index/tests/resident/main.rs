@@ -2,6 +2,7 @@
 #![cfg(all(feature = "skiplist", feature = "btree", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod carried;
 mod crash;
 mod image;
 mod locks;
