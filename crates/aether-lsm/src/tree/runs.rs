@@ -7,7 +7,7 @@ use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
 use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
-use aether_index::resident::Below;
+use aether_index::resident::{Below, NewestBelow};
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
 use aether_index::txn::{Durability, Txn, TxnManager};
@@ -311,16 +311,12 @@ impl Below for Runs {
         self.set.number()
     }
 
-    fn has(&self, key: &[u8]) -> Result<bool> {
+    fn newest(&self, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
         let version = self.current();
-        let answer = find(&version, key, NEWEST, &mut Vec::new(), |_| true)?;
-        Ok(answer.is_some_and(|(answer, _)| answer.kind != Kind::Tombstone))
-    }
-
-    fn changed_since(&self, key: &[u8], since: Timestamp) -> Result<Option<Timestamp>> {
-        let version = self.current();
-        let is_later = |info: &RunInfo| info.newest > since;
-        let answer = find(&version, key, NEWEST, &mut Vec::new(), is_later)?;
-        Ok(answer.map(|(answer, _)| answer.timestamp).filter(|at| *at > since))
+        let answer = find(&version, key, NEWEST, &mut Vec::new(), |info| info.newest >= from)?;
+        Ok(answer.map(|(answer, _)| NewestBelow {
+            at: answer.timestamp,
+            is_there: answer.kind != Kind::Tombstone,
+        }))
     }
 }
