@@ -1,9 +1,10 @@
 //! The factory of LSM trees.
 
+use super::charge::Policy;
 use super::manifest::{self, Manifest};
 use super::runs::Runs;
 use super::workers::Workers;
-use super::{Inner, Lsm, LsmConfig, Policy, rank};
+use super::{Inner, Lsm, LsmConfig, rank};
 use crate::pacer::Pacer;
 use crate::policy::PolicyKind;
 use aether_index::resident::Flush;
@@ -57,7 +58,7 @@ impl LsmFactory {
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
         let made = self.made.lock().remove(&at.id);
         let policy = listed.policy.or(made).unwrap_or(self.config.policy);
-        let policy = Policy::new(policy, self.config.level_runs);
+        let policy = Policy::new(policy, self.config.level_runs, listed.switches);
         let inner = Arc::new(Inner {
             txns: txns.clone(),
             runs,

@@ -6,10 +6,11 @@
 //! | `k` | up to which change of each stripe the runs have the rows |
 //! | `l` and a level (2, big-endian) | its runs, the newest first |
 //! | `p` | the merge policy |
+//! | `s` | its last switches |
 //! | `v` and a file (4, big-endian) | bytes of a value file |
 
-use super::Live;
-use crate::policy::PolicyKind;
+use super::{Live, charge};
+use crate::policy::{PolicyKind, Switch};
 use crate::run::RunInfo;
 use crate::version::Version;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 const KNOWN: u8 = b'k';
 const LEVEL: u8 = b'l';
 const POLICY: u8 = b'p';
+const SWITCHES: u8 = b's';
 const VALUES: u8 = b'v';
 const VERSION: u8 = 1;
 const EXCLUDED: u8 = 1;
@@ -46,6 +48,7 @@ pub(super) struct RunRow {
 pub(super) struct Listed {
     pub(super) known: Option<Vec<u8>>,
     pub(super) policy: Option<PolicyKind>,
+    pub(super) switches: Vec<Switch>,
     pub(super) levels: Vec<Vec<RunRow>>,
     pub(super) values: BTreeMap<FileId, u64>,
 }
@@ -105,6 +108,10 @@ impl Manifest {
         self.tree.put(txn, &[POLICY], &[policy.code()])
     }
 
+    pub(super) fn put_switches(&self, txn: &mut Txn, switches: &[Switch]) -> Result<()> {
+        self.tree.put(txn, &[SWITCHES], &charge::encode(switches))
+    }
+
     pub(super) fn put_values(&self, txn: &mut Txn, file: FileId, bytes: u64) -> Result<()> {
         self.tree.put(txn, &values_key(file), &bytes.to_le_bytes())
     }
@@ -149,10 +156,8 @@ impl Listed {
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         match (key, value) {
             ([KNOWN], known) => self.known = Some(known.to_vec()),
-            ([POLICY], [code]) => {
-                let unknown = || Error::corruption(format!("a merge policy of unknown code {code}"));
-                self.policy = Some(PolicyKind::of_code(*code).ok_or_else(unknown)?);
-            }
+            ([POLICY], [code]) => self.policy = Some(charge::kind(*code)?),
+            ([SWITCHES], switches) => self.switches = charge::decode(switches)?,
             ([LEVEL, high, low], runs) => {
                 let level = usize::from(u16::from_be_bytes([*high, *low]));
                 self.levels.resize_with(level, Vec::new);
