@@ -83,7 +83,7 @@ impl LsmCursor {
     /// Makes the position a key of its own.
     fn settle(&mut self) {
         if let Some((key, _, behind)) = self.current.take() {
-            self.position = beyond(key, behind);
+            self.position = Position::beyond(key, behind);
         }
     }
 
@@ -140,7 +140,7 @@ impl LsmCursor {
             if self.value_of(view, &row, &mut value)? {
                 return Ok(Some((row.key, value)));
             }
-            self.position = beyond(row.key, self.forward);
+            self.position = Position::beyond(row.key, self.forward);
         }
     }
 
@@ -215,11 +215,6 @@ fn reaches(row: Option<&Row>, rest: &Position) -> bool {
         (Some(row), Position::Behind(key)) => row.key > *key,
         (Some(_), Position::First | Position::Last) => true,
     }
-}
-
-/// The other side of a key.
-fn beyond(key: Vec<u8>, forward: bool) -> Position {
-    if forward { Position::Behind(key) } else { Position::Before(key) }
 }
 
 impl OrderedCursor for LsmCursor {

@@ -13,6 +13,7 @@ use super::{Live, charge};
 use crate::policy::{PolicyKind, Switch};
 use crate::run::RunInfo;
 use crate::version::Version;
+use aether_index::resident::tree_id;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::{Durability, Isolation, Txn, TxnManager, TxnOptions};
 use aether_index::{Anchor, BTree, Cursor, OrderedCursor};
@@ -27,14 +28,6 @@ const SWITCHES: u8 = b's';
 const VALUES: u8 = b'v';
 const VERSION: u8 = 1;
 const EXCLUDED: u8 = 1;
-
-/// In the id of a manifest's tree: it is none of a keyspace.
-const MANIFEST: u32 = 1 << 31;
-
-/// The id of the manifest's tree.
-pub(super) fn tree_id(id: u32) -> u32 {
-    id | MANIFEST
-}
 
 /// A run as the manifest has it: what it is, and how many bytes of which value files its entries name.
 #[derive(Clone, PartialEq, Eq, Debug)]

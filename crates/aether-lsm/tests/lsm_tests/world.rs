@@ -1,16 +1,12 @@
 //! A store with one LSM tree and one B+tree, in memory or on a simulated machine.
 
-use aether_lsm::index::rows::{free_value, undo_extents};
 use aether_lsm::index::txn::recovery::wal::WalConfig;
 use aether_lsm::index::txn::recovery::wal::buffer::BufferConfig;
-use aether_lsm::index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_lsm::index::txn::recovery::{
-    ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig,
+use aether_lsm::index::txn::recovery::{FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
+use aether_lsm::index::txn::{Durability, ReadView, TxnConfig, TxnManager};
+use aether_lsm::index::{
+    Anchor, BTree, Index, IndexFactory, KindsUndo, OrderedCursor, ResidentFactory, TablesConfig,
 };
-use aether_lsm::index::txn::{
-    Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord,
-};
-use aether_lsm::index::{Anchor, BTree, Index, IndexFactory, OrderedCursor, ResidentFactory, TablesConfig};
 use aether_lsm::run::RunHome;
 use aether_lsm::tree::{Lsm, LsmConfig, LsmCursor, LsmFactory};
 use aether_sim::Sim;
@@ -97,31 +93,6 @@ fn txn_config() -> TxnConfig {
     TxnConfig { lock_timeout: Duration::from_secs(10), read_newest: true, ..config }
 }
 
-/// Undo in these tests.
-struct Undo(Arc<LsmFactory>);
-
-impl UndoHandler for Undo {
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        match record.index {
-            _ if record.kind == UndoKind::WriteExtents => undo_extents(txns, txn, record),
-            IndexKind::BTREE => {
-                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            _ => self.0.undo(txns, txn, pointer, record),
-        }
-    }
-
-    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(txns.store(), stub)
-    }
-}
-
 /// Where the index `id` stands, if the catalog, tree 1, knows it.
 pub(crate) fn root_of(manager: &Arc<TxnManager>, id: u32) -> Result<Option<PageNo>> {
     let (catalog, mut root) = (BTree::open(manager.clone(), FIRST_TREE_ROOT, 1), Vec::new());
@@ -172,7 +143,7 @@ impl Opened {
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let undo = Box::new(Undo(factory.clone()));
+        let undo = Box::new(KindsUndo::of(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(), undo)?;
         Ok(Self { resident, factory, manager, store, report })
     }
