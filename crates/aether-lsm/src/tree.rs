@@ -6,7 +6,7 @@
 //! a snapshot shows one state of both.
 //!
 //! Reading order: `manifest`, `runs` (the list of runs, and what they say of a key), `writer`, `flushing`, `merging`, `charge` (the policy),
-//! `cursor`, `factory`, `workers`, `index`. Memory is bounded by the [`Pacer`]: a write pays before it takes any latch.
+//! `cursor`, `factory`, `workers`, `index`, `salvage`. Memory is bounded by the [`Pacer`]: a write pays before it takes any latch.
 //!
 //! O'Neil et al., "The log-structured merge-tree" (Acta Informatica 33, 1996). Large values stand beside the runs, after Lu et al.,
 //! "WiscKey" (FAST 2016); here each file of values goes once most of it is garbage, by merges that take along what is left.
@@ -21,6 +21,7 @@ mod manifest;
 mod merging;
 mod rank;
 mod runs;
+mod salvage;
 mod stat;
 mod workers;
 mod working;
