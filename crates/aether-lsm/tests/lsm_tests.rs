@@ -11,8 +11,12 @@ mod crash;
 mod faults;
 #[path = "lsm_tests/held.rs"]
 mod held;
+#[path = "../../aether-index/tests/shared/rng.rs"]
+mod rng;
 #[path = "lsm_tests/room.rs"]
 mod room;
+#[path = "../../aether-index/tests/shared/simulated.rs"]
+mod simulated;
 #[path = "lsm_tests/stale.rs"]
 mod stale;
 #[path = "lsm_tests/threads.rs"]

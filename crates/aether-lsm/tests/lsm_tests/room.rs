@@ -1,6 +1,7 @@
 //! Log and memory are let go; transactions larger than memtables; the policy lasts.
 
-use crate::world::{Model, Rng, Shape, World};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World};
 use aether_lsm::index::txn::Durability;
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::LsmConfig;
