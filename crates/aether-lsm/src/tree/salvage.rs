@@ -39,9 +39,9 @@ impl Lsm {
                 Ok(None) => return Ok(()),
                 Ok(Some((key, value))) => sink(Salvaged::Row(&key, &value))?,
                 Err(error) if error.kind() == ErrorKind::Corruption => {
-                    let (from, to) = walk.pass(&error)?;
+                    let Unread { from, to } = walk.pass(&error)?;
                     let (page, what, is_end) = (walk.page(&error), error.to_string(), to.is_none());
-                    sink(Salvaged::Lost(LostRange { page, from, to, what }))?;
+                    sink(Salvaged::Lost(LostRange { page, from: Some(from), to, what }))?;
                     if is_end && walk.out.is_empty() {
                         return Ok(());
                     }
@@ -93,25 +93,24 @@ impl Walk<'_> {
     }
 
     /// Goes past what an error tells of: which keys are lost by that. Blocks for reads.
-    fn pass(&mut self, error: &Error) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    fn pass(&mut self, error: &Error) -> Result<Unread> {
         let run = self.run_of(error).filter(|run| !self.out.contains_key(&run.info().file));
         if let Some(run) = run
             && let Some(lost) = run.unread_from(&self.from)?
         {
-            let from = lost.from.clone().max(self.from.clone());
-            let to = lost.to.clone();
-            self.out.insert(run.info().file, Unread { from: from.clone(), ..lost });
+            let lost = Unread { from: lost.from.max(self.from.clone()), to: lost.to };
+            self.out.insert(run.info().file, lost.clone());
             self.go_on_from(self.from.clone());
-            return Ok((Some(from), to));
+            return Ok(lost);
         }
         if let Some(key) = error.place().key.clone().filter(|key| *key >= self.from) {
             let next = behind(&key);
             self.go_on_from(next.clone());
-            return Ok((Some(key), Some(next)));
+            return Ok(Unread { from: key, to: Some(next) });
         }
         // Nobody knows what comes behind.
         self.out.clear();
-        Ok((Some(self.from.clone()), None))
+        Ok(Unread { from: self.from.clone(), to: None })
     }
 
     fn go_on_from(&mut self, key: Vec<u8>) {
