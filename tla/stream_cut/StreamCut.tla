@@ -123,7 +123,7 @@ FlushTo(s, end) ==
   /\ UNCHANGED <<log, position, slv, poisoned, incarnations, memory, file, txns, history, phase, crashes>>
 Flush(s) == FlushTo(s, position[s])
 FailSync(s) ==                                                            \* R2
-  /\ WithFailedSync /\ Healthy /\ durable[s] < position[s] /\ poisoned' = {s}
+  /\ WithFailedSync /\ Healthy /\ poisoned' = {s}
   /\ UNCHANGED <<log, position, device, durable, slv, incarnations, memory, file, txns, history, phase, crashes>>
 WritePage(p) ==                                                           \* P1
   /\ phase = "open" /\ filePsn[p] # psn[p] /\ Covers(durable, pageLv[p])

@@ -24,6 +24,8 @@ mod output;
 mod probe;
 mod ranges;
 mod read;
+#[cfg(feature = "fuzzing")]
+mod seal;
 mod top;
 mod version;
 
@@ -44,4 +46,6 @@ pub use ingest::ingest;
 pub(crate) use output::Output;
 pub(crate) use ranges::{Around, Ranges};
 pub use read::{Answer, Run};
+#[cfg(feature = "fuzzing")]
+pub use seal::seal_run;
 pub use version::{Entry, Kind, RangeTombstone};

@@ -16,6 +16,7 @@ mod disk;
 pub mod input;
 mod page;
 mod record;
+mod run;
 pub mod seeds;
 mod segment;
 mod store;
@@ -24,6 +25,7 @@ pub use catalog::catalog;
 pub use checkpoint::checkpoint;
 pub use page::page;
 pub use record::record;
+pub use run::run;
 pub use segment::segment;
 pub use store::store;
 
@@ -37,11 +39,12 @@ pub const MEMORY_BYTES: u64 = 64 << 20;
 pub type Body = fn(&[u8]);
 
 /// Every target whose body is here, by name.
-pub const TARGETS: [(&str, Body); 6] = [
+pub const TARGETS: [(&str, Body); 7] = [
     ("catalog", catalog),
     ("checkpoint", checkpoint),
     ("page", page),
     ("record", record),
+    ("run", run),
     ("segment", segment),
     ("store", store),
 ];

@@ -59,6 +59,13 @@ pub(crate) fn header(kind: &FileKind, store: StoreId, file: FileId, unit_bytes: 
     out
 }
 
+/// Stamps the checksum of a header.
+#[cfg(feature = "fuzzing")]
+pub(super) fn seal_header(bytes: &mut [u8], store: StoreId, file: FileId) {
+    let sum = checksum(Seed::new(store, file).of(HEADER), &bytes[..HEADER_USED - 8]);
+    bytes[HEADER_USED - 8..HEADER_USED].copy_from_slice(&sum.to_le_bytes());
+}
+
 /// Checks a header against what it should be.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 mod files;
 mod log;
 
+use super::run;
 use super::store::{STORES, specimen};
 use crate::damage::specimen::Specimen;
 use crate::rng::{Rng, derive};
@@ -19,8 +20,14 @@ const SEED: u64 = 3;
 /// Seeds of one kind at the most.
 const EACH_MAX: usize = 12;
 /// The stores that pages and records are taken from.
-const SOURCES: [&str; 5] =
-    ["keyspaces-stopped", "extents-stopped", "shrunk-stopped", "checkpoint-stopped", "plain-closed"];
+const SOURCES: [&str; 6] = [
+    "kinds-stopped",
+    "keyspaces-stopped",
+    "extents-stopped",
+    "shrunk-stopped",
+    "checkpoint-stopped",
+    "plain-closed",
+];
 
 /// Keys and values.
 type Rows<'a> = &'a [(&'a [u8], &'a [u8])];
@@ -36,6 +43,7 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
         ("checkpoint", named(files::checkpoints(&sources))),
         ("page", named(files::pages(&sources))),
         ("record", named(files::records(&sources))),
+        ("run", runs()),
         ("segment", named(log::segments())),
         ("store", stores()),
     ])
@@ -122,6 +130,23 @@ fn stores() -> Seeds {
         for number in 0..EACH_MAX {
             let mut rng = Rng::new(derive(SEED, (which * 100 + number) as u64));
             seeds.insert(format!("seed-{name}-{number:02}"), changed(which, &store, number, &mut rng));
+        }
+    }
+    seeds
+}
+
+/// Each run as it is, and with small changes, sealed or not: half of them near the end, where the index is.
+fn runs() -> Seeds {
+    let mut seeds = Seeds::new();
+    for (which, base) in run::bases().iter().enumerate() {
+        seeds.insert(format!("seed-{which}"), vec![which as u8, 1]);
+        for number in 0..EACH_MAX {
+            let mut rng = Rng::new(derive(SEED, (which * 100 + number) as u64));
+            let mut out = vec![which as u8, number as u8 % 2];
+            let from = if number % 4 < 2 { 0 } else { base.bytes.len().saturating_sub(4096) };
+            out.put_varint((from + rng.below(base.bytes.len() - from)) as u64);
+            out.put_string(&rng.bytes(1 + number % 3));
+            seeds.insert(format!("seed-{which}-{number:02}"), out);
         }
     }
     seeds

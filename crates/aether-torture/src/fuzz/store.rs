@@ -18,15 +18,16 @@ use aether_kv::buffer::DOUBLE_WRITE_NAME;
 use aether_kv::buffer::page::seal;
 use aether_kv::lsm::index::txn::recovery::CONTROL_NAME;
 use aether_kv::lsm::index::txn::recovery::fuzzing::seal_control;
+use aether_kv::lsm::run::seal_run;
 use aether_kv::wal::fuzzing::seal_segment;
 use aether_kv::{DbEnv, Error, ErrorKind, Keyspace, Options, Snapshot};
 use aether_sync::{Arc, OnceLock};
-use aether_types::StoreId;
+use aether_types::{FileId, StoreId};
 use aether_vfs::Env;
 
 /// The stores, by name.
-pub(super) const STORES: [&str; 4] =
-    ["plain-closed", "keyspaces-stopped", "streams-stopped", "extents-closed"];
+pub(super) const STORES: [&str; 5] =
+    ["plain-closed", "keyspaces-stopped", "streams-stopped", "extents-closed", "kinds-closed"];
 /// The seed that they follow from.
 pub(super) const SEED: u64 = 3;
 /// Rows of a keyspace that are read at the most: a damaged tree may lead a scan far.
@@ -98,6 +99,7 @@ impl Base {
                 self.seal_pages(before.get(BLOCK_BYTES..), bytes.get_mut(BLOCK_BYTES..));
             }
             _ if name.starts_with("log-") => seal_segment(bytes),
+            _ if name.starts_with("run-") => seal_run(before, bytes, self.id, file_of(name)),
             _ => self.seal_pages(Some(before), Some(bytes)),
         }
     }
@@ -108,6 +110,12 @@ impl Base {
         let pages = bytes.unwrap_or_default().chunks_mut(self.page_bytes).zip(before);
         pages.filter(|(page, before)| *page != *before).for_each(|(page, _)| seal(page, self.id.seed()));
     }
+}
+
+/// The id in a file's name.
+fn file_of(name: &str) -> FileId {
+    let digits = name.rsplit_once('-').map_or("", |(_, digits)| digits);
+    FileId::new(u32::from_str_radix(digits, 16).unwrap_or(1))
 }
 
 /// Opens a changed store and uses it.

@@ -55,6 +55,11 @@ fn the_corpus_of_record() {
 }
 
 #[test]
+fn the_corpus_of_run() {
+    replay("run");
+}
+
+#[test]
 fn the_corpus_of_segment() {
     replay("segment");
 }

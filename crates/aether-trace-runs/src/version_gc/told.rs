@@ -7,7 +7,7 @@ use crate::step::named;
 use crate::{Step, Trace};
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
 use aether_trace::{Event, Log};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value that nobody has read.
 const UNREAD: u64 = 999;
@@ -15,6 +15,7 @@ const UNREAD: u64 = 999;
 pub(crate) fn translate(logs: Vec<Log>, clock: u64) -> Trace {
     let mut history = History::new(&logs);
     history.find_advances(&logs, clock);
+    history.find_trims(&logs);
     let mut first = 1;
     let tell = |log: &Log| {
         let mut teller =
@@ -42,6 +43,8 @@ struct History {
     changes: BTreeMap<u64, Change>,
     /// By the ticket: how far what is durable was raised.
     advances: BTreeMap<u64, u64>,
+    /// By the ticket: the writers whose records went with the pages that were freed.
+    trims: BTreeMap<u64, Vec<u64>>,
 }
 
 impl History {
@@ -68,7 +71,21 @@ impl History {
         }
         found.sort_by_key(|(end, ..)| *end);
         let changes = found.into_iter().map(|(_, begin, change)| (begin, change)).collect();
-        Self { changes, advances: BTreeMap::new() }
+        Self { changes, ..Self::default() }
+    }
+
+    /// A page that is freed again was used again: those who were there before are told once, whoever freed it.
+    fn find_trims(&mut self, logs: &[Log]) {
+        let mut all: Vec<_> =
+            logs.iter().flat_map(|log| &log.events).filter(|event| event.action == "Trim").collect();
+        all.sort_by_key(|event| event.begin);
+        let mut told = BTreeSet::new();
+        for event in all {
+            let pages = event.values.iter().filter(|page| **page != 0);
+            let writers = pages.flat_map(|page| self.writers_on(*page, event.begin));
+            let new = writers.filter(|writer| told.insert(*writer)).collect();
+            self.trims.insert(event.begin, new);
+        }
     }
 
     fn find_advances(&mut self, logs: &[Log], clock: u64) {
@@ -173,15 +190,9 @@ impl Teller<'_> {
         }
     }
 
-    /// A page that was used before was freed before: those who were there are told once.
     fn trim(&mut self, event: &Event) {
-        for page in event.values.iter().filter(|page| **page != 0) {
-            let told: Vec<u64> =
-                self.steps.iter().filter(|step| step.action == "Trim").map(|step| step.actor).collect();
-            let writers = self.history.writers_on(*page, event.begin);
-            let new: Vec<u64> = writers.filter(|writer| !told.contains(writer)).collect();
-            new.into_iter().for_each(|writer| self.step(event, writer, Vec::new()));
-        }
+        let writers = self.history.trims.get(&event.begin).into_iter().flatten();
+        writers.for_each(|writer| self.step(event, *writer, Vec::new()));
     }
 
     /// What the reading has shown in the end; the number of the change.
@@ -207,5 +218,33 @@ impl Teller<'_> {
     fn step(&mut self, event: &Event, actor: u64, values: Vec<u64>) {
         let (action, interval) = (event.action, (event.begin, event.end));
         self.steps.push(Step { action, actor, values, interval });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: &'static str, values: &[u64], begin: u64) -> Event {
+        Event { action, values: values.to_vec(), begin, end: begin + 1 }
+    }
+
+    #[test]
+    fn who_goes_with_a_page_is_told_once_also_if_another_thread_frees_the_page_again() {
+        let page = 7;
+        let change = |txn: u64, begin: u64| {
+            let undo = page | txn << 38;
+            assert_eq!(UndoPtr::from_word(undo).page().get(), page);
+            let claim = event("Reserve", &[0, begin, begin + 1], begin);
+            [claim, event("MoveHead", &[txn, undo, 0], begin + 1), event("Change", &[txn], begin + 2)]
+        };
+        let one = [change(1, 10).to_vec(), vec![event("Trim", &[page], 20)]].concat();
+        let other = [change(2, 30).to_vec(), vec![event("Trim", &[page], 40)]].concat();
+        let logs = [one, other].map(|events| Log { thread: 0, events });
+        let told = translate(logs.into(), 0);
+        let trims = |log: &Vec<Step>| -> Vec<u64> {
+            log.iter().filter(|step| step.action == "Trim").map(|step| step.actor).collect()
+        };
+        assert_eq!(told.logs.iter().map(trims).collect::<Vec<_>>(), [[1], [2]]);
     }
 }
