@@ -9,6 +9,10 @@ mod crash;
 mod faults;
 #[path = "lsm_tests/held.rs"]
 mod held;
+#[path = "lsm_tests/ingest.rs"]
+mod ingest;
+#[path = "lsm_tests/ingest_faults.rs"]
+mod ingest_faults;
 #[path = "lsm_tests/room.rs"]
 mod room;
 #[path = "lsm_tests/threads.rs"]

@@ -1,7 +1,7 @@
 //! Rows in memory over something else: an LSM tree keeps its newest rows here, and what was here before in runs.
 //!
-//! A row that is not in memory may lie below. What lies below only changes when rows go there from memory, or are put together
-//! there; a mark tells. So a writer looks below first, then latches the row's stripe and looks at the mark again.
+//! A row that is not in memory may lie below. What lies below only changes when rows go there from memory, are put together
+//! there, or come there by a transaction that keeps all others from writing; a mark tells. So a writer looks below first, then latches the row's stripe and looks at the mark again.
 
 use super::Resident;
 use crate::rows::change::Change;
@@ -14,17 +14,18 @@ pub trait Below: Send + Sync + 'static {
     /// Another number whenever what is here has changed; to be read before a row is looked for.
     fn mark(&self) -> u64;
 
-    /// True if the newest version of `key` here is a value. Blocks for reads.
+    /// True if the newest version of `key` here, among them what `txn` itself has put here, is a value. Blocks for reads.
     ///
     /// # Errors
     /// `Corruption`, `Io`.
-    fn has(&self, key: &[u8]) -> Result<bool>;
+    fn has(&self, txn: &Txn, key: &[u8]) -> Result<bool>;
 
-    /// When the newest version of `key` here was committed, if that was after `since`. Blocks for reads.
+    /// When the newest version of `key` here was committed, if that was after the snapshot of `txn`, and not by itself. Blocks for
+    /// reads.
     ///
     /// # Errors
     /// As [`Below::has`].
-    fn changed_since(&self, key: &[u8], since: Timestamp) -> Result<Option<Timestamp>>;
+    fn changed_since(&self, txn: &Txn, key: &[u8]) -> Result<Option<Timestamp>>;
 }
 
 /// Makes rows in memory go below.
@@ -48,21 +49,26 @@ pub(super) enum LooksBelow {
 }
 
 impl Resident {
+    /// True if memory says something of `key`, be it that it is deleted.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        let rows = &self.0.rows;
+        rows.find(&rows.map.pin(), key).is_some_and(|cell| !cell.is_removed())
+    }
+
     /// Looks below for a row that is not in memory, before its stripe is latched. Blocks for reads.
     ///
     /// # Errors
     /// `Conflict` if it was changed after the transaction's snapshot (first updater wins); those of reading.
     pub(super) fn look_below(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<LooksBelow> {
         let Some(below) = &self.0.below else { return Ok(LooksBelow::Nothing) };
-        let rows = &self.0.rows;
-        if rows.find(&rows.map.pin(), key).is_some_and(|cell| !cell.is_removed()) {
+        if self.holds(key) {
             return Ok(LooksBelow::Unknown);
         }
         let mark = below.mark();
-        if let Some(at) = below.changed_since(key, txn.view().at())? {
+        if let Some(at) = below.changed_since(txn, key)? {
             txn.check_change(key, at)?;
         }
-        let is_there = change.is_delete() && below.has(key)?;
+        let is_there = change.is_delete() && below.has(txn, key)?;
         Ok(LooksBelow::Found { mark, is_there })
     }
 

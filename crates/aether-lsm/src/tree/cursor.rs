@@ -152,7 +152,7 @@ impl LsmCursor {
         let number = inner.runs.set().number();
         let of = (number, view.at());
         if self.below.as_ref().is_none_or(|below| below.of != of) {
-            self.below = Some(open(inner, of, &self.position));
+            self.below = Some(open(inner, view, of, &self.position)?);
         }
         Ok(())
     }
@@ -193,9 +193,14 @@ impl LsmCursor {
     }
 }
 
-fn open(inner: &Inner, of: (u64, Timestamp), position: &Position) -> Below {
+fn open(inner: &Inner, view: &ReadView, of: (u64, Timestamp), position: &Position) -> Result<Below> {
     let version = inner.runs.current();
-    let runs = version.runs().map(|run| run.file().run.clone()).collect();
+    let mut runs = Vec::new();
+    for live in version.runs().map(|run| run.file()) {
+        if live.is_seen(&inner.runs.manifest, view)? {
+            runs.push(live.run.clone());
+        }
+    }
     let mut cursor = RunsCursor::new(runs, of.1);
     match position {
         Position::First => cursor.seek_first(),
@@ -203,7 +208,7 @@ fn open(inner: &Inner, of: (u64, Timestamp), position: &Position) -> Below {
         Position::Before(key) => cursor.seek(key),
         Position::Behind(key) => cursor.seek_behind(key),
     }
-    Below { of, version, cursor, head: None, is_read: false }
+    Ok(Below { of, version, cursor, head: None, is_read: false })
 }
 
 /// True if a row lies before the position in which copied rows end.

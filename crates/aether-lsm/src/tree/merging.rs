@@ -66,6 +66,7 @@ impl Inner {
     fn merge_step(&self, job: &mut Option<MergeJob>, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
         let _now = Working::begin();
         if job.is_none() {
+            self.settle_unless_payer(who)?;
             let Some(claim) = self.claim() else { return Ok(None) };
             if claim.plan().is_move() {
                 self.move_run(&claim)?;
