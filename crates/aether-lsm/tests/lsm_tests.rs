@@ -13,6 +13,8 @@ mod held;
 mod ingest;
 #[path = "lsm_tests/ingest_faults.rs"]
 mod ingest_faults;
+#[path = "lsm_tests/ingest_held.rs"]
+mod ingest_held;
 #[path = "lsm_tests/room.rs"]
 mod room;
 #[path = "lsm_tests/threads.rs"]

@@ -9,7 +9,8 @@ use super::Live;
 use super::manifest::{Manifest, RunRow};
 use super::runs::Runs;
 use super::working::Working;
-use crate::version::{Edit, Run};
+use crate::filter::KeyHash;
+use crate::version::{Edit, Run, Version};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicU8, Ordering::*};
 use aether_index::txn::{Outcome, ReadView, Txn};
@@ -91,6 +92,24 @@ impl Live {
 }
 
 impl Runs {
+    /// When an ingested run that has `key` was committed, if that was after the snapshot of `txn`.
+    pub(super) fn ingested_since(
+        &self,
+        version: &Version<Live>,
+        txn: &Txn,
+        key: &[u8],
+    ) -> Result<Option<Timestamp>> {
+        for run in version.candidates(key).filter(|run| !run.file().is_open()) {
+            let live = run.file();
+            if live.run.get(key, KeyHash::of(key), Timestamp::new(u64::MAX), &mut Vec::new())?.is_some()
+                && let Some(at) = self.came_since(txn, live)?
+            {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
     /// When `live` was committed, if that was after the snapshot of `txn`; none if it was before, or never. Blocks for reads.
     pub(super) fn came_since(&self, txn: &Txn, live: &Live) -> Result<Option<Timestamp>> {
         let Some(writer) = live.writer() else { return Ok(None) };

@@ -335,18 +335,3 @@ impl Below for Runs {
         Ok(answer.map(|(answer, _)| answer.timestamp).filter(|at| *at > since))
     }
 }
-
-impl Runs {
-    /// When an ingested run that has `key` was committed, if that was after the snapshot of `txn`.
-    fn ingested_since(&self, version: &Version<Live>, txn: &Txn, key: &[u8]) -> Result<Option<Timestamp>> {
-        for run in version.candidates(key).filter(|run| !run.file().is_open()) {
-            let live = run.file();
-            if live.run.get(key, KeyHash::of(key), NEWEST, &mut Vec::new())?.is_some()
-                && let Some(at) = self.came_since(txn, live)?
-            {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
-    }
-}
