@@ -123,19 +123,20 @@ pub(super) fn change(
     Ok(())
 }
 
-/// Deletes the rows from one key to one that lies a few rows behind it.
+/// Deletes the rows from one key to one that lies a few rows behind it, with the bounds or without them.
 fn delete_range(index: &dyn OrderedIndex, txn: &mut Txn, model: &mut Model, dice: &mut Dice) -> Result<()> {
-    let from = dice.key();
-    let to = model.range(from.clone()..).nth(dice.below(6)).map(|(key, _)| key.clone());
-    let gone: Vec<_> = model
-        .range(from.clone()..)
-        .map(|(key, _)| key.clone())
-        .take_while(|key| to.as_ref().is_none_or(|to| key < to))
-        .collect();
-    let (lower, upper) =
-        (Bound::Included(&from[..]), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded));
+    let known = model.range(dice.key()..).next().map(|(key, _)| key.clone());
+    let from = known.unwrap_or_else(|| dice.key());
+    let to = model.range(from.clone()..).nth(dice.below(6)).map(|(key, _)| &key[..]);
+    let lower = if dice.once_in(2) { Bound::Included(&from[..]) } else { Bound::Excluded(&from[..]) };
+    let upper = match to {
+        Some(to) if *to > *from && dice.once_in(2) => Bound::Excluded(to),
+        Some(to) if *to > *from => Bound::Included(to),
+        _ => Bound::Unbounded,
+    };
+    let gone: Vec<_> = model.range::<[u8], _>((lower, upper)).map(|(key, _)| key.clone()).collect();
     if let Some(deleted) = index.delete_range(txn, lower, upper)? {
-        assert_eq!(deleted, gone.len() as u64, "rows from {from:02x?} to {to:02x?}");
+        assert_eq!(deleted, gone.len() as u64, "rows between {lower:02x?} and {upper:02x?}");
     }
     gone.iter().for_each(|key| drop(model.remove(key)));
     Ok(())

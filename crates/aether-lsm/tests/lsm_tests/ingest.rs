@@ -1,7 +1,7 @@
 //! Sorted rows in bulk and ranges that are deleted: against a model, and against what the log brings back.
 
 use crate::world::{Model, Rng, Shape, World, rows};
-use aether_lsm::index::txn::Txn;
+use aether_lsm::index::txn::{Isolation, Txn, TxnOptions};
 use aether_lsm::index::{BulkLoad, OrderedIndex};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::{Lsm, LsmConfig};
@@ -182,11 +182,17 @@ fn all_that_is_ingested_and_deleted_is_as_a_model_has_it() {
     }
 }
 
+/// With a memtable that no test fills: only what is asked for is flushed.
+fn large() -> Shape {
+    let shape = Shape::of_streams(1);
+    Shape { lsm: LsmConfig { memtable_bytes: 16 << 20, ..shape.lsm }, ..shape }
+}
+
 /// A flush that lets no log go takes a row out of memory; the log brings it back, and it must not lie over what was ingested meanwhile.
 #[test]
 fn a_row_that_the_log_brings_back_does_not_hide_what_was_ingested() {
     let sim = Sim::new(5);
-    let world = World::open(&sim, Shape::of_streams(1)).unwrap();
+    let world = World::open(&sim, large()).unwrap();
     world.put(b"row", b"old");
     world.put(b"sow", b"old");
     world.sync();
@@ -195,6 +201,7 @@ fn a_row_that_the_log_brings_back_does_not_hide_what_was_ingested() {
         world.tree.put(&mut open, &number.to_be_bytes(), b"open").unwrap();
     }
     world.tree.flush().unwrap();
+    assert_eq!(world.tree.stat().memory_rows, 1100, "the two rows have left memory");
     open.abort().unwrap();
     let mut txn = world.manager.begin();
     ingest(&world.tree, &mut txn, &[(b"row".to_vec(), b"new".to_vec())]).unwrap();
@@ -211,32 +218,48 @@ fn a_row_that_the_log_brings_back_does_not_hide_what_was_ingested() {
 #[test]
 fn a_flush_during_an_ingest_lets_the_log_go() {
     let sim = Sim::new(6);
-    let world = World::open(&sim, Shape::of_streams(1)).unwrap();
-    world.put(b"row", b"old");
-    let mut txn = world.manager.begin();
+    let world = World::open(&sim, large()).unwrap();
+    let mut txn = world.manager.begin_with(TxnOptions::at(Isolation::ReadCommitted));
     for number in 0..1100u32 {
         world.tree.put(&mut txn, &number.to_be_bytes(), b"own").unwrap();
     }
-    let mut next = Some((b"row".to_vec(), b"new".to_vec()));
+    // The first to be looked at, before what the others log makes it durable.
+    const ROW: &[u8] = b"\0";
+    world.put(ROW, b"old");
+    let mut next = Some((ROW.to_vec(), b"new".to_vec()));
     let count = world.tree.load(&mut txn, &mut || {
         // What was committed is settled only now.
+        assert_eq!(world.tree.memtable().holds(ROW), next.is_some());
         world.sync();
         world.tree.flush()?;
+        assert!(!world.tree.memtable().holds(ROW));
         Ok(next.take())
     });
     assert_eq!(count.unwrap(), 1);
     txn.commit().unwrap();
-    let again = World::open(&sim.kill_image(), Shape::of_streams(1)).unwrap();
-    assert_eq!(again.get(again.manager.begin().view(), b"row"), Some(b"new".to_vec()));
+    let again = World::open(&sim.kill_image(), large()).unwrap();
+    assert_eq!(again.get(again.manager.begin().view(), ROW), Some(b"new".to_vec()));
+}
+
+/// Values that no page holds stand in a file of values, whatever the option says.
+#[test]
+fn values_that_no_page_holds_are_taken() {
+    let (sim, shape) = (Sim::new(8), large());
+    let shape = Shape { lsm: LsmConfig { separate_bytes: 1 << 20, ..shape.lsm }, ..shape };
+    let world = World::open(&sim, shape).unwrap();
+    let rows: Vec<_> =
+        (0..4u8).map(|number| (vec![number], vec![number; 1 + usize::from(number) * 3000])).collect();
+    let mut txn = world.manager.begin();
+    ingest(&world.tree, &mut txn, &rows).unwrap();
+    txn.commit().unwrap();
+    assert_eq!(world.rows(), rows.into_iter().collect());
 }
 
 /// Bytes of runs written for each byte ingested, printed.
 #[test]
 fn an_ingest_writes_its_rows_about_once() {
     let sim = Sim::new(7);
-    let shape = Shape::of_streams(1);
-    let shape = Shape { lsm: LsmConfig { memtable_bytes: 1 << 20, ..shape.lsm }, ..shape };
-    let world = World::open(&sim, shape).unwrap();
+    let world = World::open(&sim, large()).unwrap();
     let mut rng = Rng(7);
     let rows: Vec<_> = (0..20_000u32)
         .map(|number| {

@@ -146,6 +146,50 @@ fn two_streams_survive_every_power_cut() {
     cut_everywhere(2, 4);
 }
 
+/// An ingest that waits for no log, and one that replaces a row of it; `shift` transactions in between, so that they are in streams of
+/// any pair.
+fn replace(world: &World, shift: u64) -> Result<()> {
+    let mut txn = world.manager.begin();
+    ingest(&world.tree, &mut txn, &[(b"first".to_vec(), vec![1]), (b"second".to_vec(), vec![1])])?;
+    drop(txn.commit_with(Durability::None)?);
+    for _ in 0..shift {
+        let mut txn = world.manager.begin();
+        world.beside.put(&mut txn, b"shift", b"")?;
+        txn.abort()?;
+    }
+    let mut txn = world.manager.begin();
+    world.tree.put(&mut txn, b"first", &[2])?;
+    txn.commit()
+}
+
+/// Who replaces a row of an ingest rests on it, in whatever stream of the log both are: no crash takes the ingest alone (T4).
+#[test]
+fn what_replaces_an_ingested_row_rests_on_the_ingest() {
+    let (shape, sim) = (Shape::of_streams(2), Sim::new(1));
+    drop(World::open(&sim, shape).unwrap());
+    let mut replaced = 0;
+    for shift in 0..2 {
+        for cut in 0.. {
+            let dead = sim.fork();
+            dead.cut_power_at(cut);
+            let done = World::open(&dead, shape).and_then(|world| replace(&world, shift));
+            assert!(done.is_ok() || dead.is_off(), "{done:?}");
+            for seed in 0..4 {
+                let image = dead.crash_image(CrashPolicy::Mixed { seed: seed + 4 * cut });
+                let rows = World::open(&image, shape).unwrap().rows();
+                if rows.get(&b"first"[..]) == Some(&vec![2]) {
+                    replaced += 1;
+                    assert_eq!(rows.get(&b"second"[..]), Some(&vec![1]), "shift {shift}, cut at {cut}");
+                }
+            }
+            if done.is_ok() {
+                break;
+            }
+        }
+    }
+    assert!(replaced > 4, "{replaced} crashes kept the row");
+}
+
 /// Rows in runs and in memory, large ones among them.
 fn filled(sim: &Sim) -> (World, Model) {
     let world = World::open(sim, Shape::of_streams(1)).unwrap();
