@@ -22,6 +22,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const ROWS: u64 = 10_000;
+/// Where only is shown that it works: each row is a commit that waits for the disk.
+const TRIAL_ROWS: u64 = 100;
 const COUNT: u64 = 5_000;
 const WORK: &str = "AETHER_INSTRUCTIONS_OF";
 const OPERATIONS: [&str; 7] = [
@@ -65,7 +67,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     if std::env::args().any(|argument| argument == "--test") {
-        return OPERATIONS.iter().try_for_each(|operation| work(operation, 1));
+        return OPERATIONS.iter().try_for_each(|operation| work(operation, 1, TRIAL_ROWS));
     }
     println!("instructions an operation, by callgrind; of them for versions");
     for operation in OPERATIONS.into_iter().filter(|operation| is_wanted(operation)) {
@@ -142,7 +144,7 @@ fn asks_for_version(file: &str, number: u64) -> bool {
 
 fn run(work_text: &str) -> Result<()> {
     let (operation, times) = work_text.split_once('/').expect("made by `count`");
-    work(operation, times.parse().map_err(failed)?)
+    work(operation, times.parse().map_err(failed)?, ROWS)
 }
 
 fn open(home: &Path) -> Result<Db> {
@@ -153,7 +155,7 @@ fn open(home: &Path) -> Result<Db> {
 }
 
 /// The rows as a run, in memory.
-fn run_of_rows() -> Result<Arc<Run>> {
+fn run_of_rows(rows: u64) -> Result<Arc<Run>> {
     let config = BufferConfig { num_frames: 2048, prefetch_threads: 0, ..BufferConfig::default() };
     let (store, budget) = (StoreId::new([9; 16]), Budget::unlimited());
     let (gate, source) = (Arc::new(NoGate), Arc::new(NoSource));
@@ -161,19 +163,19 @@ fn run_of_rows() -> Result<Arc<Run>> {
     let home = RunHome { env: Env::memory(), dir: PathBuf::from("/"), store, pool };
     let options =
         BuildOptions { filter: Some(Recipe::Bloom { bits_per_key: 10.0 }), codec: Codec::default() };
-    let rows = (0..ROWS).map(|number| Ok((key(number), [0; 100])));
+    let rows = (0..rows).map(|number| Ok((key(number), [0; 100])));
     ingest(&home, FileId::new(2), options, Timestamp::new(0), rows)?;
     Run::open(&home, FileId::new(2))
 }
 
-fn get_in_a_run(is_there: bool, times: u64) -> Result<()> {
-    let (run, mut value) = (run_of_rows()?, Vec::new());
+fn get_in_a_run(is_there: bool, times: u64, rows: u64) -> Result<()> {
+    let (run, mut value) = (run_of_rows(rows)?, Vec::new());
     let mut get = |key: &[u8]| {
         value.clear();
         run.get(key, KeyHash::of(key), Timestamp::new(1), &mut value)
     };
-    (0..ROWS).try_for_each(|number| get(&key(number)).map(drop))?;
-    for number in (0..times).map(|number| number * 7919 % ROWS) {
+    (0..rows).try_for_each(|number| get(&key(number)).map(drop))?;
+    for number in (0..times).map(|number| number * 7919 % rows) {
         let mut wanted = key(number);
         if !is_there {
             wanted[4] = b'x';
@@ -185,14 +187,14 @@ fn get_in_a_run(is_there: bool, times: u64) -> Result<()> {
     Ok(())
 }
 
-fn work(operation: &str, times: u64) -> Result<()> {
+fn work(operation: &str, times: u64, rows: u64) -> Result<()> {
     if let Some(operation) = operation.strip_prefix("run, ") {
-        return get_in_a_run(operation == "get", times);
+        return get_in_a_run(operation == "get", times, rows);
     }
     let home = tempfile::TempDir::new().map_err(failed)?;
     let db = open(home.path())?;
     // Durably and one by one: pages that are full are rid of versions that nobody needs.
-    for number in 0..ROWS {
+    for number in 0..rows {
         let mut fill = db.begin()?;
         fill.set_durability(Durability::Sync);
         fill.put(db.keyspace(), &key(number), &[0; 100])?;
@@ -202,9 +204,9 @@ fn work(operation: &str, times: u64) -> Result<()> {
     drop(db);
     let db = open(home.path())?;
     let (keyspace, mut value) = (db.keyspace().clone(), Vec::new());
-    (0..ROWS).try_for_each(|number| db.get_into(&key(number), &mut Vec::new()).map(drop))?;
+    (0..rows).try_for_each(|number| db.get_into(&key(number), &mut Vec::new()).map(drop))?;
     let txn = db.begin_with(Isolation::Snapshot)?;
-    for number in (0..times).map(|number| number * 7919 % ROWS) {
+    for number in (0..times).map(|number| number * 7919 % rows) {
         value.clear();
         match operation {
             "get" => drop(db.get_into(&key(number), &mut value)?),

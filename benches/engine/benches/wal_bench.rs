@@ -9,7 +9,7 @@ use aether_kv::{Db, Durability, Options};
 use aether_sync::Arc;
 use aether_types::{Error, Lv, Result, StoreId, StreamId};
 use aether_vfs::Env;
-use engine_benches::{is_full, is_wanted, key, line, median, nanoseconds};
+use engine_benches::{is_full, is_wanted, key, line, median, nanoseconds, rows};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -92,7 +92,7 @@ fn commits(home: &Path, name: &str, durability: Durability, (clients, streams): 
     let wal = WalConfig { streams, ..WalConfig::default() };
     let db = Arc::new(Db::open_with(home, Options { durability, wal, ..Options::default() })?);
     let (limit, next) = (Duration::from_millis(if is_full() { 1_500 } else { 5 }), AtomicU64::new(0));
-    (0..1000).try_for_each(|number| db.put(&key(number), &[0; 100]))?;
+    (0..rows(1_000, 20)).try_for_each(|number| db.put(&key(number), &[0; 100]))?;
     let before = db.env().stat()?.log.flushes;
     let start = Instant::now();
     thread::scope(|scope| {

@@ -16,9 +16,10 @@ mod sqlite;
 
 use crate::engine::{Failure, Level, Peer, Result};
 
-/// All of them, Aether first.
+/// All of them, Aether first: its B+tree, its LSM tree.
 pub const PEERS: &[Peer] = &[
     aether::PEER,
+    aether::LSM,
     lmdb::PEER,
     redb::PEER,
     fjall::PEER,
@@ -31,6 +32,8 @@ pub const PEERS: &[Peer] = &[
     canopydb::PEER,
     #[cfg(feature = "rocksdb")]
     rocksdb::PEER,
+    #[cfg(feature = "rocksdb")]
+    rocksdb::UNIVERSAL,
 ];
 
 /// The level called `name`, of whatever engine.

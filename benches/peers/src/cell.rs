@@ -30,6 +30,8 @@ pub struct Figures {
     pub latency: Option<Quantiles>,
     /// Bytes sent to storage until the store was closed, per byte of keys and values written.
     pub written_per_byte: Option<f64>,
+    /// Operations in the worst whole second for one in a mean second, where there was more than one.
+    pub worst_second: Option<f64>,
     /// Bytes that the store occupies once closed.
     pub file_bytes: f64,
     /// The most memory the process had.
@@ -43,6 +45,8 @@ pub(crate) struct Tally {
     attempts: u64,
     user_bytes: u64,
     latency: Histogram,
+    /// Operations that ended in each second, where that is a figure.
+    each_second: Vec<u64>,
     spent: Spent,
 }
 
@@ -97,9 +101,17 @@ fn figures(tally: &Tally, meter: &Meter, home: &Path) -> Figures {
         attempts: None,
         latency: tally.latency.quantiles(),
         written_per_byte: written.map(|bytes| bytes as f64 / tally.user_bytes as f64),
+        worst_second: worst_second(&tally.each_second),
         file_bytes: meter::size_bytes(home) as f64,
         memory_bytes: meter::memory_peak_bytes().unwrap_or_default() as f64,
     }
+}
+
+/// The last second is not whole.
+fn worst_second(each: &[u64]) -> Option<f64> {
+    let whole = each.get(..each.len().checked_sub(1)?)?;
+    let mean = whole.iter().sum::<u64>() as f64 / whole.len() as f64;
+    whole.iter().min().map(|worst| *worst as f64 / mean)
 }
 
 impl Bench<'_> {
@@ -131,6 +143,7 @@ impl Bench<'_> {
     fn go(&self, task: Task, time: Duration, meter: &Meter) -> Result<Tally> {
         match task {
             Task::Load { is_random, batch } => self.load(is_random, batch, meter),
+            Task::LongLoad => self.long_load(meter),
             Task::Get(draw) => self.gets(draw, time),
             Task::Scan { rows, order } => self.scans(rows, order, time),
             Task::Ycsb(mix) => self.mix(mix, time),

@@ -116,7 +116,7 @@ impl Plan {
         };
         let outcome = self.prepare(engine, workload, &home).and_then(|()| {
             let mut child = self.child("cell", engine, Some(&workload.name), &home, &self.scale)?;
-            finish(&mut child, PATIENCE + self.scale.time(workload.task) * 4)
+            finish(&mut child, PATIENCE + self.scale.patience(workload.task))
         });
         if workload.store != Store::Shared {
             // What is left is removed with the whole directory.
@@ -204,6 +204,7 @@ fn median(rounds: &[Figures]) -> Option<Figures> {
             })
         }),
         written_per_byte: middle(&|figures| figures.written_per_byte),
+        worst_second: middle(&|figures| figures.worst_second),
         file_bytes: middle(&|figures| Some(figures.file_bytes))?,
         memory_bytes: middle(&|figures| Some(figures.memory_bytes))?,
     })

@@ -84,6 +84,9 @@ struct All {
     /// Rows that a load writes
     #[arg(long)]
     load_rows: Option<u64>,
+    /// Rows that the long load writes
+    #[arg(long)]
+    long_rows: Option<u64>,
     /// Seconds that a cell measures
     #[arg(long)]
     seconds: Option<f64>,
@@ -226,6 +229,7 @@ impl All {
         Scale {
             rows: self.rows.unwrap_or(base.rows).max(1_000),
             load_rows: self.load_rows.unwrap_or(base.load_rows).max(100),
+            long_rows: self.long_rows.unwrap_or(base.long_rows).max(100),
             seconds: self.seconds.unwrap_or(base.seconds),
             sustained_seconds: self.sustained_seconds.unwrap_or(base.sustained_seconds),
             rounds: self.rounds.unwrap_or(base.rounds).max(1),

@@ -10,7 +10,7 @@ use crate::adapters;
 use crate::cell::Figures;
 use crate::driver::Cell;
 use crate::engine::{Failure, Peer, Result};
-use crate::workload::{Scale, Workload};
+use crate::workload::{Scale, Task, Workload};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use table::{Table, bytes, ratio, time};
@@ -95,17 +95,17 @@ pub fn document(results: &Results) -> String {
 }
 
 fn preface(results: &Results) -> String {
-    let Scale { rows, load_rows, seconds, sustained_seconds, rounds, cache_mib } = results.scale;
+    let Scale { rows, load_rows, long_rows, seconds, sustained_seconds, rounds, cache_mib } = results.scale;
     format!(
         "Written by the driver; what stands below the mark at the end is written by hand and kept. The command, which \
          checks every adapter against a model first:\n\n```\ncargo run --release --manifest-path benches/peers/Cargo.toml \
-         -- all --rows {rows} --load-rows {load_rows} --seconds {seconds} --sustained-seconds {sustained_seconds} --rounds \
+         -- all --rows {rows} --load-rows {load_rows} --long-rows {long_rows} --seconds {seconds} --sustained-seconds {sustained_seconds} --rounds \
          {rounds} --cache-mib {cache_mib} --out docs/performance.md\n```\n\nWithout sizes it takes upwards of an hour, with \
          `--quick` about three minutes; `--json FILE` keeps the figures, `--features sled,mdbx,canopydb,rocksdb` adds \
          engines.\n\n\
          Machine: {}.\n\n\
          {rows} rows of 20 B keys and 100 B values that do not compress, loaded in random order; loads write \
-         {load_rows}. A cell measures {seconds} s ({sustained_seconds} s of sustained puts) after warming up, in a process \
+         {load_rows}, the long one {long_rows}. A cell measures {seconds} s ({sustained_seconds} s of sustained puts) after warming up, in a process \
          of its own. Figures are medians of {rounds} rounds in which the engines take turns. Cache: {cache_mib} MiB each. \
          **Bold**: the best of the row.\n\n\
          Times are per operation: on the wall, for the whole process (two threads at half the time each give half the \
@@ -142,6 +142,13 @@ fn section(results: &Results, group: &str, workloads: &[&Workload]) -> String {
     if !timed.is_empty() {
         _ = write!(text, "Latency, p50 / p99 / p99.9 / max:\n\n{}", latencies(results, &timed));
     }
+    let long: Vec<_> = workloads.iter().filter(|workload| workload.task == Task::LongLoad).copied().collect();
+    if !long.is_empty() {
+        // The higher the better: its inverse is least where it is best.
+        let rank = |figures: &Figures| figures.worst_second.map(|worst| 1.0 / worst);
+        let table = compared(results, &long, rank, |figures| figures.worst_second.map(ratio));
+        _ = write!(text, "Rows of the worst second, for one of the mean:\n\n{table}");
+    }
     let writing: Vec<_> = workloads.iter().filter(|workload| workload.has_writes()).copied().collect();
     if !writing.is_empty() {
         let written = |figures: &Figures| figures.written_per_byte;
@@ -159,6 +166,9 @@ fn note(group: &str) -> Option<&'static str> {
         ),
         "Open after SIGKILL" => Some(
             "A process loads, syncs and is killed; another opens the store and gets a row. Then all rows are counted.",
+        ),
+        "Long load" => Some(
+            "Into an empty store, in random order, one row a transaction; what is committed is made durable every second.",
         ),
         "Transactions" => Some(transactions::NOTE),
         "YCSB" => Some("Inserts of D and E land between the loaded rows."),

@@ -12,6 +12,8 @@ pub struct Scale {
     pub rows: u64,
     /// Rows that a load workload writes.
     pub load_rows: u64,
+    /// Rows that the long load writes.
+    pub long_rows: u64,
     /// Seconds that a cell measures, for all that is not a load.
     pub seconds: f64,
     /// Seconds of the sustained puts.
@@ -27,6 +29,7 @@ impl Scale {
     pub const FULL: Self = Self {
         rows: 1_000_000,
         load_rows: 200_000,
+        long_rows: 5_000_000,
         seconds: 2.0,
         sustained_seconds: 20.0,
         rounds: 5,
@@ -37,6 +40,7 @@ impl Scale {
     pub const QUICK: Self = Self {
         rows: 20_000,
         load_rows: 10_000,
+        long_rows: 20_000,
         seconds: 0.05,
         sustained_seconds: 0.3,
         rounds: 3,
@@ -47,6 +51,14 @@ impl Scale {
     pub fn time(&self, task: Task) -> Duration {
         let seconds = if task == Task::Sustained { self.sustained_seconds } else { self.seconds };
         Duration::from_secs_f64(seconds)
+    }
+
+    /// Time that a cell of `task` may take beyond what any may: the slowest engines write a row in a good tenth of a millisecond.
+    pub fn patience(&self, task: Task) -> Duration {
+        match task {
+            Task::LongLoad => Duration::from_micros(150 * self.long_rows),
+            task => self.time(task) * 4,
+        }
     }
 
     /// A quarter of the set.
@@ -105,6 +117,8 @@ pub enum Task {
         /// Rows of a transaction.
         batch: u64,
     },
+    /// Writes many rows into an empty store in random order, one a transaction, made durable every second; each is timed.
+    LongLoad,
     /// Gets.
     Get(Draw),
     /// Scans from random places, or of everything.
@@ -178,7 +192,11 @@ impl Workload {
 
     /// Is the time of each operation taken?
     pub fn has_latency(&self) -> bool {
-        self.is_tight || matches!(self.task, Task::Ycsb(_) | Task::Put | Task::Sustained | Task::Transact(_))
+        self.is_tight
+            || matches!(
+                self.task,
+                Task::LongLoad | Task::Ycsb(_) | Task::Put | Task::Sustained | Task::Transact(_)
+            )
     }
 
     /// Does it run on the levels of an engine, rather than on the engine?
@@ -188,8 +206,10 @@ impl Workload {
 
     /// Are bytes written per user byte a figure of it?
     pub fn has_writes(&self) -> bool {
-        matches!(self.task, Task::Load { .. } | Task::Put | Task::Sustained | Task::Transact(_))
-            || matches!(self.task, Task::Ycsb(mix) if mix != Mix::C)
+        matches!(
+            self.task,
+            Task::Load { .. } | Task::LongLoad | Task::Put | Task::Sustained | Task::Transact(_)
+        ) || matches!(self.task, Task::Ycsb(mix) if mix != Mix::C)
     }
 }
 
@@ -272,6 +292,8 @@ fn long_ones() -> Vec<Workload> {
     let larger = "Four times the cache";
     vec![
         Workload::new("sustained puts", "Sustained random puts", Task::Sustained, Store::Copied)
+            .durable(Durability::EverySecond),
+        Workload::new("long load, random", "Long load", Task::LongLoad, Store::Empty)
             .durable(Durability::EverySecond),
         Workload::new("4x cache: get", larger, Task::Get(Draw::Uniform), Store::Shared).tight(),
         Workload::new("4x cache: put", larger, Task::Put, Store::Copied).tight(),

@@ -29,7 +29,7 @@ mod undo;
 mod write;
 mod write_out;
 
-pub use below::{Below, Flush};
+pub use below::{Below, Flush, NewestBelow};
 pub use cursor::{Chunk, ChunkRow, Position, ResidentCursor};
 pub use factory::ResidentFactory;
 pub use flush::{Leaver, Leaving};

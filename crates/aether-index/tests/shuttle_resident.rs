@@ -5,6 +5,8 @@
 #![cfg(all(shuttle, feature = "skiplist", feature = "btree"))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+#[path = "shared/kept.rs"]
+mod kept;
 #[path = "shared/pair.rs"]
 mod pair;
 
@@ -14,6 +16,7 @@ use aether_index::{Anchor, BTree, IndexFactory, KindsUndo, ResidentFactory, Tabl
 use aether_sync::Arc;
 use aether_types::{IndexKind, Lsn, Lv, StreamId};
 use core::ops::Bound;
+use kept::Kept;
 use pair::{Pair, SCHEDULES, buffer, check, transactions};
 use shuttle::thread;
 
@@ -126,4 +129,41 @@ fn image(pair: &Pair) -> Vec<u8> {
     // Each row ends with its key, flags and value: of one byte, with its length before.
     let rows = slice.windows(5).filter(|row| matches!(row, [1, b'a' | b'b', 0, 1, _]));
     rows.map(|row| row[4]).collect()
+}
+
+/// What a snapshot shows of a row stays the same while the row is replaced and leaves memory: of what leaves, the versions go along that
+/// a snapshot may ask for which was taken before its newest one was settled.
+#[test]
+fn a_snapshot_keeps_its_version_while_rows_leave() {
+    let model = || {
+        let (pair, tables) = pair_and_tables();
+        let (table, kept) = Kept::table(&pair.manager, &tables, 8);
+        let put = |value: &[u8]| {
+            let mut txn = pair.manager.begin();
+            table.put(&mut txn, b"row", value).unwrap();
+            txn.commit().unwrap();
+        };
+        put(b"old");
+        let flusher = {
+            let (table, kept) = (table.clone(), kept.clone());
+            thread::spawn(move || (0..2).for_each(|_| kept.flush(&table)))
+        };
+        let reader = {
+            let (manager, table, kept) = (pair.manager.clone(), table.clone(), kept.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let txn = manager.begin();
+                    let first = kept.get(&table, txn.view(), b"row");
+                    assert!(first.is_some(), "a row that was there is gone");
+                    assert_eq!(kept.get(&table, txn.view(), b"row"), first);
+                }
+            })
+        };
+        put(b"new");
+        flusher.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(kept.get(&table, &pair.manager.view(), b"row").as_deref(), Some(&b"new"[..]));
+    };
+    let scheduler = shuttle::scheduler::PctScheduler::new(3, 4 * SCHEDULES);
+    shuttle::Runner::new(scheduler, pair::config()).run(model);
 }

@@ -41,8 +41,8 @@ use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
-use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex};
-use aether_index::txn::{ReadView, Txn, TxnManager};
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
+use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result};
 use flushing::FlushJob;
 use manifest::RunRow;
@@ -128,6 +128,14 @@ pub(crate) struct Inner {
     ingesting: AtomicU64,
 }
 
+/// Nobody flushes or merges as long as this lives.
+struct Alone<'a> {
+    /// Of large values whose rows have left memory: to be retired.
+    stubs: Vec<Vec<u8>>,
+    _flush: MutexGuard<'a, Option<FlushJob>>,
+    _merge: MutexGuard<'a, Option<MergeJob>>,
+}
+
 /// The policy in charge, and what it has changed.
 struct Policy {
     kind: PolicyKind,
@@ -147,6 +155,12 @@ impl Policy {
 
     fn pick(&self, shape: &crate::policy::Shape) -> Option<crate::policy::Plan> {
         self.policy.pick(shape)
+    }
+
+    fn choose(&mut self, kind: PolicyKind) {
+        self.kind = kind;
+        let switch = self.policy.choose(kind);
+        self.note(switch);
     }
 
     fn note(&mut self, switch: Option<Switch>) {
@@ -196,7 +210,7 @@ impl Lsm {
     /// Inserts or replaces. Blocks; pays for flushes and merges first, should they be behind.
     ///
     /// # Errors
-    /// As [`Resident::put`]; those of flushing and merging, before anything is changed.
+    /// As [`Resident::put`]; those of flushing and merging, before anything is changed; `NotFound` if the tree is no more.
     pub fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
         self.0.pay(key.len() + value.len())?;
         self.0.with_room(|| self.0.rows.put(txn, key, value))
@@ -214,16 +228,18 @@ impl Lsm {
     /// Flushes what is settled in memory now; nothing as long as who made the tree has not committed. Blocks until that is on disk.
     ///
     /// # Errors
-    /// Those of the disk and of the log; nothing is lost.
+    /// Those of the disk and of the log; nothing is lost. `NotFound` if the tree is no more.
     pub fn flush(&self) -> Result<()> {
+        self.0.runs.check_open()?;
         self.0.flush_all(OnBehalf::Worker)
     }
 
     /// Merges until the policy has nothing more to ask for. Blocks.
     ///
     /// # Errors
-    /// Those of the disk and of the log, `Corruption` of a run; what was merged before stays merged.
+    /// Those of the disk and of the log, `Corruption` of a run; what was merged before stays merged. `NotFound` if the tree is no more.
     pub fn merge_all(&self) -> Result<()> {
+        self.0.runs.check_open()?;
         while self.0.merge_some(u64::MAX, OnBehalf::Worker)?.is_some() {}
         Ok(())
     }
@@ -231,18 +247,14 @@ impl Lsm {
     /// Lets another merge policy take over; what is there stays where it is until that policy wants it merged. Blocks for the log.
     ///
     /// # Errors
-    /// Those of the log.
+    /// Those of the log. `NotFound` if the tree is no more.
     pub fn set_policy(&self, kind: PolicyKind) -> Result<()> {
-        {
-            let mut policy = self.0.policy.lock();
-            policy.kind = kind;
-            let switch = policy.policy.choose(kind);
-            policy.note(switch);
-        }
         let _now = Working::begin();
-        let mut txn = self.0.runs.manifest.begin();
-        self.0.put_policy(&mut txn)?;
-        self.0.runs.manifest.commit(txn)?;
+        self.0.runs.change(Durability::Sync, |manifest, txn| {
+            manifest.put_policy(txn, kind)?;
+            self.0.policy.lock().choose(kind);
+            Ok(())
+        })?;
         self.0.reckon();
         self.0.workers.wake();
         Ok(())
@@ -313,6 +325,7 @@ impl Inner {
 
     /// Pays for a write of so many bytes before it takes any latch.
     fn pay(&self, bytes: usize) -> Result<()> {
+        self.runs.check_open()?;
         self.puts.add(1);
         self.put_bytes.add(bytes as u64);
         self.pacer.write(bytes as u64 + ROW_BYTES, self)?;
@@ -357,16 +370,27 @@ impl Inner {
         self.merge_slice(&mut job, bytes, who)
     }
 
+    /// Gives up the flush and the merge under way, and keeps others from it. Blocks for the slices in hand.
+    fn be_alone(&self) -> Alone<'_> {
+        let mut flush = self.flush.lock();
+        let stubs = flush.take().map_or(Vec::new(), |job| job.give_up(&self.rows));
+        let mut merge = self.merge.lock();
+        *merge = None;
+        self.tell(&merge);
+        Alone { stubs, _flush: flush, _merge: merge }
+    }
+
+    /// The tree is no more: nothing is flushed, merged or edited from now on. Blocks for the slices in hand.
+    fn end(&self) {
+        let _alone = self.be_alone();
+        self.runs.end();
+    }
+
     /// Tells the pacer what is owed now.
     fn reckon(&self) {
         let shape = self.runs.shape(self.config.unit_bytes());
         let policy = self.policy.lock();
         self.pacer.reckon(policy.policy.owed(&shape), policy.policy.price(&shape));
-    }
-
-    fn put_policy(&self, txn: &mut Txn) -> Result<()> {
-        let kind = self.policy.lock().kind;
-        self.runs.manifest.put_policy(txn, kind)
     }
 
     /// Tells the policy what the tree was used for since the last time, if that was long enough ago.

@@ -1,6 +1,8 @@
 //! LSM trees: the suite that every index passes, with rows that are flushed and merged all the time.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+#[path = "lsm_tests/carried.rs"]
+mod carried;
 #[path = "lsm_tests/conformance.rs"]
 mod conformance;
 #[path = "lsm_tests/crash.rs"]
@@ -17,6 +19,8 @@ mod ingest_faults;
 mod ingest_held;
 #[path = "lsm_tests/room.rs"]
 mod room;
+#[path = "lsm_tests/stale.rs"]
+mod stale;
 #[path = "lsm_tests/threads.rs"]
 mod threads;
 #[path = "lsm_tests/world.rs"]

@@ -193,6 +193,12 @@ impl Error {
         self
     }
 
+    /// Says before the message what it was met in; the place stays.
+    pub fn within(mut self, of: impl fmt::Display) -> Self {
+        self.0.what = format!("{of}: {}", self.0.what);
+        self
+    }
+
     /// The same error as another kind, e.g. `Io` during a commit as `InDoubt`.
     pub fn as_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
@@ -251,6 +257,13 @@ mod tests {
         let error = Error::corruption("checksum differs").at_file(FileId::new(1)).at_page(PageNo::new(7));
         assert_eq!(error.to_string(), "checksum differs, in file 1, page 7");
         assert_eq!(error.advice(), Advice::StopAndRestore);
+    }
+
+    #[test]
+    fn what_it_was_met_in_comes_first_and_the_place_stays() {
+        let error = Error::corruption("checksum differs").at_file(FileId::new(1)).within("table 3");
+        assert_eq!(error.to_string(), "table 3: checksum differs, in file 1");
+        assert_eq!(error.place().file, Some(FileId::new(1)));
     }
 
     #[test]

@@ -5,14 +5,16 @@ use crate::engine::{
     Transactions, Write,
 };
 use aether::buffer::BufferConfig;
-use aether::{Db, Error, ErrorKind, Isolation, Keyspace, Options, Transact, Txn, TxnOptions};
+use aether::{
+    Db, Error, ErrorKind, GenericKvStore, Isolation, Keyspace, LsmIndex, Options, Transact, Txn, TxnOptions,
+};
 use std::path::Path;
 use std::time::Duration;
 
 pub(super) const PEER: Peer = Peer {
     name: "aether",
     package: "aether",
-    open,
+    open: |home, setting| Ok(Box::new(open(home, setting, Isolation::Snapshot)?)),
     each: "`Durability::Sync`",
     every_second: "`Durability::Async` of 1 s",
     never: "`Durability::None`",
@@ -22,14 +24,27 @@ pub(super) const PEER: Peer = Peer {
         Level {
             name: "aether snapshot",
             isolation: "snapshot isolation: reads at one state, the first of two updaters of a row wins",
-            open: |home, setting| Ok(Box::new(open_at(home, setting, Isolation::Snapshot)?)),
+            open: |home, setting| Ok(Box::new(open(home, setting, Isolation::Snapshot)?)),
         },
         Level {
             name: "aether serializable",
             isolation: "serializable: what was read is validated at commit",
-            open: |home, setting| Ok(Box::new(open_at(home, setting, Isolation::Serializable)?)),
+            open: |home, setting| Ok(Box::new(open(home, setting, Isolation::Serializable)?)),
         },
     ],
+};
+
+/// The same engine, its rows in an LSM tree.
+pub(super) const LSM: Peer = Peer {
+    name: "aether-lsm",
+    open: |home, setting| {
+        let store = GenericKvStore::<LsmIndex>::open_with(home, options(setting))?;
+        Ok(Box::new(Aether::new(store.into_db(), Isolation::Snapshot)?))
+    },
+    checksums: "XXH3 on every block of a run, page and log record",
+    cache: "buffer pool, runs included; memtables come on top; files are read and written past the page cache",
+    levels: &[],
+    ..PEER
 };
 
 struct Aether {
@@ -39,11 +54,11 @@ struct Aether {
     level: Isolation,
 }
 
-fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
-    Ok(Box::new(open_at(home, setting, Isolation::Snapshot)?))
+fn open(home: &Path, setting: &Setting, level: Isolation) -> Result<Aether> {
+    Aether::new(Db::open_with(home, options(setting))?, level)
 }
 
-fn open_at(home: &Path, setting: &Setting, level: Isolation) -> Result<Aether> {
+fn options(setting: &Setting) -> Options {
     let durability = match setting.durability {
         Durability::Each => aether::Durability::Sync,
         Durability::EverySecond => aether::Durability::Async { interval: Duration::from_secs(1) },
@@ -51,12 +66,15 @@ fn open_at(home: &Path, setting: &Setting, level: Isolation) -> Result<Aether> {
     };
     let num_frames = (setting.cache_bytes / 4096) as usize;
     let buffer = BufferConfig { num_frames, ..BufferConfig::default() };
-    let db = Db::open_with(home, Options { buffer, durability, ..Options::default() })?;
-    let marks = db.env().open_or_create_keyspace("marks")?;
-    Ok(Aether { db, marks, level })
+    Options { buffer, durability, ..Options::default() }
 }
 
 impl Aether {
+    fn new(db: Db, level: Isolation) -> Result<Self> {
+        let marks = db.env().open_or_create_keyspace("marks")?;
+        Ok(Self { db, marks, level })
+    }
+
     /// Runs the writes in one transaction; none if another got in the way.
     fn attempt(&self, writes: &[Write<'_>]) -> Result<Option<Txn>> {
         let mut txn = self.db.begin()?;

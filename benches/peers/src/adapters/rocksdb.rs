@@ -4,21 +4,32 @@ mod txn;
 
 use crate::engine::{Durability, Engine, Order, Peer, Result, See, Setting, Write};
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBAccess, DBCompressionType, DBRawIteratorWithThreadMode, Options,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBAccess, DBCompactionStyle, DBCompressionType,
+    DBRawIteratorWithThreadMode, Options, WriteBatch, WriteOptions,
 };
 use std::path::Path;
 
 pub(super) const PEER: Peer = Peer {
     name: "rocksdb",
     package: "rocksdb",
-    open,
+    open: |home, setting| open_with(&options(setting), home, setting),
     each: "`WriteOptions::sync`",
     every_second: "WAL to the page cache, `flush_wal(sync)` each second",
     never: "WAL to the page cache",
     checksums: "XXH3 on blocks, CRC32C on WAL records",
     cache: "LRU block cache, above the page cache; memtables come on top",
     levels: txn::LEVELS,
+};
+
+pub(super) const UNIVERSAL: Peer = Peer {
+    name: "rocksdb-universal",
+    open: |home, setting| {
+        let mut options = options(setting);
+        options.set_compaction_style(DBCompactionStyle::Universal);
+        open_with(&options, home, setting)
+    },
+    levels: &[],
+    ..PEER
 };
 
 const BLOOM_BITS: f64 = 10.0;
@@ -39,8 +50,8 @@ fn options(setting: &Setting) -> Options {
     options
 }
 
-fn open(home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
-    let db = DB::open(&options(setting), home)?;
+fn open_with(options: &Options, home: &Path, setting: &Setting) -> Result<Box<dyn Engine>> {
+    let db = DB::open(options, home)?;
     Ok(Box::new(Rocks { db, is_synced: setting.durability == Durability::Each }))
 }
 

@@ -4,6 +4,7 @@ use super::{Bench, Tally, is_right};
 use crate::draw::{ROW_BYTES, Rng, is_value_of, row_key, value};
 use crate::engine::{Engine, Order, Result, Write};
 use crate::meter::Meter;
+use std::time::Instant;
 
 /// Writes `rows` rows, `batch` to a transaction.
 pub(super) fn fill(engine: &dyn Engine, rows: u64, is_random: bool, batch: u64) -> Result<()> {
@@ -26,6 +27,29 @@ impl Bench<'_> {
         fill(self.engine, rows, is_random, batch)?;
         let spent = meter.spent();
         Ok(Tally { operations: rows, user_bytes: rows * ROW_BYTES, spent, ..Tally::default() })
+    }
+
+    /// Rows one by one, each timed, while all is made durable every second.
+    pub(super) fn long_load(&self, meter: &Meter) -> Result<Tally> {
+        let rows = self.scale.long_rows;
+        let order = Rng::new(rows).permutation(rows);
+        self.synced_every_second(|| {
+            let mut tally = Tally { operations: rows, user_bytes: rows * ROW_BYTES, ..Tally::default() };
+            let began = Instant::now();
+            let mut before = began;
+            for row in order {
+                let row = u64::from(row);
+                self.engine.write(&[Write { key: &row_key(row), value: Some(&value(row, 0)) }])?;
+                let now = Instant::now();
+                tally.latency.add(now - before);
+                let second = (now - began).as_secs() as usize;
+                tally.each_second.resize(tally.each_second.len().max(second + 1), 0);
+                tally.each_second[second] += 1;
+                before = now;
+            }
+            tally.spent = meter.spent();
+            Ok(tally)
+        })
     }
 
     /// The time to the first answer is taken; then everything that was synced must be there.

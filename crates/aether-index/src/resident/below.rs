@@ -14,18 +14,20 @@ pub trait Below: Send + Sync + 'static {
     /// Another number whenever what is here has changed; to be read before a row is looked for.
     fn mark(&self) -> u64;
 
-    /// True if the newest version of `key` here, among them what `txn` itself has put here, is a value. Blocks for reads.
+    /// The newest version of `key` here, among them what `txn` itself has put here. Where no version is as new as `from`, it need not look. Blocks for reads.
     ///
     /// # Errors
     /// `Corruption`, `Io`.
-    fn has(&self, txn: &Txn, key: &[u8]) -> Result<bool>;
+    fn newest(&self, txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>>;
+}
 
-    /// When the newest version of `key` here was committed, if that was after the snapshot of `txn`, and not by itself. Blocks for
-    /// reads.
-    ///
-    /// # Errors
-    /// As [`Below::has`].
-    fn changed_since(&self, txn: &Txn, key: &[u8]) -> Result<Option<Timestamp>>;
+/// The newest version of a key that lies below.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewestBelow {
+    /// When it was committed; 0: every snapshot sees it.
+    pub at: Timestamp,
+    /// It is a value.
+    pub is_there: bool,
 }
 
 /// Makes rows in memory go below.
@@ -64,11 +66,14 @@ impl Resident {
         if self.holds(key) {
             return Ok(LooksBelow::Unknown);
         }
-        let mark = below.mark();
-        if let Some(at) = below.changed_since(txn, key)? {
-            txn.check_change(key, at)?;
+        let (mark, snapshot) = (below.mark(), txn.view().at());
+        // Only a deletion has to know what is older.
+        let from = if change.is_delete() { 0 } else { snapshot.get().saturating_add(1) };
+        let newest = below.newest(txn, key, Timestamp::new(from))?;
+        if let Some(newest) = newest.filter(|newest| newest.at > snapshot) {
+            txn.check_change(key, newest.at)?;
         }
-        let is_there = change.is_delete() && below.has(txn, key)?;
+        let is_there = change.is_delete() && newest.is_some_and(|newest| newest.is_there);
         Ok(LooksBelow::Found { mark, is_there })
     }
 

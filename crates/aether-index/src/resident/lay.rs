@@ -22,10 +22,6 @@ impl Rows {
         if self.is_whole() {
             return Ok(());
         }
-        let place = |error: Error| {
-            let what = format!("table {} of rows in memory: {error}", self.id());
-            Error::new(error.kind(), what)
-        };
         let (mut extents, mut known) = (Vec::new(), UNKNOWN);
         let tree = image::tree(manager.clone(), root, self.id());
         image::for_each(&tree, &manager.view(), |lower, upper, slice, bytes| {
@@ -38,12 +34,12 @@ impl Rows {
             extents.push((Extent { key: lower.to_vec(), bytes, is_known }, is_dirty));
             Ok(())
         })
-        .map_err(place)?;
+        .map_err(|error| self.named(error))?;
         if extents.is_empty() {
             // Its maker has not committed yet.
             self.set_base(self.known_at_creation(manager.store().incarnation()));
         }
-        self.check_met(&known).map_err(place)?;
+        self.check_met(&known).map_err(|error| self.named(error))?;
         self.slices.lay(&extents);
         self.drop_removed(manager);
         self.attach(Home::Image(Arc::downgrade(manager), root));
@@ -60,13 +56,16 @@ impl Rows {
         self.lie_over();
         let known = known.copied().unwrap_or_else(|| self.known_at_creation(manager.store().incarnation()));
         let is_dirty = self.drop_known(&self.map.pin(), &[], None, &known);
-        self.check_met(&known).map_err(|error| {
-            Error::new(error.kind(), format!("table {} of rows in memory: {error}", self.id()))
-        })?;
+        self.check_met(&known).map_err(|error| self.named(error))?;
         let all = Extent { key: Vec::new(), bytes: 0, is_known: true };
         self.slices.lay(&[(all, is_dirty)]);
         self.drop_removed(manager);
         Ok(())
+    }
+
+    /// Says of which table an error is.
+    fn named(&self, error: Error) -> Error {
+        error.within(format_args!("table {} of rows in memory", self.id()))
     }
 
     /// Puts a slice below what redo has met of it; true if there is something.

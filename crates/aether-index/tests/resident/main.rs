@@ -2,8 +2,12 @@
 #![cfg(all(feature = "skiplist", feature = "btree", not(any(loom, shuttle))))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+mod below;
+mod carried;
 mod crash;
 mod image;
+#[path = "../shared/kept.rs"]
+mod kept;
 mod locks;
 mod model;
 #[path = "../shared/scripts.rs"]

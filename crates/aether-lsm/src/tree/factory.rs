@@ -157,6 +157,10 @@ impl IndexFactory for LsmFactory {
         if record.kind != UndoKind::CreateTree {
             return tables.undo(txns, txn, pointer, record);
         }
+        let at = Anchor { kind: record.index, id: record.tree, root: record.root };
+        self.made.lock().remove(&at.id);
+        // Programs may keep handles, which share the rows in memory with the next tree of this id.
+        self.workers.end(at);
         tables.abandon(record.tree)?;
         BTree::open(txns.clone(), record.root, manifest::tree_id(record.tree)).undo(txn, pointer, record)
     }

@@ -24,17 +24,18 @@ pub(super) struct FlushJob {
 }
 
 impl FlushJob {
-    /// Gives it up: nothing of it was listed, unless all was.
-    pub(super) fn give_up(self, rows: &Resident) {
+    /// Gives it up: nothing of it was listed, unless all was. Returns the stubs of large values whose rows are gone: to be retired.
+    pub(super) fn give_up(self, rows: &Resident) -> Vec<Vec<u8>> {
         if self.writer.is_some() {
             rows.give_up(&self.leaving);
         }
+        self.stubs
     }
 }
 
 impl Inner {
     /// Does a slice of a flush, and begins one if there is none; how many bytes, 0 if a background thread must go on. None: nothing is to
-    /// be flushed. The caller holds `job`. Blocks.
+    /// be flushed, or the tree is no more. The caller holds `job`. Blocks.
     ///
     /// # Errors
     /// Those of the disk and of the log; the flush is given up then, and nothing is lost.
@@ -45,6 +46,9 @@ impl Inner {
         who: OnBehalf,
     ) -> Result<Option<u64>> {
         let _now = Working::begin();
+        if self.runs.is_over() {
+            return Ok(None);
+        }
         if job.is_none() {
             self.settle_unless_payer(who)?;
             let lets_log_go = who == OnBehalf::Log || self.is_ingesting();
@@ -142,12 +146,13 @@ impl Inner {
         if stubs.is_empty() {
             return Ok(());
         }
-        let mut txn = self.runs.manifest.begin();
-        // A change, so that the commit has a timestamp.
-        self.put_policy(&mut txn)?;
-        stubs.into_iter().for_each(|stub| txn.retire(stub));
-        drop(txn.commit_with(Durability::None)?);
-        Ok(())
+        self.runs.change(Durability::None, |manifest, txn| {
+            // A change, so that the commit has a timestamp.
+            let kind = self.policy.lock().kind;
+            manifest.put_policy(txn, kind)?;
+            stubs.into_iter().for_each(|stub| txn.retire(stub));
+            Ok(())
+        })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::runs::Sight;
 use super::working::Working;
-use super::{Found, Live, Lsm, LsmCursor};
+use super::{Alone, Found, Live, Lsm, LsmCursor};
 use crate::run::{Kind, RunCursor};
 use crate::values::ValueAt;
+use crate::version::Edit;
 use aether_index::rows::{Seen, ValueReader};
 use aether_index::txn::{LockMode, ReadView, Txn};
 use aether_index::{
@@ -107,28 +108,20 @@ impl Lsm {
         }
     }
 
-    /// Lets all runs go and takes all rows out of memory.
-    fn clear_all(&self) -> Result<()> {
+    /// Lets all runs go and takes all rows out of memory; nobody flushes or merges as long as what it returns lives.
+    fn clear_all(&self) -> Result<Alone<'_>> {
         let inner = &self.0;
         let _now = Working::begin();
-        // Nobody else flushes or merges from now on.
-        let mut flush = inner.flush.lock();
-        if let Some(job) = flush.take() {
-            job.give_up(&inner.rows);
-        }
-        let mut merge = inner.merge.lock();
-        *merge = None;
-        inner.tell(&merge);
-        let mut txn = inner.runs.manifest.begin();
-        inner.runs.manifest.remove_all(&mut txn)?;
-        let known = inner.rows.clear_rows(&mut txn);
-        inner.runs.manifest.put_known(&mut txn, &known)?;
-        inner.runs.manifest.commit(txn)?;
+        let alone = inner.be_alone();
+        inner.runs.edit(&Edit::clear(&inner.runs.current()), |manifest, txn| {
+            alone.stubs.iter().for_each(|stub| txn.retire(stub.clone()));
+            let known = inner.rows.clear_rows(txn);
+            manifest.put_known(txn, &known)
+        })?;
         inner.rows.cleared();
         inner.txns.collect()?;
-        inner.runs.forget_all()?;
         inner.pacer.holds(0);
-        Ok(())
+        Ok(alone)
     }
 }
 
@@ -194,11 +187,13 @@ impl Index for Lsm {
     }
 
     fn clear(&self) -> Result<()> {
-        self.clear_all()
+        self.clear_all().map(drop)
     }
 
     fn free_all(&self) -> Result<()> {
-        self.clear_all()?;
+        let alone = self.clear_all()?;
+        self.0.runs.end();
+        drop(alone);
         self.0.runs.manifest.tree().free_all()?;
         self.0.rows.forget();
         Ok(())

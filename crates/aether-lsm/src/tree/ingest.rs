@@ -47,6 +47,7 @@ impl Lsm {
     /// As [`BulkLoad::load`](aether_index::BulkLoad::load); those of the disk. No file is left.
     pub(super) fn ingest(&self, txn: &mut Txn, rows: &mut RowSource<'_>) -> Result<u64> {
         let inner = &self.0;
+        inner.runs.check_open()?;
         if !inner.runs.manifest.is_made()? {
             // Nothing can be listed before whoever made the tree commits: this very transaction.
             return put_rows(self, txn, rows);
@@ -78,6 +79,7 @@ impl Lsm {
         to: Bound<&[u8]>,
     ) -> Result<Option<u64>> {
         let inner = &self.0;
+        inner.runs.check_open()?;
         let Some(range) = between(from, to, limits::key_bytes_max(txn.store().page_size())) else {
             return Ok(Some(0));
         };
@@ -183,8 +185,12 @@ impl Inner {
             let is_needed = self.runs.current().runs().any(|run| may_tell(run.file()));
             *looked = Looked { number: Some(number), is_needed };
         }
-        match looked.is_needed.then(|| self.runs.changed_since(txn, key)).transpose()?.flatten() {
-            Some(at) => txn.check_change(key, at),
+        if !looked.is_needed {
+            return Ok(());
+        }
+        let later = Timestamp::new(txn.view().at().get().saturating_add(1));
+        match self.runs.newest(txn, key, later)? {
+            Some(newest) => txn.check_change(key, newest.at),
             None => Ok(()),
         }
     }

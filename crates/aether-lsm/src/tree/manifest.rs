@@ -98,9 +98,9 @@ impl Manifest {
         self.txns.begin_with(options).for_bookkeeping()
     }
 
-    /// Commits, and waits until no crash can undo it.
-    pub(super) fn commit(&self, txn: Txn) -> Result<()> {
-        txn.commit_with(Durability::Sync)?.wait()
+    /// Commits, and waits as `durability` says.
+    pub(super) fn commit(&self, txn: Txn, durability: Durability) -> Result<()> {
+        txn.commit_with(durability)?.wait_as(durability)
     }
 
     pub(super) fn put_known(&self, txn: &mut Txn, known: &[u8]) -> Result<()> {
@@ -157,16 +157,6 @@ impl Manifest {
             }
         }
         Ok(())
-    }
-
-    /// Takes all out but what is known of the rows.
-    pub(super) fn remove_all(&self, txn: &mut Txn) -> Result<()> {
-        let listed = self.read()?;
-        for level in 0..listed.levels.len() {
-            self.tree.delete(txn, &level_key(level)?)?;
-        }
-        listed.ingested.iter().try_for_each(|file| self.remove_ingested(txn, *file))?;
-        listed.values.keys().try_for_each(|file| self.remove_values(txn, *file))
     }
 }
 

@@ -65,6 +65,9 @@ impl Inner {
 
     fn merge_step(&self, job: &mut Option<MergeJob>, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
         let _now = Working::begin();
+        if self.runs.is_over() {
+            return Ok(None);
+        }
         if job.is_none() {
             self.settle_unless_payer(who)?;
             let Some(claim) = self.claim() else { return Ok(None) };

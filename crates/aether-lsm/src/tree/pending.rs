@@ -125,11 +125,31 @@ impl Runs {
         }
     }
 
+    /// Takes the rows out of the runs that are open to all by now, and of those that an edit takes out with all others.
+    pub(super) fn remove_rows(
+        &self,
+        txn: &mut Txn,
+        stale: &[Arc<Run<Live>>],
+        old: &Version<Live>,
+        edit: &Edit<Live>,
+    ) -> Result<()> {
+        stale.iter().try_for_each(|run| self.manifest.remove_ingested(txn, run.id()))?;
+        for run in old.runs().filter(|run| !run.file().is_open() && edit.removes(run.id())) {
+            if self.manifest.has_ingested(txn.view(), run.id())? {
+                self.manifest.remove_ingested(txn, run.id())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the runs to all that all see by now, and lets those go that came to nothing. Blocks for the log, if there are any.
     ///
     /// # Errors
     /// Those of pages and of the log; what is not done is done next time.
     pub(super) fn settle(&self) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
         let version = self.current();
         let is_over = |run: &&Arc<Run<Live>>| {
             run.file().writer().is_some_and(|writer| self.txns.outcome(writer).is_none())

@@ -8,10 +8,11 @@ use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
 use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
-use aether_index::resident::Below;
-use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex};
-use aether_index::txn::{ReadView, Txn, TxnManager};
-use aether_types::{Error, FileId, Result, Timestamp, TxnId};
+use aether_index::resident::{Below, NewestBelow};
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
+use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
+use aether_types::{Error, ErrorKind, FileId, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The runs of a tree.
@@ -25,6 +26,8 @@ pub(super) struct Runs {
     on_last: OnLast,
     pub(super) txns: Arc<TxnManager>,
     filter_bits_per_key: f64,
+    /// The tree is no more, and its manifest's pages may be another's. Set under the locks of who flushes, merges and edits.
+    is_over: AtomicBool,
 }
 
 /// A run that was written, and the value files that its entries name with the bytes there.
@@ -94,7 +97,18 @@ impl Runs {
         let set = Arc::new(VersionSet::new(Version::new(levels)));
         let editing = Mutex::new(rank::EDITING, ());
         let txns = txns.clone();
-        Ok(Arc::new(Self { home, manifest, set, claims, editing, on_last, txns, filter_bits_per_key }))
+        let is_over = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            home,
+            manifest,
+            set,
+            claims,
+            editing,
+            on_last,
+            txns,
+            filter_bits_per_key,
+            is_over,
+        }))
     }
 
     pub(super) fn set(&self) -> &VersionSet<Live> {
@@ -104,6 +118,27 @@ impl Runs {
     /// The newest version of the list.
     pub(super) fn current(&self) -> Arc<Version<Live>> {
         self.set.current()
+    }
+
+    /// No edit comes after this. Blocks for one that is under way; the caller holds the locks of flushing and merging.
+    pub(super) fn end(&self) {
+        let _nobody = self.editing.lock();
+        self.is_over.store(true, Relaxed);
+    }
+
+    /// True if the tree is no more; certain under a lock of who flushes, merges or edits.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// # Errors
+    /// `NotFound` if the tree is no more.
+    pub(super) fn check_open(&self) -> Result<()> {
+        if !self.is_over() {
+            return Ok(());
+        }
+        let what = "the LSM tree is no more: it was dropped, or its creation was rolled back";
+        Err(Error::new(ErrorKind::NotFound, what))
     }
 
     /// What policies see.
@@ -128,22 +163,44 @@ impl Runs {
     /// still show it, so their files stay: for the next open to list, or to find left over.
     ///
     /// # Errors
-    /// Those of pages and of the log; `Conflict` if another transaction is at the manifest.
+    /// Those of pages and of the log; `Conflict` if who made the tree has not committed; `NotFound` if the tree is no more.
     pub(super) fn edit(
         &self,
         edit: &Edit<Live>,
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
     ) -> Result<()> {
-        let _one_at_a_time = self.editing.lock();
+        let _one_at_a_time = self.begin_edit()?;
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
         let Prepared { txn, gone, stale } = prepared?;
-        self.manifest.commit(txn)?;
+        self.manifest.commit(txn, Durability::Sync)?;
         // Nobody else installs anything: what was found to fit fits.
         self.set.install(edit).map_err(refused)?;
         stale.iter().for_each(|run| run.file().note_listed());
         gone.iter().for_each(|held| held.retire());
         Ok(())
+    }
+
+    /// Changes what the manifest says besides runs, in a transaction of its own. Blocks for edits, and for the log as `durability` says.
+    ///
+    /// # Errors
+    /// As [`Runs::edit`].
+    pub(super) fn change(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.begin_edit()?;
+        let mut txn = self.manifest.begin();
+        change(&self.manifest, &mut txn)?;
+        self.manifest.commit(txn, durability)
+    }
+
+    /// The manifest's transactions wait for nobody: so they stand in line here.
+    fn begin_edit(&self) -> Result<MutexGuard<'_, ()>> {
+        let one_at_a_time = self.editing.lock();
+        self.check_open()?;
+        Ok(one_at_a_time)
     }
 
     /// Writes an edit into a transaction, and that runs are open to all of which the manifest does not say so.
@@ -157,7 +214,7 @@ impl Runs {
         let stale: Vec<_> = old.runs().filter(|run| run.file().is_stale()).cloned().collect();
         let mut txn = self.manifest.begin();
         self.manifest.put_levels(&mut txn, old, &next)?;
-        stale.iter().try_for_each(|run| self.manifest.remove_ingested(&mut txn, run.id()))?;
+        self.remove_rows(&mut txn, &stale, old, edit)?;
         let gone = self.edit_values(&mut txn, old, &next)?;
         also(&self.manifest, &mut txn)?;
         Ok(Prepared { txn, gone, stale })
@@ -218,17 +275,6 @@ impl Runs {
         let version = self.current();
         let runs = version.runs().map(|run| run.id());
         runs.chain(value_files(&version).into_keys()).collect()
-    }
-
-    /// Lets all runs go; after the manifest does not list them any more.
-    pub(super) fn forget_all(&self) -> Result<()> {
-        let old = self.current();
-        let edit = Edit::clear(&old);
-        self.set
-            .install(&edit)
-            .map_err(|refused| Error::invalid(format!("an edit of the runs: {refused}")))?;
-        value_files(&old).values().for_each(|held| held.retire());
-        Ok(())
     }
 }
 
@@ -316,22 +362,16 @@ impl Below for Runs {
         self.set.number()
     }
 
-    fn has(&self, txn: &Txn, key: &[u8]) -> Result<bool> {
-        let version = self.current();
-        let sight = Sight { at: NEWEST, ..Sight::of(self, txn.view()) };
-        let answer = find(&version, key, sight, &mut Vec::new(), |_| true)?;
-        Ok(answer.is_some_and(|(answer, _)| answer.kind != Kind::Tombstone))
-    }
-
-    fn changed_since(&self, txn: &Txn, key: &[u8]) -> Result<Option<Timestamp>> {
+    fn newest(&self, txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
         let version = self.current();
         if let Some(at) = self.ingested_since(&version, txn, key)? {
-            return Ok(Some(at));
+            return Ok(Some(NewestBelow { at, is_there: true }));
         }
-        let since = txn.view().at();
-        let is_later = |info: &RunInfo| info.newest > since;
-        let sight = Sight { at: NEWEST, of: None };
-        let answer = find(&version, key, sight, &mut Vec::new(), is_later)?;
-        Ok(answer.map(|(answer, _)| answer.timestamp).filter(|at| *at > since))
+        let sight = Sight { at: NEWEST, ..Sight::of(self, txn.view()) };
+        let answer = find(&version, key, sight, &mut Vec::new(), |info| info.newest >= from)?;
+        Ok(answer.map(|(answer, _)| NewestBelow {
+            at: answer.timestamp,
+            is_there: answer.kind != Kind::Tombstone,
+        }))
     }
 }

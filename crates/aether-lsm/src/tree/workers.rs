@@ -4,6 +4,7 @@ use super::{Inner, OnBehalf, rank};
 use crate::pacer::{Next, SLICE_BYTES};
 use aether_index::txn::recovery::wal::buffer::page::sync::thread::{self, JoinHandle};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Condvar, Mutex, Weak};
+use aether_index::{Anchor, Index};
 use aether_types::Result;
 use std::time::Duration;
 
@@ -46,6 +47,12 @@ impl Workers {
             state.threads.push(thread);
         }
         Ok(())
+    }
+
+    /// The tree at `at` is no more; blocks until nobody flushes it, merges or edits its manifest.
+    pub(super) fn end(&self, at: Anchor) {
+        let trees: Vec<_> = self.state.lock().trees.iter().filter_map(Weak::upgrade).collect();
+        trees.iter().filter(|tree| Index::anchor(&tree.rows) == at).for_each(|tree| tree.end());
     }
 
     /// There is something to do.

@@ -68,6 +68,11 @@ impl<F> Edit<F> {
         &self.added
     }
 
+    /// True if the run called `id` goes with it.
+    pub(crate) fn removes(&self, id: FileId) -> bool {
+        self.removed.contains(&id)
+    }
+
     /// True if `run` comes with it.
     pub(super) fn adds(&self, run: &Arc<Run<F>>) -> bool {
         self.added.iter().any(|added| Arc::ptr_eq(added, run))

@@ -98,6 +98,29 @@ fn together(threads: usize) {
     reopened(&sim.kill_image(), &left);
 }
 
+/// The policy is set by two threads while another flushes, and frees the extents of large values: nobody meets a conflict.
+#[test]
+fn policies_change_beside_flushes() {
+    let sim = Sim::new(9);
+    let world = World::open(&sim, shape(0)).unwrap();
+    let mut model = Model::new();
+    thread::scope(|scope| {
+        for policies in [[PolicyKind::Hanoi, PolicyKind::Fast], [PolicyKind::Leveled, PolicyKind::Adaptive]] {
+            let world = &world;
+            scope.spawn(move || {
+                (0..1_000).for_each(|n| world.tree.set_policy(policies[n % 2]).unwrap());
+            });
+        }
+        for n in 0..40u8 {
+            world.put(&[n], &[n; 6000]);
+            model.insert(vec![n], vec![n; 6000]);
+            world.sync();
+            world.tree.flush().unwrap();
+        }
+    });
+    assert_eq!((world.rows(), world.tree.stat().memory_rows), (model, 0));
+}
+
 fn reopened(image: &Sim, wanted: &Model) {
     assert_eq!(World::open(image, shape(0)).unwrap().rows(), *wanted);
 }

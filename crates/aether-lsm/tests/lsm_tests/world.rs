@@ -33,6 +33,7 @@ pub(crate) const SEPARATE_BYTES: usize = 200;
 
 /// An open store. Its factory ends the threads, so it goes before the store does.
 pub(crate) struct World {
+    pub(crate) resident: Arc<ResidentFactory>,
     pub(crate) factory: Arc<LsmFactory>,
     pub(crate) tree: Lsm,
     pub(crate) beside: BTree,
@@ -154,22 +155,43 @@ fn remove_leftovers(manager: &Arc<TxnManager>, store: &Store) -> Result<()> {
     home.leftovers(&known)?.into_iter().try_for_each(|file| home.remove(file))
 }
 
-impl World {
-    /// The store on a machine; made if there is none.
-    pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
-        let rows = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
-        let factory = Arc::new(LsmFactory::alone(rows, shape.lsm));
+/// A store that is open; whether it has the indexes is not known yet.
+pub(crate) struct Opened {
+    resident: Arc<ResidentFactory>,
+    pub(crate) factory: Arc<LsmFactory>,
+    pub(crate) manager: Arc<TxnManager>,
+    store: Arc<Store>,
+    report: RecoveryReport,
+}
+
+impl Opened {
+    pub(crate) fn on(sim: &Sim, shape: Shape) -> Result<Self> {
+        let resident = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
+        let factory = Arc::new(LsmFactory::alone(resident.clone(), shape.lsm));
         let scanned = Opening::begin(sim.env(), Path::new(HOME), shape.config(), true)?.scan()?;
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
         let undo = Box::new(Undo(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(), undo)?;
+        Ok(Self { resident, factory, manager, store, report })
+    }
+
+    /// With both indexes, made if they are not there.
+    pub(crate) fn world(self) -> Result<World> {
+        let Self { resident, factory, manager, store, report } = self;
         make(&manager, &factory)?;
         remove_leftovers(&manager, &store)?;
         let tree = factory.open_tree(&manager, anchor(&manager)?)?;
         let beside = BTree::open(manager.clone(), root_of(&manager, BESIDE)?.expect("it was made"), BESIDE);
-        Ok(Self { factory, tree, beside, manager, store, report })
+        Ok(World { resident, factory, tree, beside, manager, store, report })
+    }
+}
+
+impl World {
+    /// The store on a machine; made if there is none.
+    pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
+        Opened::on(sim, shape)?.world()
     }
 
     /// Ends the threads and closes the store.

@@ -1,5 +1,8 @@
 //! The kinds of stores that are damaged.
 
+use crate::kind::Kind;
+use aether_kv::lsm::policy::PolicyKind;
+
 /// A kind of store.
 #[derive(Debug)]
 pub struct Design {
@@ -8,7 +11,8 @@ pub struct Design {
     pub(super) streams: usize,
     pub(super) max_recovery_bytes: u64,
     pub(super) transactions: usize,
-    pub(super) spaces: usize,
+    /// The kinds of its keyspaces, beside `default`.
+    pub(super) spaces: &'static [Kind],
     pub(super) value_bytes_max: usize,
     /// Most rows go again, and a keyspace with them.
     pub(super) shrinks: bool,
@@ -28,13 +32,19 @@ pub(super) enum Last {
     Checkpoint,
 }
 
+/// As many B+trees.
+const TREES: [Kind; 5] = [Kind::Btree; 5];
+/// Every kind.
+const KINDS: [Kind; 5] =
+    [Kind::Lsm(PolicyKind::Fast), Kind::Skiplist, Kind::Rax, Kind::Lsm(PolicyKind::Hanoi), Kind::Btree];
+
 const PLAIN: Design = Design {
     name: "plain",
     page_bytes: 4096,
     streams: 1,
     max_recovery_bytes: 128 << 10,
     transactions: 24,
-    spaces: 1,
+    spaces: &[Kind::Btree],
     value_bytes_max: 300,
     shrinks: false,
     under_way: false,
@@ -42,12 +52,12 @@ const PLAIN: Design = Design {
 };
 
 /// Every kind of store.
-pub const DESIGNS: [Design; 10] = [
+pub const DESIGNS: [Design; 11] = [
     PLAIN,
     Design { name: "loser", under_way: true, ..PLAIN },
     Design { name: "pages-16k", page_bytes: 16 << 10, under_way: true, ..PLAIN },
     Design { name: "extents", value_bytes_max: 20_000, transactions: 16, ..PLAIN },
-    Design { name: "keyspaces", spaces: 5, under_way: true, ..PLAIN },
+    Design { name: "keyspaces", spaces: &TREES, under_way: true, ..PLAIN },
     Design {
         name: "segments",
         max_recovery_bytes: 4 << 20,
@@ -55,10 +65,18 @@ pub const DESIGNS: [Design; 10] = [
         value_bytes_max: 2000,
         ..PLAIN
     },
-    Design { name: "shrunk", spaces: 2, shrinks: true, transactions: 36, under_way: true, ..PLAIN },
+    Design {
+        name: "shrunk",
+        spaces: &[Kind::Btree; 2],
+        shrinks: true,
+        transactions: 36,
+        under_way: true,
+        ..PLAIN
+    },
     Design { name: "reopened", last: Last::Reopen, max_recovery_bytes: 4 << 20, ..PLAIN },
     Design { name: "checkpoint", last: Last::Checkpoint, under_way: true, ..PLAIN },
-    Design { name: "streams", streams: 2, spaces: 2, ..PLAIN },
+    Design { name: "kinds", spaces: &KINDS, transactions: 60, value_bytes_max: 1500, ..PLAIN },
+    Design { name: "streams", streams: 2, spaces: &[Kind::Btree; 2], ..PLAIN },
 ];
 
 impl Design {

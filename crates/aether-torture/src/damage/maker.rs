@@ -143,7 +143,9 @@ impl Maker {
     fn ops(&mut self, index: usize) -> Vec<Op> {
         let mut ops = Vec::new();
         match index {
-            0 => ops.extend(SPACES[..self.design.spaces].iter().map(|name| Op::Create(name, Kind::Btree))),
+            0 => {
+                ops.extend(SPACES.iter().zip(self.design.spaces).map(|(name, kind)| Op::Create(name, *kind)))
+            }
             2 if self.design.shrinks => ops.push(Op::Create(PASSING, Kind::Btree)),
             _ => {}
         }
@@ -174,7 +176,7 @@ impl Maker {
         if self.design.shrinks && index > 2 && self.rng.chance(30) {
             return PASSING;
         }
-        SPACES[self.rng.below(self.design.spaces)]
+        SPACES[self.rng.below(self.design.spaces.len())]
     }
 
     fn some_key(&mut self, space: &str) -> Option<Bytes> {
@@ -188,9 +190,9 @@ impl Maker {
             ops.push(Op::Drop(PASSING));
         }
         let state = self.newest();
-        let rows = state.rows(SPACES[index % self.design.spaces]).into_iter().flatten();
+        let rows = state.rows(SPACES[index % self.design.spaces.len()]).into_iter().flatten();
         let gone = rows.filter(|_| self.rng.chance(30)).map(|(key, _)| key.clone());
-        ops.extend(gone.map(|key| Op::Delete(SPACES[index % self.design.spaces], key)));
+        ops.extend(gone.map(|key| Op::Delete(SPACES[index % self.design.spaces.len()], key)));
     }
 }
 
