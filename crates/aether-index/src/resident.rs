@@ -33,6 +33,7 @@ pub use below::{Below, Flush, NewestBelow};
 pub use cursor::{Chunk, ChunkRow, Position, ResidentCursor};
 pub use factory::ResidentFactory;
 pub use flush::{Leaver, Leaving};
+pub use image::tree_id;
 pub use tables::{Tables, TablesConfig};
 pub use write_out::wait_for_all_streams;
 

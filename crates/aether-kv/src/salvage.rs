@@ -119,7 +119,15 @@ fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result
     let names_are_lost = report.lost > 0;
     for (name, entry) in &catalog.keyspaces {
         noting(Salvaged::Keyspace(name))?;
-        let rows = entry.open(&db.0.indexes, txns, name)?;
+        let rows = match entry.open(&db.0.indexes, txns, name) {
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                let (page, what) = (None, error.to_string());
+                let all = index::Salvaged::Lost(LostRange { page, from: None, to: None, what });
+                hand_over(name, all, report, noting)?;
+                continue;
+            }
+            rows => rows?,
+        };
         rows.index().salvage(&view, &mut |found| hand_over(name, found, report, noting))?;
     }
     if report.lost == 0 {
@@ -184,7 +192,8 @@ impl Catalog {
             self.keyspaces.push((String::from_utf8_lossy(name).into_owned(), entry));
         }
         if matches!(kind, b'n' | b'd') {
-            self.trees.insert(entry.id);
+            // Its own tree, the image of a skiplist or the manifest of an LSM tree, has none of its rows as they are.
+            self.trees.extend([entry.id, index::resident::tree_id(entry.id)]);
         }
     }
 }

@@ -12,6 +12,7 @@ mod block;
 mod build;
 mod codec;
 mod cursor;
+mod damage;
 mod file;
 mod head;
 mod home;
@@ -33,7 +34,10 @@ pub(crate) use aligned::{read_span, span, with_buffer};
 pub use build::{BuildOptions, RunBuilder};
 pub use codec::Codec;
 pub use cursor::RunCursor;
-pub(crate) use head::{ALIGNMENT, FOOTER_BYTES, FileKind, HEADER_BYTES, Seed, check_header, header};
+pub(crate) use damage::Unread;
+pub(crate) use head::{
+    ALIGNMENT, FOOTER_BYTES, FileKind, HEADER_BYTES, Seed, check_footer, footer, footer_at, header, open,
+};
 pub use home::{RunHome, run_name, values_name};
 pub use info::RunInfo;
 pub use ingest::ingest;

@@ -5,12 +5,14 @@
 //! in the manifest, a B+tree changed by ordinary transactions. So a transaction may change an LSM tree and a B+tree together, and
 //! a snapshot shows one state of both.
 //!
-//! Reading order: `manifest`, `runs` (the list of runs, and what they say of a key), `writer`, `flushing`, `merging`, `cursor`, `factory`,
-//! `workers`, `index`; `pending` and `ingest`, rows that come sorted and ranges that go. Memory is bounded by the [`Pacer`]: a write pays before it takes any latch.
+//! Reading order: `manifest`, `runs` (the list of runs, and what they say of a key), `writer`, `flushing`, `merging`, `charge` (the policy),
+//! `cursor`, `factory`, `workers`, `index`, `salvage`; `pending` and `ingest`, rows that come sorted and ranges that go. Memory is bounded by the
+//! [`Pacer`]: a write pays before it takes any latch.
 //!
 //! O'Neil et al., "The log-structured merge-tree" (Acta Informatica 33, 1996). Large values stand beside the runs, after Lu et al.,
 //! "WiscKey" (FAST 2016); here each file of values goes once most of it is garbage, by merges that take along what is left.
 
+mod charge;
 mod config;
 mod cursor;
 mod factory;
@@ -22,6 +24,7 @@ mod merging;
 mod pending;
 mod rank;
 mod runs;
+mod salvage;
 mod stat;
 mod workers;
 mod working;
@@ -33,7 +36,7 @@ pub use factory::LsmFactory;
 pub use stat::{LevelStat, LsmStat, MergeStat};
 
 use crate::pacer::{Pacer, Work};
-use crate::policy::{Adaptive, MergePolicy, Mix, PolicyKind, Switch};
+use crate::policy::{MergePolicy, PolicyKind};
 use crate::run::{Kind, Run as RunFile};
 use crate::values::{ValueAt, ValueFile};
 use crate::version::Version;
@@ -42,24 +45,19 @@ use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
-use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
+use aether_index::txn::{ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result};
+use charge::Policy;
 use flushing::FlushJob;
 use manifest::RunRow;
 use merging::MergeJob;
 use pending::Pending;
 use runs::{Runs, Sight};
-use std::collections::VecDeque;
-use std::time::Duration;
 use workers::Workers;
 use working::Working;
 
-/// The time over which the use of a tree is looked at.
-const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// Puts after which who writes looks at it, where there are no threads.
 const OBSERVE_PUTS: u64 = 1024;
-/// Switches of the policy that are remembered.
-const SWITCHES: usize = 16;
 
 /// An LSM tree. Cheap to clone.
 #[derive(Clone)]
@@ -134,41 +132,6 @@ struct Alone<'a> {
     stubs: Vec<Vec<u8>>,
     _flush: MutexGuard<'a, Option<FlushJob>>,
     _merge: MutexGuard<'a, Option<MergeJob>>,
-}
-
-/// The policy in charge, and what it has changed.
-struct Policy {
-    kind: PolicyKind,
-    policy: Adaptive,
-    switches: VecDeque<Switch>,
-    /// The use when the policy was told last.
-    told: Mix,
-    /// When, on the store's clock.
-    told_at: Duration,
-}
-
-impl Policy {
-    fn new(kind: PolicyKind, level_runs: Option<usize>) -> Self {
-        let policy = Adaptive::of(kind, level_runs);
-        Self { kind, policy, switches: VecDeque::new(), told: Mix::default(), told_at: Duration::ZERO }
-    }
-
-    fn pick(&self, shape: &crate::policy::Shape) -> Option<crate::policy::Plan> {
-        self.policy.pick(shape)
-    }
-
-    fn choose(&mut self, kind: PolicyKind) {
-        self.kind = kind;
-        let switch = self.policy.choose(kind);
-        self.note(switch);
-    }
-
-    fn note(&mut self, switch: Option<Switch>) {
-        self.switches.extend(switch);
-        if self.switches.len() > SWITCHES {
-            self.switches.pop_front();
-        }
-    }
 }
 
 /// Where a value stands.
@@ -249,12 +212,7 @@ impl Lsm {
     /// # Errors
     /// Those of the log. `NotFound` if the tree is no more.
     pub fn set_policy(&self, kind: PolicyKind) -> Result<()> {
-        let _now = Working::begin();
-        self.0.runs.change(Durability::Sync, |manifest, txn| {
-            manifest.put_policy(txn, kind)?;
-            self.0.policy.lock().choose(kind);
-            Ok(())
-        })?;
+        self.0.put_in_charge(kind)?;
         self.0.reckon();
         self.0.workers.wake();
         Ok(())
@@ -391,30 +349,6 @@ impl Inner {
         let shape = self.runs.shape(self.config.unit_bytes());
         let policy = self.policy.lock();
         self.pacer.reckon(policy.policy.owed(&shape), policy.policy.price(&shape));
-    }
-
-    /// Tells the policy what the tree was used for since the last time, if that was long enough ago.
-    fn observe(&self) {
-        let clock = self.txns.store().env().clock.now();
-        let now = Mix { gets: self.gets.get(), scans: self.scans.get(), puts: self.puts.get() };
-        let switch = {
-            let mut policy = self.policy.lock();
-            if clock.saturating_sub(policy.told_at) < OBSERVE_EVERY {
-                return;
-            }
-            policy.told_at = clock;
-            let told = core::mem::replace(&mut policy.told, now);
-            let switch = policy.policy.observe(Mix {
-                gets: now.gets - told.gets,
-                scans: now.scans - told.scans,
-                puts: now.puts - told.puts,
-            });
-            policy.note(switch);
-            switch
-        };
-        if switch.is_some() {
-            self.reckon();
-        }
     }
 }
 

@@ -17,8 +17,12 @@ mod ingest;
 mod ingest_faults;
 #[path = "lsm_tests/ingest_held.rs"]
 mod ingest_held;
+#[path = "../../aether-index/tests/shared/rng.rs"]
+mod rng;
 #[path = "lsm_tests/room.rs"]
 mod room;
+#[path = "../../aether-index/tests/shared/simulated.rs"]
+mod simulated;
 #[path = "lsm_tests/stale.rs"]
 mod stale;
 #[path = "lsm_tests/threads.rs"]

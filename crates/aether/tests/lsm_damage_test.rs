@@ -4,7 +4,8 @@
 
 use aether::lsm::LsmConfig;
 use aether::vfs::{Env, read_file, write_file_durably};
-use aether::{DbEnv, Error, ErrorKind, IndexKind, KeyspaceOptions, Options};
+use aether::{DbEnv, Error, ErrorKind, IndexKind, KeyspaceOptions, Lost, Options, Salvaged, salvage};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const HOME: &str = "/home";
@@ -165,4 +166,103 @@ fn what_a_crash_has_left_goes_with_the_next_open() {
         [vec![known[0][0].clone(), stranger], known[1].clone()],
         [files(&env, "run-"), files(&env, "values-")]
     );
+}
+
+/// What a salvage gives of the keyspace `tree`: rows, and ranges that are lost.
+fn salvaged(env: &Env) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<Lost>) {
+    let mut rows = BTreeMap::<Vec<u8>, Vec<u8>>::new();
+    let (mut lost, mut of, mut all) = (Vec::new(), String::new(), Vec::new());
+    salvage(env, Path::new(HOME), options(), &mut |part| {
+        match part {
+            Salvaged::Keyspace(name) => {
+                all.push(name.to_owned());
+                of = name.to_owned();
+            }
+            Salvaged::Row { key, value } if of == "tree" => {
+                assert!(rows.last_key_value().is_none_or(|(last, _)| last[..] < *key), "in order, each once");
+                rows.insert(key.to_vec(), value.to_vec());
+            }
+            Salvaged::Row { .. } => {}
+            Salvaged::Lost(range) => lost.push(range.clone()),
+        }
+        Ok(())
+    })
+    .unwrap();
+    all.sort();
+    assert_eq!(all, ["beside", "default", "tree"]);
+    (rows, lost)
+}
+
+/// Two runs of many blocks each: the newer one replaces some rows of the older one, deletes some and has some of its own. What must be there.
+fn two_runs() -> (Env, BTreeMap<Vec<u8>, Vec<u8>>) {
+    let (env, mut model) = (Env::memory(), BTreeMap::new());
+    let db = open(&env);
+    let mut txn = db.begin().unwrap();
+    let tree = db.create_keyspace(&mut txn, "tree", KeyspaceOptions::of(IndexKind::LSM)).unwrap();
+    db.create_keyspace(&mut txn, "beside", KeyspaceOptions::default()).unwrap();
+    txn.commit().unwrap();
+    for round in 0..2u8 {
+        let mut txn = db.begin().unwrap();
+        for number in
+            (0..6000u32).filter(|number| round == 0 && number % 7 != 6 || round == 1 && number % 7 > 4)
+        {
+            let value = number.to_be_bytes().repeat(if number.is_multiple_of(500) { 500 } else { 20 });
+            if round == 1 && number % 14 == 5 {
+                assert!(txn.delete(&tree, &key(number)).unwrap());
+                model.remove(&key(number));
+            } else {
+                let value = [&value[..], &[round]].concat();
+                txn.put(&tree, &key(number), &value).unwrap();
+                model.insert(key(number), value);
+            }
+        }
+        txn.commit().unwrap();
+        db.lsm(&tree).unwrap().flush().unwrap();
+    }
+    db.close().unwrap();
+    (env, model)
+}
+
+/// Wherever a run or a file of values is damaged: what is salvaged is right, what is missing is named, and that is little.
+#[test]
+fn a_salvage_goes_on_behind_what_is_damaged() {
+    let (env, model) = two_runs();
+    assert_eq!(salvaged(&env), (model.clone(), Vec::new()));
+    let (runs, values) = (files(&env, "run-"), files(&env, "values-"));
+    assert_eq!((runs.len(), values.len()), (2, 2));
+    let (mut cases, mut partial) = (0, 0);
+    for path in runs.iter().chain(&values) {
+        let sound = read_file(&*env.vfs, path).unwrap();
+        for at in (4096..sound.len()).step_by(sound.len() / 13) {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0x10;
+            write_file_durably(&*env.vfs, path, &bytes).unwrap();
+            let (rows, lost) = salvaged(&env);
+            let of = format!("{} at {at}: {lost:?}", path.display());
+            assert!(rows.iter().all(|(key, value)| model.get(key) == Some(value)), "{of}");
+            let is_lost = |key: &Vec<u8>| {
+                lost.iter().any(|lost| {
+                    lost.from.as_ref().is_none_or(|from| from <= key)
+                        && lost.to.as_ref().is_none_or(|to| key < to)
+                })
+            };
+            let missing = model.keys().filter(|key| !rows.contains_key(*key));
+            assert_eq!(missing.filter(|key| !is_lost(key)).count(), 0, "{of}");
+            assert!(
+                lost.iter().all(|lost| lost.keyspace.as_deref() == Some("tree") && lost.page.is_none()),
+                "{of}"
+            );
+            cases += 1;
+            // A file whose ends are damaged is not opened at all.
+            partial += usize::from(!lost.is_empty() && !rows.is_empty());
+            assert!(
+                rows.is_empty() || rows.len() > model.len() - 100,
+                "{} rows of {}, {of}",
+                rows.len(),
+                model.len()
+            );
+        }
+        write_file_durably(&*env.vfs, path, &sound).unwrap();
+    }
+    assert!(cases > 40 && partial > 20, "{partial} of {cases}");
 }

@@ -31,6 +31,13 @@ pub enum Position {
     Behind(Vec<u8>),
 }
 
+impl Position {
+    /// Where who goes forward, or back, stands once `key` is passed.
+    pub fn beyond(key: Vec<u8>, forward: bool) -> Self {
+        if forward { Self::Behind(key) } else { Self::Before(key) }
+    }
+}
+
 /// A row as it was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkRow {
@@ -87,7 +94,7 @@ impl ResidentCursor {
     /// Makes the position a key of its own.
     fn settle(&mut self) {
         if let Some((row, behind)) = self.current.take() {
-            self.position = beyond(row.key, behind);
+            self.position = Position::beyond(row.key, behind);
         }
         self.ahead.clear();
     }
@@ -125,7 +132,7 @@ impl ResidentCursor {
                 if row.seen.is_some_and(Seen::is_there) {
                     return Ok(Some(row));
                 }
-                (self.position, self.current) = (beyond(row.key, forward), None);
+                (self.position, self.current) = (Position::beyond(row.key, forward), None);
             }
             self.settle();
             if !self.fill(view)? {
@@ -168,11 +175,6 @@ impl Resident {
         view.check()?;
         Ok(Chunk { rows, rest })
     }
-}
-
-/// The other side of a key.
-fn beyond(key: Vec<u8>, forward: bool) -> Position {
-    if forward { Position::Behind(key) } else { Position::Before(key) }
 }
 
 fn own_state(view: &ReadView) -> Option<(TxnId, u64)> {

@@ -88,7 +88,8 @@ fn everything() -> Lv {
 
 impl Resident {
     /// Begins to hand rows over; one flush at a time. None if no row has changed since the last one. `lets_log_go`: rows that are not
-    /// settled are logged again, so that the log before can go in any case; else only if they are few. Blocks until changes that have begun are done.
+    /// settled are logged again, so that the log before can go in any case; else only if they are few. Blocks until changes that have
+    /// begun are done.
     pub fn begin_flush(&self, lets_log_go: bool) -> Option<Leaving> {
         let rows = &self.0.rows;
         let due = rows.slices.begin(&[], &everything(), 1)?;
@@ -97,8 +98,8 @@ impl Resident {
         Some(Leaving { due, known, next: Some(Vec::new()), lets_log_go, stayed, taken: Some(Vec::new()) })
     }
 
-    /// Hands over about so many bytes more of the rows that were there when it began, by key, of a key the newest version first; how many there were, or none if that was all
-    /// before. Blocks as `sink` does.
+    /// Hands over about so many bytes more of the rows that were there when it began, by key, of a key the newest version first; how
+    /// many there were, or none if that was all before. Blocks as `sink` does.
     ///
     /// # Errors
     /// Those of `sink` and of undo pages; the flush can only be given up then.
@@ -184,8 +185,8 @@ impl Resident {
         Some(bytes)
     }
 
-    /// Takes all rows out, those that nobody has settled too; nobody else uses the table. What their large values take is freed with `txn`. Returns what
-    /// is to be kept in place of the rows: as [`Leaving::known`].
+    /// Takes all rows out, those that nobody has settled too; nobody else uses the table. What their large values take is freed with
+    /// `txn`. Returns what is to be kept in place of the rows: as [`Leaving::known`].
     pub fn clear_rows(&self, txn: &mut Txn) -> Vec<u8> {
         let rows = &self.0.rows;
         let mut known = Vec::new();
@@ -217,7 +218,8 @@ impl Resident {
         self.0.tables.forget(self.id());
     }
 
-    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to go on.
+    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to
+    /// go on.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn gather(
         &self,

@@ -17,16 +17,16 @@ use aether_txn::{ReadView, TxnManager};
 use aether_types::{Error, PageNo, Psn, Reader, Result, Writer};
 use std::borrow::Cow;
 
-/// In the id of an image's tree: it is none of a keyspace.
-const IMAGE: u32 = 1 << 31;
+/// In the id of a table's own tree: it is none of a keyspace.
+const OWN: u32 = 1 << 31;
 
 const VERSION: u8 = 1;
 /// A row's value is the stub of a large one.
 const OVERFLOW: u8 = 1;
 
-/// The id of the image's tree.
-pub(super) fn tree_id(table: u32) -> u32 {
-    table | IMAGE
+/// The id of the tree that a table has of its own: its image, or what is said of that which it lies over.
+pub fn tree_id(table: u32) -> u32 {
+    table | OWN
 }
 
 /// The image's tree.

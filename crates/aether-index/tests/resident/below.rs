@@ -1,7 +1,9 @@
-//! Rows in memory over something else: how often, and for what, a writer looks there.
+//! Rows in memory over something else: what goes there, and for what a writer looks there.
 
 use crate::kept::Kept;
-use crate::world::World;
+use crate::world::{Shape, World};
+use aether_index::txn::{Durability, TxnConfig};
+use aether_sim::Sim;
 use aether_types::Timestamp;
 
 #[test]
@@ -29,4 +31,26 @@ fn a_writer_looks_below_once() {
     txn.commit().unwrap();
     let view = world.manager.view();
     assert_eq!([b"a", b"b"].map(|key| kept.get(&table, &view, key)), [None, None]);
+}
+
+/// A version that was committed and not durable when a flush began: a snapshot that is taken then shows the one before. Once the newer one
+/// is durable both leave.
+#[test]
+fn a_snapshot_that_comes_during_a_flush_keeps_its_version() {
+    let txns = TxnConfig { read_newest: false, ..TxnConfig::new(Durability::Sync) };
+    let world = World::open_as(&Sim::new(1), Shape::of_streams(1), txns).unwrap();
+    let (table, kept) = Kept::table(&world.manager, &world.factory.tables().unwrap(), 70);
+    for (value, durability) in [(b"old", Durability::Sync), (b"new", Durability::None)] {
+        let mut txn = world.manager.begin();
+        table.put(&mut txn, b"row", value).unwrap();
+        txn.commit_with(durability).unwrap().wait_as(durability).unwrap();
+    }
+    let leaving = table.begin_flush(false).unwrap();
+    let early = world.manager.view();
+    let log = world.store.log().unwrap();
+    log.wait_durable(&log.slv_join()).unwrap();
+    kept.finish(&table, leaving);
+    assert!(table.is_empty(), "it was settled");
+    assert_eq!(kept.get(&table, &early, b"row").as_deref(), Some(&b"old"[..]));
+    assert_eq!(kept.get(&table, &world.manager.view(), b"row").as_deref(), Some(&b"new"[..]));
 }

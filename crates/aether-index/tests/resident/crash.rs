@@ -3,8 +3,9 @@
 //! Every transaction of a history raises a counter row, so each depends on the one before, and what a restart shows is
 //! the state after one of them: at least the last one acknowledged as durable.
 
+use crate::rng::Rng;
 use crate::scripts::Model;
-use crate::world::{Rng, Shape, TABLE, World, table};
+use crate::world::{Shape, TABLE, World, table};
 use aether_index::Resident;
 use aether_index::txn::{Durability, Txn};
 use aether_sim::{CrashPolicy, Sim};

@@ -1,7 +1,8 @@
 //! The image: what it holds, that the log below can go, that damage is named.
 
+use crate::rng::Rng;
 use crate::scripts::{Model, rows};
-use crate::world::{Rng, Shape, TABLE, World, table};
+use crate::world::{Shape, TABLE, World, table};
 use aether_index::txn::Durability;
 use aether_index::{BTree, Cursor, OrderedCursor};
 use aether_sim::{CrashPolicy, Sim};

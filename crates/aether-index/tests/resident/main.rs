@@ -10,6 +10,8 @@ mod image;
 mod kept;
 mod locks;
 mod model;
+#[path = "../shared/rng.rs"]
+mod rng;
 #[path = "../shared/scripts.rs"]
 mod scripts;
 mod world;

@@ -1,7 +1,8 @@
 //! Against a `BTreeMap`: transactions, savepoints, rollbacks, snapshots.
 
+use crate::rng::Rng;
 use crate::scripts::{Model, key, rows, script};
-use crate::world::{Rng, World};
+use crate::world::World;
 use aether_index::txn::Txn;
 use aether_index::{OrderedCursor, ResidentCursor};
 use aether_types::ErrorKind;

@@ -106,13 +106,18 @@ impl World {
 
     /// The store on a machine; made if there is none.
     pub(crate) fn open(sim: &Sim, shape: Shape) -> Result<Self> {
+        Self::open_as(sim, shape, txn_config(Durability::Sync))
+    }
+
+    /// The same, with transactions like this.
+    pub(crate) fn open_as(sim: &Sim, shape: Shape, txns: TxnConfig) -> Result<Self> {
         let factory = Arc::new(ResidentFactory::new(tables_config()));
         let scanned = Opening::begin(sim.env(), Path::new("/home"), shape.config(), true)?.scan()?;
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
         let undo = Box::new(KindsUndo::of(factory.clone()));
-        let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(Durability::Sync), undo)?;
+        let manager = TxnManager::resume(store.clone(), losers, floor, txns, undo)?;
         let table = table(&manager, &factory, TABLE)?;
         Ok(Self { store, manager, factory, table, report })
     }
@@ -130,22 +135,5 @@ impl World {
     /// All rows at the newest commit.
     pub(crate) fn rows(&self) -> Model {
         rows(&self.table, self.manager.begin().view())
-    }
-}
-
-/// A generator of numbers that looks random: SplitMix64.
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
     }
 }

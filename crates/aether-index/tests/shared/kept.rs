@@ -1,6 +1,6 @@
 //! What lies below rows in memory, here in memory too: every version that was handed over.
 
-use aether_index::resident::{Below, Leaver, NewestBelow, Resident, Tables};
+use aether_index::resident::{Below, Leaver, Leaving, NewestBelow, Resident, Tables};
 use aether_index::rows::Seen;
 use aether_index::txn::{ReadView, Txn, TxnManager};
 use aether_index::{Anchor, IndexKind};
@@ -33,7 +33,13 @@ impl Kept {
 
     /// A whole flush.
     pub(crate) fn flush(&self, table: &Resident) {
-        let Some(mut leaving) = table.begin_flush(false) else { return };
+        if let Some(leaving) = table.begin_flush(false) {
+            self.finish(table, leaving);
+        }
+    }
+
+    /// All of a flush that has begun.
+    pub(crate) fn finish(&self, table: &Resident, mut leaving: Leaving) {
         let (mut leavers, mut stubs) = (Vec::new(), Vec::new());
         let sink = &mut |leaver| {
             leavers.push(leaver);

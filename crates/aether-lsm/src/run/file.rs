@@ -2,14 +2,14 @@
 
 use super::aligned::{read_span, span, with_buffer};
 use super::codec::Decompressor;
-use super::head::{ALIGNMENT, FOOTER_BYTES, HEADER_BYTES, Seed, check_header};
+use super::head::{self, HEADER_BYTES, Seed};
 use super::home::RunHome;
 use super::layout::{Footer, KIND, Tail, open_block};
 use super::locate::Places;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::{BLOCK_OVERHEAD_BYTES, BlockSource, Charge};
-use aether_types::{Error, ErrorKind, FileId, PageNo, Result};
-use aether_vfs::{AlignedBuf, File, Mode, OpenOptions, read_exact_at};
+use aether_types::{Error, FileId, PageNo, Result};
+use aether_vfs::{AlignedBuf, File};
 use core::ops::Range;
 use std::path::PathBuf;
 
@@ -34,21 +34,9 @@ pub(super) fn open(home: &RunHome, id: FileId) -> Result<(RunFile, Tail)> {
 }
 
 fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<(RunFile, Tail)> {
-    let options = OpenOptions::read().with_mode(Mode::Direct);
-    let file = home.env.vfs.open(&path, options).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::corruption("a run of the store is missing"),
-        _ => error,
-    })?;
-    let size = file.size()?;
-    if size < (HEADER_BYTES + ALIGNMENT) as u64 || !size.is_multiple_of(ALIGNMENT as u64) {
-        return Err(Error::corruption(format!("{size} bytes: the run was cut, or never finished")));
-    }
-    let mut block = AlignedBuf::new(HEADER_BYTES);
-    read_exact_at(&*file, 0, &mut block)?;
-    check_header(&KIND, &block, home.store, id, home.page_size().bytes())?;
+    let (file, size, end) = head::open(&KIND, home, (id, &path), home.page_size().bytes())?;
     let seed = Seed::new(home.store, id);
-    read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
-    let footer = Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
+    let footer = Footer::decode(seed, &end, size)?;
     let mut tail = read_tail(&*file, home, seed, &footer).and_then(|bytes| {
         let block_bytes = footer.tail_at - HEADER_BYTES as u64;
         Tail::decode(&bytes, id, size, block_bytes).map_err(|error| inside(error, footer.tail_at))

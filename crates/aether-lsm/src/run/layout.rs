@@ -1,6 +1,6 @@
 //! The parts of a run file that are not blocks, behind its header: tail and footer. Layout: `docs/formats.md`, "Runs".
 
-use super::head::{FOOTER_BYTES, FileKind, HEADER_BYTES, Seed};
+use super::head::{FileKind, HEADER_BYTES, Seed, check_footer, footer, footer_at};
 use super::info::RunInfo;
 use super::ranges::Ranges;
 use super::top::{Partition, Top};
@@ -8,16 +8,14 @@ use super::version::RangeTombstone;
 use aether_types::{Error, FileId, Hasher, PageNo, Reader, Result, Timestamp, Writer, checksum};
 
 /// What the header of a run says of it.
-pub(super) const KIND: FileKind = FileKind { magic: b"AETHSRUN", version: 1, what: "run", unit: "page size" };
-
-const END_MAGIC: &[u8; 8] = b"AETHREND";
+pub(super) const KIND: FileKind =
+    FileKind { magic: b"AETHSRUN", end_magic: b"AETHREND", version: 1, what: "run", unit: "page size" };
 
 /// Bytes of a block before what may be compressed: checksum, codec, length in memory.
 pub(super) const BLOCK_HEAD_BYTES: usize = 11;
 
-/// Numbers for checksums of what is no block.
+/// The number of the tail's checksum.
 const TAIL: u64 = u64::MAX - 1;
-const FOOTER: u64 = u64::MAX - 2;
 
 /// The head of a block that takes `len` bytes in memory, with its checksum.
 pub(super) fn block_head(
@@ -67,35 +65,17 @@ impl Footer {
     }
 
     pub(super) fn encode(&self, seed: Seed) -> Vec<u8> {
-        let mut out = END_MAGIC.to_vec();
-        let numbers = [self.tail_at, self.tail_bytes, self.tail_sum, self.file_bytes, 0, 0];
-        numbers.into_iter().for_each(|number| out.put_u64(number));
-        let sum = checksum(seed.of(FOOTER), &out);
-        out.put_u64(sum);
-        out
+        footer(&KIND, seed, [self.tail_at, self.tail_bytes, self.tail_sum], self.file_bytes)
     }
 
-    /// Reads the footer of a file of `file_bytes`; its offsets lie inside the file.
+    /// Reads the footer of a file of `file_bytes`, the end of `bytes`; its offsets lie inside the file.
     ///
     /// # Errors
     /// `Corruption`: most often the file was cut.
     pub(super) fn decode(seed: Seed, bytes: &[u8], file_bytes: u64) -> Result<Self> {
-        let at = file_bytes.saturating_sub(FOOTER_BYTES as u64);
-        let mut reader = Reader::new(bytes);
-        if reader.bytes(8)? != END_MAGIC {
-            return Err(
-                Error::corruption("the run has no footer: it was cut, or never finished").at_offset(at)
-            );
-        }
-        let (tail_at, tail_bytes, tail_sum) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        let (stated, _, _, sum) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
-        if sum != checksum(seed.of(FOOTER), &bytes[..FOOTER_BYTES - 8]) {
-            return Err(Error::corruption("the checksum of a run's footer differs").at_offset(at));
-        }
-        let is_inside = tail_at >= HEADER_BYTES as u64
-            && tail_at.checked_add(tail_bytes).is_some_and(|end| end <= at)
-            && stated == file_bytes;
-        if !is_inside {
+        let [tail_at, tail_bytes, tail_sum] = check_footer(&KIND, seed, bytes, file_bytes)?;
+        let at = footer_at(file_bytes);
+        if tail_at < HEADER_BYTES as u64 || tail_at.checked_add(tail_bytes).is_none_or(|end| end > at) {
             return Err(Error::corruption("the footer of a run names places outside the file").at_offset(at));
         }
         Ok(Self { tail_at, tail_bytes, file_bytes, tail_sum })

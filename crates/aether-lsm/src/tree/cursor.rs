@@ -14,9 +14,9 @@ use aether_index::resident::{Chunk, ChunkRow, Position};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::ReadView;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_types::{Result, Timestamp, TxnId};
+use aether_types::{FileId, Result, Timestamp, TxnId};
 use core::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The runs as the cursor reads them.
 struct Below {
@@ -47,6 +47,8 @@ pub struct LsmCursor {
     rest: Option<Position>,
     is_filled: bool,
     below: Option<Below>,
+    /// Runs that are not read.
+    left_out: BTreeSet<FileId>,
     forward: bool,
     /// The snapshot, the own transaction and its changes when rows were copied: another makes them stale.
     read_at: (Timestamp, TxnId, u64),
@@ -63,9 +65,16 @@ impl LsmCursor {
             rest: None,
             is_filled: false,
             below: None,
+            left_out: BTreeSet::new(),
             forward: true,
             read_at: (Timestamp::new(0), TxnId::NONE, 0),
         }
+    }
+
+    /// From now on does as if these runs were not there.
+    pub(super) fn leave_out(&mut self, runs: BTreeSet<FileId>) {
+        self.left_out = runs;
+        self.forget();
     }
 
     fn go(&mut self, to: Position) {
@@ -83,7 +92,7 @@ impl LsmCursor {
     /// Makes the position a key of its own.
     fn settle(&mut self) {
         if let Some((key, _, behind)) = self.current.take() {
-            self.position = beyond(key, behind);
+            self.position = Position::beyond(key, behind);
         }
     }
 
@@ -130,17 +139,17 @@ impl LsmCursor {
             let mut value = Vec::new();
             if order == Ordering::Greater {
                 let Some(row) = self.take_head() else { continue };
-                self.value_below(&row, &mut value)?;
+                self.value_below(&row, &mut value).map_err(|error| error.at_key(&row.key))?;
                 return Ok(Some((row.key, value)));
             }
             let Some(row) = self.ahead.pop_front() else { continue };
             if order == Ordering::Equal {
                 drop(self.take_head());
             }
-            if self.value_of(view, &row, &mut value)? {
+            if self.value_of(view, &row, &mut value).map_err(|error| error.at_key(&row.key))? {
                 return Ok(Some((row.key, value)));
             }
-            self.position = beyond(row.key, self.forward);
+            self.position = Position::beyond(row.key, self.forward);
         }
     }
 
@@ -152,7 +161,7 @@ impl LsmCursor {
         let number = inner.runs.set().number();
         let of = (number, view.at());
         if self.below.as_ref().is_none_or(|below| below.of != of) {
-            self.below = Some(open(inner, view, of, &self.position)?);
+            self.below = Some(open(inner, view, of, &self.position, &self.left_out)?);
         }
         Ok(())
     }
@@ -176,7 +185,7 @@ impl LsmCursor {
             out.extend_from_slice(&row.value);
             return Ok(());
         }
-        let at = ValueAt::decode(&row.value).map_err(|error| error.at_key(&row.key))?;
+        let at = ValueAt::decode(&row.value)?;
         let below = self.below.as_ref().expect("the row is from there");
         values_in(&below.version, at.file)?.read_into(at, out)
     }
@@ -193,12 +202,18 @@ impl LsmCursor {
     }
 }
 
-fn open(inner: &Inner, view: &ReadView, of: (u64, Timestamp), position: &Position) -> Result<Below> {
+fn open(
+    inner: &Inner,
+    view: &ReadView,
+    of: (u64, Timestamp),
+    position: &Position,
+    left_out: &BTreeSet<FileId>,
+) -> Result<Below> {
     let version = inner.runs.current();
     let mut runs = Vec::new();
-    for live in version.runs().map(|run| run.file()) {
-        if live.is_seen(&inner.runs.manifest, view)? {
-            runs.push(live.run.clone());
+    for run in version.runs().filter(|run| !left_out.contains(&run.id())) {
+        if run.file().is_seen(&inner.runs.manifest, view)? {
+            runs.push(run.file().run.clone());
         }
     }
     let mut cursor = RunsCursor::new(runs, of.1);
@@ -220,11 +235,6 @@ fn reaches(row: Option<&Row>, rest: &Position) -> bool {
         (Some(row), Position::Behind(key)) => row.key > *key,
         (Some(_), Position::First | Position::Last) => true,
     }
-}
-
-/// The other side of a key.
-fn beyond(key: Vec<u8>, forward: bool) -> Position {
-    if forward { Position::Behind(key) } else { Position::Before(key) }
 }
 
 impl OrderedCursor for LsmCursor {

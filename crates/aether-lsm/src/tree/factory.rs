@@ -1,12 +1,13 @@
 //! The factory of LSM trees.
 
-use super::manifest::{self, Manifest};
+use super::charge::Policy;
+use super::manifest::Manifest;
 use super::runs::Runs;
 use super::workers::Workers;
-use super::{Inner, Lsm, LsmConfig, Policy, rank};
+use super::{Inner, Lsm, LsmConfig, rank};
 use crate::pacer::Pacer;
 use crate::policy::PolicyKind;
-use aether_index::resident::Flush;
+use aether_index::resident::{Flush, tree_id};
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
@@ -58,7 +59,7 @@ impl LsmFactory {
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
         let made = self.made.lock().remove(&at.id);
         let policy = listed.policy.or(made).unwrap_or(self.config.policy);
-        let policy = Policy::new(policy, self.config.level_runs);
+        let policy = Policy::new(policy, self.config.level_runs, listed.switches);
         let inner = Arc::new(Inner {
             txns: txns.clone(),
             runs,
@@ -96,7 +97,7 @@ impl LsmFactory {
     /// # Errors
     /// Of pages and of the log.
     pub fn create_tree(&self, txn: &mut Txn, kind: IndexKind, id: u32, policy: PolicyKind) -> Result<Anchor> {
-        let root = log_creation(txn, kind, id, manifest::tree_id(id))?;
+        let root = log_creation(txn, kind, id, tree_id(id))?;
         let at = Anchor { kind, id, root };
         let manifest = Manifest::of(txn.manager(), at);
         // The log may have rows of an earlier table with this id, whose creation was rolled back.
@@ -162,6 +163,6 @@ impl IndexFactory for LsmFactory {
         // Programs may keep handles, which share the rows in memory with the next tree of this id.
         self.workers.end(at);
         tables.abandon(record.tree)?;
-        BTree::open(txns.clone(), record.root, manifest::tree_id(record.tree)).undo(txn, pointer, record)
+        BTree::open(txns.clone(), record.root, tree_id(record.tree)).undo(txn, pointer, record)
     }
 }

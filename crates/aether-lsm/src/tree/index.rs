@@ -9,8 +9,7 @@ use crate::version::Edit;
 use aether_index::rows::{Seen, ValueReader};
 use aether_index::txn::{LockMode, ReadView, Txn};
 use aether_index::{
-    Anchor, BulkLoad, Index, IndexCheck, LostRange, OrderedCursor, OrderedIndex, RowSource, Salvaged, Shape,
-    Sink,
+    Anchor, BulkLoad, Index, IndexCheck, OrderedCursor, OrderedIndex, RowSource, Shape, Sink,
 };
 use aether_types::{ErrorKind, Result, Timestamp};
 use core::ops::Bound;
@@ -86,26 +85,6 @@ impl Lsm {
             cursor.forward()?;
         }
         Ok(())
-    }
-
-    /// Hands over the rows that `view` shows, and from where on they cannot be read.
-    fn salvage_all(&self, view: &ReadView, sink: &mut Sink<'_>) -> Result<()> {
-        let mut cursor = LsmCursor::new(self.clone());
-        let mut from: Option<Vec<u8>> = None;
-        loop {
-            match cursor.next(view) {
-                Ok(None) => return Ok(()),
-                Ok(Some((key, value))) => {
-                    sink(Salvaged::Row(key, value))?;
-                    from = Some([key, &[0]].concat());
-                }
-                Err(error) if error.kind() == ErrorKind::Corruption => {
-                    let (page, what) = (error.place().page, error.to_string());
-                    return sink(Salvaged::Lost(LostRange { page, from, to: None, what }));
-                }
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Lets all runs go and takes all rows out of memory; nobody flushes or merges as long as what it returns lives.

@@ -7,12 +7,14 @@
 //! | `k` | up to which change of each stripe the runs have the rows |
 //! | `l` and a level (2, big-endian) | its runs, the newest first |
 //! | `p` | the merge policy |
+//! | `s` | its last switches |
 //! | `v` and a file (4, big-endian) | bytes of a value file |
 
-use super::Live;
-use crate::policy::PolicyKind;
+use super::{Live, charge};
+use crate::policy::{PolicyKind, Switch};
 use crate::run::RunInfo;
 use crate::version::Version;
+use aether_index::resident::tree_id;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::{Durability, Isolation, ReadView, Txn, TxnManager, TxnOptions};
 use aether_index::{Anchor, BTree, Cursor, OrderedCursor};
@@ -24,18 +26,11 @@ const INGESTED: u8 = b'i';
 const KNOWN: u8 = b'k';
 const LEVEL: u8 = b'l';
 const POLICY: u8 = b'p';
+const SWITCHES: u8 = b's';
 const VALUES: u8 = b'v';
 const VERSION: u8 = 1;
 const EXCLUDED: u8 = 1;
 const PENDING: u8 = 2;
-
-/// In the id of a manifest's tree: it is none of a keyspace.
-const MANIFEST: u32 = 1 << 31;
-
-/// The id of the manifest's tree.
-pub(super) fn tree_id(id: u32) -> u32 {
-    id | MANIFEST
-}
 
 /// A run as the manifest has it: what it is, how many bytes of which value files its entries name, and the transaction that brought it, if
 /// it is there only with that one's row.
@@ -51,6 +46,7 @@ pub(super) struct RunRow {
 pub(super) struct Listed {
     pub(super) known: Option<Vec<u8>>,
     pub(super) policy: Option<PolicyKind>,
+    pub(super) switches: Vec<Switch>,
     pub(super) levels: Vec<Vec<RunRow>>,
     pub(super) values: BTreeMap<FileId, u64>,
     pub(super) ingested: Vec<FileId>,
@@ -109,6 +105,10 @@ impl Manifest {
 
     pub(super) fn put_policy(&self, txn: &mut Txn, policy: PolicyKind) -> Result<()> {
         self.tree.put(txn, &[POLICY], &[policy.code()])
+    }
+
+    pub(super) fn put_switches(&self, txn: &mut Txn, switches: &[Switch]) -> Result<()> {
+        self.tree.put(txn, &[SWITCHES], &charge::encode(switches))
     }
 
     pub(super) fn put_values(&self, txn: &mut Txn, file: FileId, bytes: u64) -> Result<()> {
@@ -175,10 +175,8 @@ impl Listed {
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         match (key, value) {
             ([KNOWN], known) => self.known = Some(known.to_vec()),
-            ([POLICY], [code]) => {
-                let unknown = || Error::corruption(format!("a merge policy of unknown code {code}"));
-                self.policy = Some(PolicyKind::of_code(*code).ok_or_else(unknown)?);
-            }
+            ([POLICY], [code]) => self.policy = Some(charge::kind(*code)?),
+            ([SWITCHES], switches) => self.switches = charge::decode(switches)?,
             ([LEVEL, high, low], runs) => {
                 let level = usize::from(u16::from_be_bytes([*high, *low]));
                 self.levels.resize_with(level, Vec::new);

@@ -36,7 +36,7 @@ pub struct MergeStat {
 pub struct LsmStat {
     /// The policy that was chosen, and the one in charge.
     pub policy: Option<(PolicyKind, PolicyKind)>,
-    /// The last switches, the oldest first.
+    /// The last switches, the oldest first; those before the tree was opened, too.
     pub switches: Vec<Switch>,
     /// Rows in memory, and the bytes that they take.
     pub memory_rows: u64,
@@ -88,7 +88,7 @@ impl Lsm {
         };
         let (kind, in_charge, switches) = {
             let policy = inner.policy.lock();
-            (policy.kind, policy.policy.current(), policy.switches.iter().copied().collect())
+            (policy.kind, policy.policy.current(), policy.switches())
         };
         LsmStat {
             policy: Some((kind, in_charge)),

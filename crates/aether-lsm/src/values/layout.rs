@@ -1,15 +1,16 @@
 //! The parts of a value file. Layout: `docs/formats.md`, "Value files".
 
-use crate::run::{FOOTER_BYTES, FileKind, HEADER_BYTES, Seed};
-use aether_types::{Error, Reader, Result, Writer, checksum};
+use crate::run::{FileKind, HEADER_BYTES, Seed, check_footer, footer, footer_at};
+use aether_types::{Error, Result, checksum};
 
 /// What the header of a value file says of it.
-pub(super) const KIND: FileKind =
-    FileKind { magic: b"AETHSVAL", version: 1, what: "value file", unit: "piece length" };
-
-const END_MAGIC: &[u8; 8] = b"AETHVEND";
-/// The number of the footer's checksum.
-const FOOTER: u64 = u64::MAX - 2;
+pub(super) const KIND: FileKind = FileKind {
+    magic: b"AETHSVAL",
+    end_magic: b"AETHVEND",
+    version: 1,
+    what: "value file",
+    unit: "piece length",
+};
 
 /// Bytes of a value in a piece, but for the last one, which has what is left. With its checksum a piece takes 64 KiB.
 pub(super) const PIECE_BYTES: usize = (64 << 10) - SUM_BYTES;
@@ -45,32 +46,19 @@ pub(super) struct Footer {
 
 impl Footer {
     pub(super) fn encode(&self, seed: Seed) -> Vec<u8> {
-        let mut out = END_MAGIC.to_vec();
-        let numbers = [self.values, self.value_bytes, self.end, self.file_bytes, 0, 0];
-        numbers.into_iter().for_each(|number| out.put_u64(number));
-        let sum = checksum(seed.of(FOOTER), &out);
-        out.put_u64(sum);
-        out
+        footer(&KIND, seed, [self.values, self.value_bytes, self.end], self.file_bytes)
     }
 
-    /// Reads the footer of a file of `file_bytes`.
+    /// Reads the footer of a file of `file_bytes`, the end of `bytes`.
     ///
     /// # Errors
     /// `Corruption`: most often the file was cut.
     pub(super) fn decode(seed: Seed, bytes: &[u8], file_bytes: u64) -> Result<Self> {
-        let at = file_bytes.saturating_sub(FOOTER_BYTES as u64);
-        let bad = |what: &str| Err(Error::corruption(what).at_offset(at));
-        let mut reader = Reader::new(bytes);
-        if reader.bytes(8)? != END_MAGIC {
-            return bad("the value file has no footer: it was cut, or never finished");
-        }
-        let (values, value_bytes, end) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        let (stated, _, _, sum) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
-        if sum != checksum(seed.of(FOOTER), &bytes[..FOOTER_BYTES - 8]) {
-            return bad("the checksum of a value file's footer differs");
-        }
-        if stated != file_bytes || !(HEADER_BYTES as u64..=at).contains(&end) {
-            return bad("the footer of a value file names places outside the file");
+        let [values, value_bytes, end] = check_footer(&KIND, seed, bytes, file_bytes)?;
+        let at = footer_at(file_bytes);
+        if !(HEADER_BYTES as u64..=at).contains(&end) {
+            let what = "the footer of a value file names places outside the file";
+            return Err(Error::corruption(what).at_offset(at));
         }
         Ok(Self { values, value_bytes, end, file_bytes })
     }

@@ -3,13 +3,11 @@
 use super::at::ValueAt;
 use super::layout::{Footer, KIND, PIECE_BYTES, SUM_BYTES, piece_bytes, piece_sum, stored_bytes};
 use super::write::ValueFileInfo;
-use crate::run::{
-    ALIGNMENT, FOOTER_BYTES, HEADER_BYTES, RunHome, Seed, check_header, read_span, span, with_buffer,
-};
+use crate::run::{ALIGNMENT, HEADER_BYTES, RunHome, Seed, open, read_span, span, with_buffer};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use aether_types::{Error, ErrorKind, FileId, Result};
-use aether_vfs::{AlignedBuf, File, Mode, OpenOptions, read_exact_at};
+use aether_types::{Error, FileId, Result};
+use aether_vfs::{AlignedBuf, File};
 use core::ops::Range;
 use std::io::Read;
 use std::path::PathBuf;
@@ -37,23 +35,9 @@ impl ValueFile {
     }
 
     fn open_at(home: &RunHome, id: FileId, path: PathBuf) -> Result<Self> {
-        let options = OpenOptions::read().with_mode(Mode::Direct);
-        let file = home.env.vfs.open(&path, options).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::corruption("a value file of the store is missing"),
-            _ => error,
-        })?;
-        let size = file.size()?;
-        if size < (HEADER_BYTES + ALIGNMENT) as u64 || !size.is_multiple_of(ALIGNMENT as u64) {
-            let what = format!("{size} bytes: the value file was cut, or never finished");
-            return Err(Error::corruption(what).at_offset(size));
-        }
-        let mut block = AlignedBuf::new(HEADER_BYTES);
-        read_exact_at(&*file, 0, &mut block)?;
-        check_header(&KIND, &block, home.store, id, PIECE_BYTES)?;
+        let (file, size, last) = open(&KIND, home, (id, &path), PIECE_BYTES)?;
         let seed = Seed::new(home.store, id);
-        read_exact_at(&*file, size - ALIGNMENT as u64, &mut block)?;
-        let Footer { values, value_bytes, end, file_bytes } =
-            Footer::decode(seed, &block[ALIGNMENT - FOOTER_BYTES..], size)?;
+        let Footer { values, value_bytes, end, file_bytes } = Footer::decode(seed, &last, size)?;
         let info = ValueFileInfo { file: id, bytes: file_bytes, values, value_bytes };
         let is_retired = AtomicBool::new(false);
         Ok(Self { home: home.clone(), file, path, seed, info, end, is_retired })

@@ -1,33 +1,12 @@
 //! The suite for indexes, with memtables of a few rows.
 
-use aether_lsm::index::conformance::{Disk, Effort, all};
+use crate::simulated::Simulated;
+use aether_lsm::index::conformance::{Effort, all};
 use aether_lsm::index::{ResidentFactory, TablesConfig};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::{LsmConfig, LsmFactory};
-use aether_sim::{CrashPolicy, Sim};
+use aether_sim::Sim;
 use aether_sync::Arc;
-use aether_vfs::Env;
-
-struct Simulated(Sim);
-
-impl Disk for Simulated {
-    fn env(&self) -> Env {
-        self.0.env()
-    }
-
-    fn op_count(&self) -> u64 {
-        self.0.op_count()
-    }
-
-    fn cut_power_at(&self, op: u64) {
-        self.0.cut_power_at(op);
-    }
-
-    fn after_crash(&self, seed: u64) -> Self {
-        let policies = CrashPolicy::all(seed);
-        Self(self.0.crash_image(policies[seed as usize % policies.len()]))
-    }
-}
 
 /// For the policies other than the default: what differs is which runs are merged.
 const LESS: Effort = Effort { scripts: 4, operations: 300, cuts: 8 };

@@ -4,7 +4,8 @@
 //! Every transaction of a history raises a counter row, in the LSM tree and in the B+tree beside it; so each depends on the one
 //! before, and what a restart shows is the state after one of them, of both trees: at least the last one acknowledged as durable.
 
-use crate::world::{Model, Rng, SEPARATE_BYTES, Shape, World, try_rows};
+use crate::rng::Rng;
+use crate::world::{Model, SEPARATE_BYTES, Shape, World, try_rows};
 use aether_lsm::index::txn::{Durability, Txn};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::{Lsm, LsmConfig};

@@ -1,7 +1,8 @@
 //! Flushes and merges on disks that fail and fill up, at every call: an error of the right kind, nothing lost, and where the log
 //! is not to blame it goes on once the trouble is over.
 
-use crate::world::{Model, Rng, Shape, World};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World};
 use aether_sim::{CrashPolicy, Errno, Fault, OpKind, Sim};
 use aether_types::{Error, ErrorKind, Result};
 

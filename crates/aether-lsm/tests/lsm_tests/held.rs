@@ -1,6 +1,7 @@
 //! Snapshots and cursors that are held while rows are flushed and runs merged; conflicts about rows that have left memory.
 
-use crate::world::{Model, Rng, Shape, World, rows};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World, rows};
 use aether_lsm::index::OrderedCursor;
 use aether_lsm::index::txn::Txn;
 use aether_lsm::policy::PolicyKind;

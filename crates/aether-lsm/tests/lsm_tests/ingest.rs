@@ -1,6 +1,7 @@
 //! Sorted rows in bulk and ranges that are deleted: against a model, and against what the log brings back.
 
-use crate::world::{Model, Rng, Shape, World, rows};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World, rows};
 use aether_lsm::index::txn::{Isolation, Txn, TxnOptions};
 use aether_lsm::index::{BulkLoad, OrderedIndex};
 use aether_lsm::policy::PolicyKind;

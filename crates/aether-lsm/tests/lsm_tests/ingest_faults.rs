@@ -2,7 +2,8 @@
 //! that nobody names.
 
 use crate::ingest::{bounds, delete_range, ingest, sorted};
-use crate::world::{Model, Rng, Shape, World, try_rows};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World, try_rows};
 use aether_lsm::index::txn::{Durability, Txn};
 use aether_lsm::tree::Lsm;
 use aether_sim::{CrashPolicy, Errno, Fault, OpKind, Sim};

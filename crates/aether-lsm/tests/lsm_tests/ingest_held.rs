@@ -1,7 +1,8 @@
 //! Sorted rows in bulk and ranges that are deleted, beside others: snapshots, conflicts, rollbacks, what is refused, threads.
 
 use crate::ingest::{delete_range, ingest, judge_files};
-use crate::world::{Model, Rng, Shape, World, rows};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World, rows};
 use aether_lsm::index::txn::{Isolation, Txn, TxnOptions};
 use aether_lsm::index::{BulkLoad, Index, OrderedIndex};
 use aether_lsm::tree::LsmConfig;

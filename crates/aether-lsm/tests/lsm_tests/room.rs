@@ -1,10 +1,12 @@
 //! Log and memory are let go; transactions larger than memtables; the policy lasts.
 
-use crate::world::{Model, Rng, Shape, World};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World};
 use aether_lsm::index::txn::Durability;
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::LsmConfig;
 use aether_sim::{CrashPolicy, Sim};
+use std::time::Duration;
 
 /// A log of a MiB, and memtables that hold more than that.
 fn small_log(streams: usize) -> Shape {
@@ -101,6 +103,45 @@ fn a_transaction_larger_than_memtables_ends_either_way() {
     world.tree.flush().unwrap();
     world.tree.merge_all().unwrap();
     assert_eq!((world.rows(), world.tree.stat().memory_rows), (model, 0));
+}
+
+/// Switches by call and by use, as they are told before a restart and after it; no more than the last sixteen.
+#[test]
+fn switches_of_the_policy_survive_a_restart() {
+    let (sim, shape) = (Sim::new(7), Shape::of_streams(1));
+    let world = World::open(&sim, shape).unwrap();
+    world.tree.set_policy(PolicyKind::Leveled).unwrap();
+    let told = |world: &World| -> Vec<_> {
+        world
+            .tree
+            .stat()
+            .switches
+            .iter()
+            .map(|switch| (switch.to, switch.puts_of_thousand.is_some()))
+            .collect()
+    };
+    assert_eq!(told(&world), [(PolicyKind::Leveled, false)]);
+    world.tree.set_policy(PolicyKind::Adaptive).unwrap();
+    // Nothing but changes: tiers are what suits.
+    for n in 0..5 * 1024u64 {
+        world.put(&(n % 60).to_be_bytes(), b"value");
+        if n % 1024 == 0 {
+            sim.clock().advance(Duration::from_secs(2));
+        }
+    }
+    let switches = told(&world);
+    assert_eq!(switches, [(PolicyKind::Leveled, false), (PolicyKind::Predictable, true)]);
+    world.sync();
+    let image = sim.crash_image(CrashPolicy::LoseAll);
+    let again = World::open(&image, shape).unwrap();
+    assert_eq!(again.tree.stat().switches, world.tree.stat().switches);
+    for round in 0..20 {
+        again.tree.set_policy([PolicyKind::Hanoi, PolicyKind::Fast][round % 2]).unwrap();
+    }
+    again.close().unwrap();
+    let last = World::open(&image.kill_image(), shape).unwrap();
+    assert_eq!((told(&last), last.problems()), (told(&again), Vec::new()));
+    assert_eq!(told(&last).len(), 16);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Several threads of the system on one tree, which two threads of its own flush and merge: no reader sees half of a transfer,
 //! memory stays bounded, the policy changes meanwhile.
 
-use crate::world::{Model, Rng, Shape, World, rows};
+use crate::rng::Rng;
+use crate::world::{Model, Shape, World, rows};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::LsmConfig;
 use aether_sim::{CrashPolicy, Sim};

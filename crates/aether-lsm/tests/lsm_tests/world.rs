@@ -1,16 +1,12 @@
 //! A store with one LSM tree and one B+tree, in memory or on a simulated machine.
 
-use aether_lsm::index::rows::{free_value, undo_extents};
 use aether_lsm::index::txn::recovery::wal::WalConfig;
 use aether_lsm::index::txn::recovery::wal::buffer::BufferConfig;
-use aether_lsm::index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_lsm::index::txn::recovery::{
-    ActiveTxn, FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig,
+use aether_lsm::index::txn::recovery::{FIRST_TREE_ROOT, Opening, RecoveryReport, Store, StoreConfig};
+use aether_lsm::index::txn::{Durability, ReadView, TxnConfig, TxnManager};
+use aether_lsm::index::{
+    Anchor, BTree, Index, IndexFactory, KindsUndo, OrderedCursor, ResidentFactory, TablesConfig,
 };
-use aether_lsm::index::txn::{
-    Durability, ReadView, TxnConfig, TxnManager, UndoHandler, UndoKind, UndoRecord,
-};
-use aether_lsm::index::{Anchor, BTree, Index, IndexFactory, OrderedCursor, ResidentFactory, TablesConfig};
 use aether_lsm::run::RunHome;
 use aether_lsm::tree::{Lsm, LsmConfig, LsmCursor, LsmFactory};
 use aether_sim::Sim;
@@ -97,31 +93,6 @@ fn txn_config() -> TxnConfig {
     TxnConfig { lock_timeout: Duration::from_secs(10), read_newest: true, ..config }
 }
 
-/// Undo in these tests.
-struct Undo(Arc<LsmFactory>);
-
-impl UndoHandler for Undo {
-    fn undo(
-        &self,
-        txns: &Arc<TxnManager>,
-        txn: &ActiveTxn,
-        pointer: UndoPtr,
-        record: &UndoRecord<'_>,
-    ) -> Result<()> {
-        match record.index {
-            _ if record.kind == UndoKind::WriteExtents => undo_extents(txns, txn, record),
-            IndexKind::BTREE => {
-                BTree::open(txns.clone(), record.root, record.tree).undo(txn, pointer, record)
-            }
-            _ => self.0.undo(txns, txn, pointer, record),
-        }
-    }
-
-    fn free_extents(&self, txns: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(txns.store(), stub)
-    }
-}
-
 /// Where the index `id` stands, if the catalog, tree 1, knows it.
 pub(crate) fn root_of(manager: &Arc<TxnManager>, id: u32) -> Result<Option<PageNo>> {
     let (catalog, mut root) = (BTree::open(manager.clone(), FIRST_TREE_ROOT, 1), Vec::new());
@@ -172,7 +143,7 @@ impl Opened {
         let redone = scanned.redo_with(|budget| factory.participant(budget).into_iter().collect())?;
         let floor = redone.timestamp_floor();
         let (store, losers, report) = redone.into_parts();
-        let undo = Box::new(Undo(factory.clone()));
+        let undo = Box::new(KindsUndo::of(factory.clone()));
         let manager = TxnManager::resume(store.clone(), losers, floor, txn_config(), undo)?;
         Ok(Self { resident, factory, manager, store, report })
     }
@@ -269,21 +240,4 @@ pub(crate) fn try_rows(tree: &Lsm, view: &ReadView) -> Result<Model> {
     assert_eq!(forward, backward, "a cursor gives other rows on its way back");
     assert!(forward.is_sorted_by(|left, right| left.0 < right.0));
     Ok(forward.into_iter().collect())
-}
-
-/// A generator of numbers that looks random: SplitMix64.
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
 }

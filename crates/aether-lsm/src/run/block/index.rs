@@ -40,6 +40,17 @@ impl<'a> Index<'a> {
         self.frame.search(rest, compare).unwrap_or(0)
     }
 
+    /// The key at or above which an entry's keys are, and below which those before it. None for what cannot be.
+    pub(in crate::run) fn separator(&self, entry: usize) -> Option<Vec<u8>> {
+        let (frame, mut key) = (&self.frame, Vec::new());
+        let mut at = frame.entry_at(entry);
+        frame.varint(&mut at)?;
+        let len = frame.length(&mut at)?;
+        frame.view.append_to(frame.prefix_at, frame.prefix_len, &mut key);
+        frame.view.append_to(at, len, &mut key);
+        Some(key)
+    }
+
     /// The word in which the reference to an entry's first block stands.
     #[inline]
     pub(in crate::run) fn word_of(&self, entry: usize) -> usize {
