@@ -20,6 +20,7 @@
 
 #[cfg(feature = "btree")]
 mod btree;
+pub mod bulk;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod findings;

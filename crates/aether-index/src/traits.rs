@@ -1,5 +1,6 @@
 //! What every index offers. All traits are object-safe: a keyspace holds its index as `Arc<dyn OrderedIndex>`.
 
+use crate::bulk;
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::rows::ValueReader;
 use aether_sync::Arc;
@@ -138,6 +139,15 @@ pub trait OrderedIndex: Index {
     /// A cursor before the first key.
     fn cursor(&self) -> Box<dyn OrderedCursor>;
 
+    /// Deletes the rows between two bounds; how many, if the index knows. Unless it can do better it looks for each row and deletes it.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// As [`Index::delete`]. What was deleted before stays so: the caller rolls back, to a savepoint or altogether.
+    fn delete_range(&self, txn: &mut Txn, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Option<u64>> {
+        bulk::delete_rows(self, txn, from, to).map(Some)
+    }
+
     /// The index as one that takes rows in bulk, if it is one.
     fn as_bulk_load(&self) -> Option<&dyn BulkLoad> {
         None
@@ -149,11 +159,11 @@ pub type RowSource<'s> = dyn FnMut() -> Result<Option<(Vec<u8>, Vec<u8>)>> + 's;
 
 /// An index that takes sorted rows faster than one by one.
 pub trait BulkLoad: OrderedIndex {
-    /// Puts all rows of `rows` as part of `txn`; returns how many. Blocks.
+    /// Puts all rows of `rows` as part of `txn`; returns how many. Blocks. No latch or lock of a thread is held while `rows` is asked.
     ///
     /// # Errors
-    /// `InvalidInput` for rows that do not ascend; as [`Index::put`]; those of `rows`. Then the transaction can only be
-    /// aborted.
+    /// `InvalidInput` with the key, for rows that do not ascend or that no put would take; as [`Index::put`]; those of `rows`. Some rows
+    /// may have been put then: the caller rolls back, to a savepoint or altogether.
     fn load(&self, txn: &mut Txn, rows: &mut RowSource<'_>) -> Result<u64>;
 }
 

@@ -126,7 +126,7 @@ impl Db {
 
     /// Runs `body` in a transaction, again if another got in the way. What only writes needs no snapshot: it waits for
     /// the row and replaces what it finds.
-    fn run<T>(&self, isolation: Isolation, body: impl Fn(&mut Txn) -> Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(&self, isolation: Isolation, body: impl Fn(&mut Txn) -> Result<T>) -> Result<T> {
         let how = Transact { txn: TxnOptions::at(isolation), ..Transact::default() };
         self.transact_with(how, body).map(|done| done.value)
     }

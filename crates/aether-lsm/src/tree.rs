@@ -6,7 +6,8 @@
 //! a snapshot shows one state of both.
 //!
 //! Reading order: `manifest`, `runs` (the list of runs, and what they say of a key), `writer`, `flushing`, `merging`, `charge` (the policy),
-//! `cursor`, `factory`, `workers`, `index`, `salvage`. Memory is bounded by the [`Pacer`]: a write pays before it takes any latch.
+//! `cursor`, `factory`, `workers`, `index`, `salvage`; `pending` and `ingest`, rows that come sorted and ranges that go. Memory is bounded by the
+//! [`Pacer`]: a write pays before it takes any latch.
 //!
 //! O'Neil et al., "The log-structured merge-tree" (Acta Informatica 33, 1996). Large values stand beside the runs, after Lu et al.,
 //! "WiscKey" (FAST 2016); here each file of values goes once most of it is garbage, by merges that take along what is left.
@@ -17,8 +18,10 @@ mod cursor;
 mod factory;
 mod flushing;
 mod index;
+mod ingest;
 mod manifest;
 mod merging;
+mod pending;
 mod rank;
 mod runs;
 mod salvage;
@@ -36,9 +39,11 @@ use crate::pacer::{Pacer, Work};
 use crate::policy::{MergePolicy, PolicyKind};
 use crate::run::{Kind, Run as RunFile};
 use crate::values::{ValueAt, ValueFile};
+use crate::version::Version;
 use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
 use aether_index::txn::{ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result};
@@ -46,7 +51,8 @@ use charge::Policy;
 use flushing::FlushJob;
 use manifest::RunRow;
 use merging::MergeJob;
-use runs::Runs;
+use pending::Pending;
+use runs::{Runs, Sight};
 use workers::Workers;
 use working::Working;
 
@@ -62,6 +68,8 @@ pub(crate) struct Live {
     pub(crate) run: Arc<RunFile>,
     /// The files of large values that its entries name, each with the bytes that they name there.
     pub(crate) values: Vec<(Arc<ValueFile>, u64)>,
+    /// Who has ingested it, unless a flush or a merge wrote it.
+    pending: Option<Pending>,
 }
 
 impl Live {
@@ -80,7 +88,7 @@ impl Live {
 
     fn row(&self) -> RunRow {
         let values = self.values.iter().map(|(held, bytes)| (held.info().file, *bytes)).collect();
-        RunRow { info: self.run.info().clone(), values }
+        RunRow { info: self.run.info().clone(), values, pending: self.writer() }
     }
 }
 
@@ -113,6 +121,9 @@ pub(crate) struct Inner {
     put_bytes: Counter,
     flushed: Counter,
     merged: Counter,
+    ingested: Counter,
+    /// Who ingests rows or deletes a range just now: flushes let the log of all rows go meanwhile.
+    ingesting: AtomicU64,
 }
 
 /// Nobody flushes or merges as long as this lives.
@@ -238,15 +249,20 @@ impl Inner {
             Seen::Absent => return Ok(Found::Nothing),
             Seen::Missing => {}
         }
-        let found = self.find_below(key, view.at(), out)?;
+        let found = self.find_below(&self.runs.current(), key, Sight::of(&self.runs, view), out)?;
         view.check()?;
         Ok(found)
     }
 
-    fn find_below(&self, key: &[u8], snapshot: aether_types::Timestamp, out: &mut Vec<u8>) -> Result<Found> {
-        let version = self.runs.current();
+    fn find_below(
+        &self,
+        version: &Version<Live>,
+        key: &[u8],
+        sight: Sight<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Found> {
         let start = out.len();
-        let Some((answer, run)) = runs::find(&version, key, snapshot, out, |_| true)? else {
+        let Some((answer, run)) = runs::find(version, key, sight, out, |_| true)? else {
             return Ok(Found::Nothing);
         };
         Ok(match answer.kind {

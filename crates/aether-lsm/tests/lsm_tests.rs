@@ -11,6 +11,12 @@ mod crash;
 mod faults;
 #[path = "lsm_tests/held.rs"]
 mod held;
+#[path = "lsm_tests/ingest.rs"]
+mod ingest;
+#[path = "lsm_tests/ingest_faults.rs"]
+mod ingest_faults;
+#[path = "lsm_tests/ingest_held.rs"]
+mod ingest_held;
 #[path = "../../aether-index/tests/shared/rng.rs"]
 mod rng;
 #[path = "lsm_tests/room.rs"]

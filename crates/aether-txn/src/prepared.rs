@@ -68,6 +68,14 @@ impl Prepared {
         reader.finish()?;
         Ok(Self { txn, undo_head, reads, locks, retired })
     }
+
+    /// The trees that it has to itself: it may have changed rows of them of which no undo record tells.
+    fn locked_trees(&self) -> impl Iterator<Item = u32> + '_ {
+        self.locks.iter().filter_map(|(resource, mode)| match (resource, mode) {
+            (Resource::Keyspace(tree), LockMode::X) => Some(*tree),
+            _ => None,
+        })
+    }
 }
 
 impl Txn {
@@ -168,7 +176,10 @@ impl TxnManager {
             None => {
                 txn.begin_write()?;
             }
-            Some((loser, writes)) => self.resume_writer(&mut txn, &loser, writes)?,
+            Some((loser, mut writes)) => {
+                row.locked_trees().for_each(|tree| writes.add_whole(tree));
+                self.resume_writer(&mut txn, &loser, writes)?;
+            }
         }
         if let Some(writer) = &txn.writer {
             self.locks.take_again(&writer.state, &row.locks)?;

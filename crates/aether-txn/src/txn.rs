@@ -336,6 +336,13 @@ impl Txn {
         }
     }
 
+    /// Notes that any row of `tree` may have been changed: as [`Txn::wrote`] for all of them.
+    pub fn wrote_all(&mut self, tree: u32) {
+        if let Some(writer) = &mut self.writer {
+            writer.segment.writes.add_whole(tree);
+        }
+    }
+
     /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more.
     pub fn retire(&mut self, stub: Vec<u8>) {
         self.retired.push(stub);

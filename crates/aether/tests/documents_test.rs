@@ -485,6 +485,24 @@ fn lsm_2() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn lsm_ingest() -> Result<(), Box<dyn Error>> {
+    use aether::{DbEnv, IndexKind, KeyspaceOptions, Options};
+    let dir = tempfile::TempDir::new()?;
+    let env = DbEnv::open(dir.path().join("home"), Options::default())?;
+    let options = KeyspaceOptions::of(IndexKind::LSM);
+    let events = env.transact(|txn| env.create_keyspace(txn, "events", options))?;
+
+    let rows = (0..10_000_u32).map(|day| Ok((day.to_be_bytes().to_vec(), b"quiet".to_vec())));
+    let mut txn = env.begin()?;
+    assert_eq!(txn.ingest(&events, rows)?, 10_000);
+    let old = 0_u32.to_be_bytes().to_vec()..9_000_u32.to_be_bytes().to_vec();
+    txn.delete_range(&events, old)?;
+    txn.commit()?;
+    assert_eq!(env.begin()?.iter(&events)?.count(), 1000);
+    Ok(())
+}
+
+#[test]
 fn lsm_3() -> Result<(), Box<dyn Error>> {
     use aether::lsm::{Engine, Error};
     let dir = tempfile::TempDir::new()?;

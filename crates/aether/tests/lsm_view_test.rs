@@ -37,6 +37,7 @@ fn stat() -> LsmStat {
         put_bytes: 1 << 20,
         flushed_bytes: 1 << 20,
         merged_bytes: 1536 << 10,
+        ingested_bytes: 0,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::dice::Dice;
 use super::world::World;
+use crate::bulk::put_rows;
 use crate::traits::{IndexFactory, OrderedIndex};
 use aether_sync::Arc;
 use aether_txn::{ReadView, Txn};
 use aether_types::Result;
+use core::ops::Bound;
 use std::collections::BTreeMap;
 
 pub(super) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -92,7 +94,7 @@ pub(super) fn change(
 ) -> Result<()> {
     let mut mark = (txn.savepoint(), model.clone());
     for _ in 0..changes {
-        match dice.below(20) {
+        match dice.below(22) {
             0 => mark = (txn.savepoint(), model.clone()),
             1 => {
                 txn.rollback_to(&mark.0)?;
@@ -109,6 +111,8 @@ pub(super) fn change(
                 index.put_from(txn, &key, value.len() as u64, &mut &value[..])?;
                 model.insert(key, value);
             }
+            8 if dice.once_in(4) => delete_range(index, txn, model, dice)?,
+            9 if dice.once_in(4) => load(index, txn, model, dice)?,
             _ => {
                 let (key, value) = (dice.key(), dice.value());
                 index.put(txn, &key, &value)?;
@@ -116,6 +120,39 @@ pub(super) fn change(
             }
         }
     }
+    Ok(())
+}
+
+/// Deletes the rows from one key to one that lies a few rows behind it, with the bounds or without them.
+fn delete_range(index: &dyn OrderedIndex, txn: &mut Txn, model: &mut Model, dice: &mut Dice) -> Result<()> {
+    let known = model.range(dice.key()..).next().map(|(key, _)| key.clone());
+    let from = known.unwrap_or_else(|| dice.key());
+    let to = model.range(from.clone()..).nth(dice.below(6)).map(|(key, _)| &key[..]);
+    let lower = if dice.once_in(2) { Bound::Included(&from[..]) } else { Bound::Excluded(&from[..]) };
+    let upper = match to {
+        Some(to) if *to > *from && dice.once_in(2) => Bound::Excluded(to),
+        Some(to) if *to > *from => Bound::Included(to),
+        _ => Bound::Unbounded,
+    };
+    let gone: Vec<_> = model.range::<[u8], _>((lower, upper)).map(|(key, _)| key.clone()).collect();
+    if let Some(deleted) = index.delete_range(txn, lower, upper)? {
+        assert_eq!(deleted, gone.len() as u64, "rows between {lower:02x?} and {upper:02x?}");
+    }
+    gone.iter().for_each(|key| drop(model.remove(key)));
+    Ok(())
+}
+
+/// Loads a few rows, as the index takes them.
+fn load(index: &dyn OrderedIndex, txn: &mut Txn, model: &mut Model, dice: &mut Dice) -> Result<()> {
+    let some: Model = (0..dice.below(20)).map(|_| (dice.key(), dice.value())).collect();
+    let mut rows = some.clone().into_iter();
+    let mut next = || Ok(rows.next());
+    let count = match index.as_bulk_load() {
+        Some(index) => index.load(txn, &mut next)?,
+        None => put_rows(index, txn, &mut next)?,
+    };
+    assert_eq!(count, some.len() as u64, "rows loaded");
+    model.extend(some);
     Ok(())
 }
 

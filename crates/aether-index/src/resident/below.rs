@@ -1,7 +1,7 @@
 //! Rows in memory over something else: an LSM tree keeps its newest rows here, and what was here before in runs.
 //!
-//! A row that is not in memory may lie below. What lies below only changes when rows go there from memory, or are put together
-//! there; a mark tells. So a writer looks below first, then latches the row's stripe and looks at the mark again.
+//! A row that is not in memory may lie below. What lies below only changes when rows go there from memory, are put together
+//! there, or come there by a transaction that keeps all others from writing; a mark tells. So a writer looks below first, then latches the row's stripe and looks at the mark again.
 
 use super::Resident;
 use crate::rows::change::Change;
@@ -14,11 +14,11 @@ pub trait Below: Send + Sync + 'static {
     /// Another number whenever what is here has changed; to be read before a row is looked for.
     fn mark(&self) -> u64;
 
-    /// The newest version of `key` here. Where no version is as new as `from`, it need not look. Blocks for reads.
+    /// The newest version of `key` here, among them what `txn` itself has put here. Where no version is as new as `from`, it need not look. Blocks for reads.
     ///
     /// # Errors
     /// `Corruption`, `Io`.
-    fn newest(&self, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>>;
+    fn newest(&self, txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>>;
 }
 
 /// The newest version of a key that lies below.
@@ -51,20 +51,25 @@ pub(super) enum LooksBelow {
 }
 
 impl Resident {
+    /// True if memory says something of `key`, be it that it is deleted.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        let rows = &self.0.rows;
+        rows.find(&rows.map.pin(), key).is_some_and(|cell| !cell.is_removed())
+    }
+
     /// Looks below for a row that is not in memory, before its stripe is latched. Blocks for reads.
     ///
     /// # Errors
     /// `Conflict` if it was changed after the transaction's snapshot (first updater wins); those of reading.
     pub(super) fn look_below(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<LooksBelow> {
         let Some(below) = &self.0.below else { return Ok(LooksBelow::Nothing) };
-        let rows = &self.0.rows;
-        if rows.find(&rows.map.pin(), key).is_some_and(|cell| !cell.is_removed()) {
+        if self.holds(key) {
             return Ok(LooksBelow::Unknown);
         }
         let (mark, snapshot) = (below.mark(), txn.view().at());
         // Only a deletion has to know what is older.
         let from = if change.is_delete() { 0 } else { snapshot.get().saturating_add(1) };
-        let newest = below.newest(key, Timestamp::new(from))?;
+        let newest = below.newest(txn, key, Timestamp::new(from))?;
         if let Some(newest) = newest.filter(|newest| newest.at > snapshot) {
             txn.check_change(key, newest.at)?;
         }

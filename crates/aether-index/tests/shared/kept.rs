@@ -2,7 +2,7 @@
 
 use aether_index::resident::{Below, Leaver, Leaving, NewestBelow, Resident, Tables};
 use aether_index::rows::Seen;
-use aether_index::txn::{ReadView, TxnManager};
+use aether_index::txn::{ReadView, Txn, TxnManager};
 use aether_index::{Anchor, IndexKind};
 use aether_sync::atomic::{AtomicU64, Ordering::SeqCst};
 use aether_sync::{Arc, Mutex, Rank};
@@ -76,7 +76,7 @@ impl Below for Kept {
         self.mark.load(SeqCst)
     }
 
-    fn newest(&self, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
+    fn newest(&self, _txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
         self.looks.lock().push(from);
         let versions = self.versions.lock();
         let newest = versions.get(key).and_then(|versions| versions.first());

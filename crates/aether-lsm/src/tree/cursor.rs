@@ -161,7 +161,7 @@ impl LsmCursor {
         let number = inner.runs.set().number();
         let of = (number, view.at());
         if self.below.as_ref().is_none_or(|below| below.of != of) {
-            self.below = Some(open(inner, of, &self.position, &self.left_out));
+            self.below = Some(open(inner, view, of, &self.position, &self.left_out)?);
         }
         Ok(())
     }
@@ -202,17 +202,28 @@ impl LsmCursor {
     }
 }
 
-fn open(inner: &Inner, of: (u64, Timestamp), position: &Position, left_out: &BTreeSet<FileId>) -> Below {
+fn open(
+    inner: &Inner,
+    view: &ReadView,
+    of: (u64, Timestamp),
+    position: &Position,
+    left_out: &BTreeSet<FileId>,
+) -> Result<Below> {
     let version = inner.runs.current();
-    let runs = version.runs().filter(|run| !left_out.contains(&run.id()));
-    let mut cursor = RunsCursor::new(runs.map(|run| run.file().run.clone()).collect(), of.1);
+    let mut runs = Vec::new();
+    for run in version.runs().filter(|run| !left_out.contains(&run.id())) {
+        if run.file().is_seen(&inner.runs.manifest, view)? {
+            runs.push(run.file().run.clone());
+        }
+    }
+    let mut cursor = RunsCursor::new(runs, of.1);
     match position {
         Position::First => cursor.seek_first(),
         Position::Last => cursor.seek_last(),
         Position::Before(key) => cursor.seek(key),
         Position::Behind(key) => cursor.seek_behind(key),
     }
-    Below { of, version, cursor, head: None, is_read: false }
+    Ok(Below { of, version, cursor, head: None, is_read: false })
 }
 
 /// True if a row lies before the position in which copied rows end.

@@ -11,6 +11,7 @@ use aether_index::resident::{Flush, tree_id};
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, Weak};
 use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
@@ -75,11 +76,15 @@ impl LsmFactory {
             put_bytes: Counter::new(),
             flushed: Counter::new(),
             merged: Counter::new(),
+            ingested: Counter::new(),
+            ingesting: AtomicU64::new(0),
             rows,
         });
         if !inner.rows.is_empty() {
             inner.pacer.holds(inner.rows.used_bytes());
         }
+        // What cannot be done now is done by the first to flush.
+        let _ = inner.runs.settle();
         inner.reckon();
         let flush: Weak<Inner> = Arc::downgrade(&inner);
         inner.rows.flush_by(flush.clone() as Weak<dyn Flush>);

@@ -50,7 +50,9 @@ impl Inner {
             return Ok(None);
         }
         if job.is_none() {
-            let Some(leaving) = self.rows.begin_flush(who == OnBehalf::Log) else { return Ok(None) };
+            self.settle_unless_payer(who)?;
+            let lets_log_go = who == OnBehalf::Log || self.is_ingesting();
+            let Some(leaving) = self.rows.begin_flush(lets_log_go) else { return Ok(None) };
             let writer = Some(RunWriter::new(&self.runs, self.flush_recipe(), Vec::new(), BTreeMap::new()));
             let began_at = self.taken_in();
             *job = Some(FlushJob { leaving, writer, stubs: Vec::new(), began_at });

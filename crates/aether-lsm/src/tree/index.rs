@@ -1,5 +1,6 @@
 //! An LSM tree as an index among the others, and what goes over all of one.
 
+use super::runs::Sight;
 use super::working::Working;
 use super::{Alone, Found, Live, Lsm, LsmCursor};
 use crate::run::{Kind, RunCursor};
@@ -7,7 +8,9 @@ use crate::values::ValueAt;
 use crate::version::Edit;
 use aether_index::rows::{Seen, ValueReader};
 use aether_index::txn::{LockMode, ReadView, Txn};
-use aether_index::{Anchor, Index, IndexCheck, OrderedCursor, OrderedIndex, Shape, Sink};
+use aether_index::{
+    Anchor, BulkLoad, Index, IndexCheck, OrderedCursor, OrderedIndex, RowSource, Shape, Sink,
+};
 use aether_types::{ErrorKind, Result, Timestamp};
 use core::ops::Bound;
 use std::io::Read;
@@ -21,8 +24,13 @@ impl Lsm {
             Some(Seen::Absent) => return Ok(Some(false)),
             Some(Seen::Missing) => {}
         }
+        let version = self.0.runs.current();
+        if version.candidates(key).any(|run| !run.file().is_open()) {
+            return Ok(None);
+        }
         // All that lies below is durable.
-        match self.0.find_below(key, Timestamp::new(u64::MAX), out)? {
+        let sight = Sight { at: Timestamp::new(u64::MAX), of: None };
+        match self.0.find_below(&version, key, sight, out)? {
             Found::Nothing => Ok(Some(false)),
             Found::Value => Ok(Some(true)),
             Found::Extents | Found::File(..) => Ok(None),
@@ -174,5 +182,19 @@ impl Index for Lsm {
 impl OrderedIndex for Lsm {
     fn cursor(&self) -> Box<dyn OrderedCursor> {
         Box::new(LsmCursor::new(self.clone()))
+    }
+
+    fn delete_range(&self, txn: &mut Txn, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Option<u64>> {
+        self.delete_all_between(txn, from, to)
+    }
+
+    fn as_bulk_load(&self) -> Option<&dyn BulkLoad> {
+        Some(self)
+    }
+}
+
+impl BulkLoad for Lsm {
+    fn load(&self, txn: &mut Txn, rows: &mut RowSource<'_>) -> Result<u64> {
+        self.ingest(txn, rows)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! | key | value |
 //! |---|---|
+//! | `i` and a file (4, big-endian) | nothing: the ingested run in this file is there. A row of the transaction that brought it |
 //! | `k` | up to which change of each stripe the runs have the rows |
 //! | `l` and a level (2, big-endian) | its runs, the newest first |
 //! | `p` | the merge policy |
@@ -15,12 +16,13 @@ use crate::run::RunInfo;
 use crate::version::Version;
 use aether_index::resident::tree_id;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_index::txn::{Durability, Isolation, Txn, TxnManager, TxnOptions};
+use aether_index::txn::{Durability, Isolation, ReadView, Txn, TxnManager, TxnOptions};
 use aether_index::{Anchor, BTree, Cursor, OrderedCursor};
-use aether_types::{Error, FileId, PageNo, Reader, Result, Timestamp, Writer};
+use aether_types::{Error, FileId, PageNo, Reader, Result, Timestamp, TxnId, Writer};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+const INGESTED: u8 = b'i';
 const KNOWN: u8 = b'k';
 const LEVEL: u8 = b'l';
 const POLICY: u8 = b'p';
@@ -28,12 +30,15 @@ const SWITCHES: u8 = b's';
 const VALUES: u8 = b'v';
 const VERSION: u8 = 1;
 const EXCLUDED: u8 = 1;
+const PENDING: u8 = 2;
 
-/// A run as the manifest has it: what it is, and how many bytes of which value files its entries name.
+/// A run as the manifest has it: what it is, how many bytes of which value files its entries name, and the transaction that brought it, if
+/// it is there only with that one's row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct RunRow {
     pub(super) info: RunInfo,
     pub(super) values: Vec<(FileId, u64)>,
+    pub(super) pending: Option<TxnId>,
 }
 
 /// What the manifest says.
@@ -44,6 +49,7 @@ pub(super) struct Listed {
     pub(super) switches: Vec<Switch>,
     pub(super) levels: Vec<Vec<RunRow>>,
     pub(super) values: BTreeMap<FileId, u64>,
+    pub(super) ingested: Vec<FileId>,
 }
 
 /// The manifest of a tree.
@@ -106,20 +112,40 @@ impl Manifest {
     }
 
     pub(super) fn put_values(&self, txn: &mut Txn, file: FileId, bytes: u64) -> Result<()> {
-        self.tree.put(txn, &values_key(file), &bytes.to_le_bytes())
+        self.tree.put(txn, &file_key(VALUES, file), &bytes.to_le_bytes())
     }
 
     pub(super) fn remove_values(&self, txn: &mut Txn, file: FileId) -> Result<()> {
-        self.tree.delete(txn, &values_key(file)).map(drop)
+        self.tree.delete(txn, &file_key(VALUES, file)).map(drop)
     }
 
-    /// Writes the levels of `next` that are not as in `old`.
+    /// Makes the ingested run in `file` be there as soon as `txn` commits.
+    pub(super) fn put_ingested(&self, txn: &mut Txn, file: FileId) -> Result<()> {
+        self.tree.put(txn, &file_key(INGESTED, file), &[])
+    }
+
+    pub(super) fn remove_ingested(&self, txn: &mut Txn, file: FileId) -> Result<()> {
+        self.tree.delete(txn, &file_key(INGESTED, file)).map(drop)
+    }
+
+    /// True if `view` shows that the ingested run in `file` is there. Blocks for reads.
+    pub(super) fn has_ingested(&self, view: &ReadView, file: FileId) -> Result<bool> {
+        self.tree.get_into(view, &file_key(INGESTED, file), &mut Vec::new())
+    }
+
+    /// True if whoever made the tree has committed.
+    pub(super) fn is_made(&self) -> Result<bool> {
+        self.tree.get_into(self.begin().view(), &[KNOWN], &mut Vec::new())
+    }
+
+    /// Writes the levels of `next` that are not as in `old`, or not as the manifest has them.
     pub(super) fn put_levels(&self, txn: &mut Txn, old: &Version<Live>, next: &Version<Live>) -> Result<()> {
         for level in 0..old.levels().len().max(next.levels().len()) {
             let files = |version: &Version<Live>| -> Vec<FileId> {
                 version.levels().get(level).into_iter().flatten().map(|run| run.id()).collect()
             };
-            if files(old) == files(next) {
+            let is_stale = || old.levels().get(level).into_iter().flatten().any(|run| run.file().is_stale());
+            if files(old) == files(next) && !is_stale() {
                 continue;
             }
             match next.levels().get(level).filter(|runs| !runs.is_empty()) {
@@ -140,9 +166,9 @@ fn level_key(level: usize) -> Result<[u8; 3]> {
     Ok([LEVEL, high, low])
 }
 
-fn values_key(file: FileId) -> [u8; 5] {
+fn file_key(kind: u8, file: FileId) -> [u8; 5] {
     let [a, b, c, d] = file.get().to_be_bytes();
-    [VALUES, a, b, c, d]
+    [kind, a, b, c, d]
 }
 
 impl Listed {
@@ -156,8 +182,9 @@ impl Listed {
                 self.levels.resize_with(level, Vec::new);
                 self.levels.push(decode_runs(runs)?);
             }
+            ([INGESTED, a, b, c, d], []) => self.ingested.push(file_of([*a, *b, *c, *d])?),
             ([VALUES, a, b, c, d], bytes) => {
-                let file = file_id(u64::from(u32::from_be_bytes([*a, *b, *c, *d])))?;
+                let file = file_of([*a, *b, *c, *d])?;
                 let bytes = bytes.try_into().map_err(|_| Error::corruption("a length that is none"))?;
                 self.values.insert(file, u64::from_le_bytes(bytes));
             }
@@ -165,6 +192,10 @@ impl Listed {
         }
         Ok(())
     }
+}
+
+fn file_of(key: [u8; 4]) -> Result<FileId> {
+    file_id(u32::from_be_bytes(key).into())
 }
 
 fn file_id(number: u64) -> Result<FileId> {
@@ -175,14 +206,16 @@ fn file_id(number: u64) -> Result<FileId> {
 fn encode_runs(runs: &[RunRow]) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.put_varint(runs.len() as u64);
-    for RunRow { info, values } in runs {
+    for RunRow { info, values, pending } in runs {
         out.put_varint(info.file.get().into());
         for number in [info.bytes, info.entries, info.tombstones, info.range_tombstones, info.newest.get()] {
             out.put_varint(number);
         }
         out.put_string(&info.smallest);
         out.put_string(&info.largest);
-        out.put_u8(if info.is_largest_excluded { EXCLUDED } else { 0 });
+        let excluded = if info.is_largest_excluded { EXCLUDED } else { 0 };
+        out.put_u8(excluded | if pending.is_some() { PENDING } else { 0 });
+        pending.iter().for_each(|writer| out.put_varint(writer.get()));
         out.put_varint(values.len() as u64);
         for (file, bytes) in values {
             out.put_varint(file.get().into());
@@ -209,11 +242,12 @@ fn decode_run(reader: &mut Reader<'_>, bytes_max: usize) -> Result<RunRow> {
     let (bytes, entries, tombstones) = (reader.varint()?, reader.varint()?, reader.varint()?);
     let (range_tombstones, newest) = (reader.varint()?, Timestamp::new(reader.varint()?));
     let (smallest, largest) = (reader.string()?.to_vec(), reader.string()?.to_vec());
-    let is_largest_excluded = match reader.u8()? {
-        0 => false,
-        EXCLUDED => true,
-        other => return Err(reader.bad(format!("a run with unknown flags {other}"))),
-    };
+    let flags = reader.u8()?;
+    if flags & !(EXCLUDED | PENDING) != 0 {
+        return Err(reader.bad(format!("a run with unknown flags {flags}")));
+    }
+    let is_largest_excluded = flags & EXCLUDED != 0;
+    let pending = if flags & PENDING != 0 { Some(TxnId::new(reader.varint()?)) } else { None };
     let count = reader.varint_below(bytes_max as u64)?;
     let value = |_| Ok((file_id(reader.varint()?)?, reader.varint()?));
     let values = (0..count).map(value).collect::<Result<Vec<_>>>()?;
@@ -228,7 +262,7 @@ fn decode_run(reader: &mut Reader<'_>, bytes_max: usize) -> Result<RunRow> {
         is_largest_excluded,
         newest,
     };
-    Ok(RunRow { info, values })
+    Ok(RunRow { info, values, pending })
 }
 
 #[cfg(test)]
@@ -247,7 +281,8 @@ mod tests {
             is_largest_excluded: file.is_multiple_of(2),
             newest: Timestamp::new(u64::from(file) * 1000),
         };
-        RunRow { info, values: (0..file % 3).map(|other| (FileId::new(90 + other), 5000)).collect() }
+        let pending = (file % 3 == 1).then(|| TxnId::new(1 << 40));
+        RunRow { info, values: (0..file % 3).map(|other| (FileId::new(90 + other), 5000)).collect(), pending }
     }
 
     #[test]
@@ -265,6 +300,9 @@ mod tests {
         assert!(listed.take(b"x", b"").is_err() && listed.take(b"p", &[99]).is_err());
         assert!(listed.take(b"v\0\0\0\0", &[0; 8]).is_err() && listed.take(b"v\0\0\0\x09", &[0; 7]).is_err());
         listed.take(b"l\0\x02", &bytes).unwrap();
+        assert!(listed.take(b"i\0\0\0\x09", b"x").is_err() && listed.take(b"i\0\0\0\0", b"").is_err());
+        listed.take(b"i\0\0\0\x09", b"").unwrap();
+        assert_eq!(listed.ingested, [FileId::new(9)]);
         assert_eq!((listed.levels.len(), listed.levels[2].len()), (3, 5));
     }
 }

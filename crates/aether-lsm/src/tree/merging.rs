@@ -69,6 +69,7 @@ impl Inner {
             return Ok(None);
         }
         if job.is_none() {
+            self.settle_unless_payer(who)?;
             let Some(claim) = self.claim() else { return Ok(None) };
             if claim.plan().is_move() {
                 self.move_run(&claim)?;

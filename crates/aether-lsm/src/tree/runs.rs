@@ -1,6 +1,7 @@
 //! The runs of a tree: the newest version of their list, how it is edited, and what they say of a key.
 
 use super::manifest::{Listed, Manifest, RunRow};
+use super::pending::Pending;
 use super::{Live, rank};
 use crate::filter::{KeyHash, Recipe, monkey};
 use crate::policy::{KeyRange, RunShape, Shape};
@@ -10,8 +11,8 @@ use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::{Below, NewestBelow};
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
-use aether_index::txn::{Durability, Txn, TxnManager};
-use aether_types::{Error, ErrorKind, FileId, Result, Timestamp};
+use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
+use aether_types::{Error, ErrorKind, FileId, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The runs of a tree.
@@ -23,7 +24,7 @@ pub(super) struct Runs {
     /// Held by who edits the manifest, until the edit is installed.
     editing: Mutex<()>,
     on_last: OnLast,
-    txns: Arc<TxnManager>,
+    pub(super) txns: Arc<TxnManager>,
     filter_bits_per_key: f64,
     /// The tree is no more, and its manifest's pages may be another's. Set under the locks of who flushes, merges and edits.
     is_over: AtomicBool,
@@ -33,6 +34,15 @@ pub(super) struct Runs {
 pub(super) struct Written {
     pub(super) info: RunInfo,
     pub(super) values: Vec<(Arc<ValueFile>, u64)>,
+}
+
+/// An edit, written into a transaction.
+struct Prepared {
+    txn: Txn,
+    /// The value files that nothing names after it.
+    gone: Vec<Arc<ValueFile>>,
+    /// The runs of which it says that they are open to all.
+    stale: Vec<Arc<Run<Live>>>,
 }
 
 impl Runs {
@@ -61,6 +71,7 @@ impl Runs {
             Ok((*file, held))
         });
         let values = values.collect::<Result<BTreeMap<_, _>>>()?;
+        let claims = Claims::default();
         let open = |row: &RunRow| {
             let run = RunFile::open(&home, row.info.file)?;
             if *run.info() != row.info {
@@ -74,14 +85,18 @@ impl Runs {
                     || Error::corruption(format!("values of {file}, which the manifest does not list"));
                 values.get(file).map(|held| (held.clone(), *bytes)).ok_or_else(missing)
             });
-            let live = Live { values: held.collect::<Result<_>>()?, run };
+            let pending = Pending::listed(row, &listed.ingested);
+            if row.pending.is_some() {
+                claims.hold(row.info.file);
+            }
+            let live = Live { values: held.collect::<Result<_>>()?, run, pending };
             Ok(Run::new(shape(&live), live, on_last.clone()))
         };
         let level = |runs: &Vec<RunRow>| runs.iter().map(open).collect::<Result<Vec<_>>>();
         let levels = listed.levels.iter().map(level).collect::<Result<Vec<_>>>()?;
         let set = Arc::new(VersionSet::new(Version::new(levels)));
         let editing = Mutex::new(rank::EDITING, ());
-        let (claims, txns) = (Claims::default(), txns.clone());
+        let txns = txns.clone();
         let is_over = AtomicBool::new(false);
         Ok(Arc::new(Self {
             home,
@@ -133,8 +148,13 @@ impl Runs {
 
     /// Makes a run that was written ready to be listed. Blocks for reads.
     pub(super) fn take(&self, written: Written) -> Result<Arc<Run<Live>>> {
+        self.take_of(written, None)
+    }
+
+    /// The same for a run that is there only with the commit of `writer`, and which no merge takes until then.
+    pub(super) fn take_of(&self, written: Written, writer: Option<TxnId>) -> Result<Arc<Run<Live>>> {
         let run = RunFile::open(&self.home, written.info.file)?;
-        let live = Live { run, values: written.values };
+        let live = Live { run, values: written.values, pending: writer.map(Pending::new) };
         Ok(Run::new(shape(&live), live, self.on_last.clone()))
     }
 
@@ -152,10 +172,11 @@ impl Runs {
         let _one_at_a_time = self.begin_edit()?;
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
-        let (txn, gone) = prepared?;
+        let Prepared { txn, gone, stale } = prepared?;
         self.manifest.commit(txn, Durability::Sync)?;
         // Nobody else installs anything: what was found to fit fits.
         self.set.install(edit).map_err(refused)?;
+        stale.iter().for_each(|run| run.file().note_listed());
         gone.iter().for_each(|held| held.retire());
         Ok(())
     }
@@ -182,19 +203,21 @@ impl Runs {
         Ok(one_at_a_time)
     }
 
-    /// Writes an edit into a transaction; the value files that nothing names after it.
+    /// Writes an edit into a transaction, and that runs are open to all of which the manifest does not say so.
     fn prepare(
         &self,
         old: &Version<Live>,
         edit: &Edit<Live>,
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
-    ) -> Result<(Txn, Vec<Arc<ValueFile>>)> {
+    ) -> Result<Prepared> {
         let next = old.with(edit).map_err(refused)?;
+        let stale: Vec<_> = old.runs().filter(|run| run.file().is_stale()).cloned().collect();
         let mut txn = self.manifest.begin();
         self.manifest.put_levels(&mut txn, old, &next)?;
+        self.remove_rows(&mut txn, &stale, old, edit)?;
         let gone = self.edit_values(&mut txn, old, &next)?;
         also(&self.manifest, &mut txn)?;
-        Ok((txn, gone))
+        Ok(Prepared { txn, gone, stale })
     }
 
     /// Lets the files go that only the runs name which an edit would have brought.
@@ -222,6 +245,11 @@ impl Runs {
         let gone: Vec<_> = before.into_iter().filter(|(file, _)| !after.contains_key(file)).collect();
         gone.iter().try_for_each(|(file, _)| self.manifest.remove_values(txn, *file))?;
         Ok(gone.into_iter().map(|(_, held)| held).collect())
+    }
+
+    /// Entries of all runs.
+    pub(super) fn entries(&self) -> u64 {
+        self.current().runs().map(|run| run.shape().entries).sum()
     }
 
     /// A builder for a run of about so many entries.
@@ -270,21 +298,44 @@ pub(super) fn value_files(version: &Version<Live>) -> BTreeMap<FileId, Arc<Value
     all.map(|(held, _)| (held.info().file, held.clone())).collect()
 }
 
+/// What a reader sees of runs.
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'s> {
+    /// The snapshot, for what stands in the runs.
+    pub(super) at: Timestamp,
+    /// For the runs that not everybody sees. None: there are none.
+    pub(super) of: Option<(&'s Manifest, &'s ReadView)>,
+}
+
+impl<'s> Sight<'s> {
+    /// That of a view.
+    pub(super) fn of(runs: &'s Runs, view: &'s ReadView) -> Self {
+        Self { at: view.at(), of: Some((&runs.manifest, view)) }
+    }
+
+    fn shows(&self, live: &Live) -> Result<bool> {
+        self.of.map_or(Ok(true), |(manifest, view)| live.is_seen(manifest, view))
+    }
+}
+
 /// Asks the runs that may have something to say, the newest first.
 pub(super) fn find<'v>(
     version: &'v Version<Live>,
     key: &[u8],
-    snapshot: Timestamp,
+    sight: Sight<'_>,
     out: &mut Vec<u8>,
     asks: impl Fn(&RunInfo) -> bool,
 ) -> Result<Option<(Answer, &'v Live)>> {
-    let mut hash = None;
+    let (mut hash, start) = (None, out.len());
     for run in version.candidates(key) {
         let (live, run) = (run.file(), &run.file().run);
         if run.info().may_concern(key) && asks(run.info()) {
             let hash = *hash.get_or_insert_with(|| KeyHash::of(key));
-            if let Some(answer) = run.get(key, hash, snapshot, out)? {
-                return Ok(Some((answer, live)));
+            if let Some(answer) = run.get(key, hash, sight.at, out)? {
+                if sight.shows(live)? {
+                    return Ok(Some((answer, live)));
+                }
+                out.truncate(start);
             }
         }
     }
@@ -311,9 +362,13 @@ impl Below for Runs {
         self.set.number()
     }
 
-    fn newest(&self, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
+    fn newest(&self, txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
         let version = self.current();
-        let answer = find(&version, key, NEWEST, &mut Vec::new(), |info| info.newest >= from)?;
+        if let Some(at) = self.ingested_since(&version, txn, key)? {
+            return Ok(Some(NewestBelow { at, is_there: true }));
+        }
+        let sight = Sight { at: NEWEST, ..Sight::of(self, txn.view()) };
+        let answer = find(&version, key, sight, &mut Vec::new(), |info| info.newest >= from)?;
         Ok(answer.map(|(answer, _)| NewestBelow {
             at: answer.timestamp,
             is_there: answer.kind != Kind::Tombstone,

@@ -58,6 +58,8 @@ pub struct LsmStat {
     pub flushed_bytes: u64,
     /// The same, of merges.
     pub merged_bytes: u64,
+    /// The same, of runs that were ingested.
+    pub ingested_bytes: u64,
 }
 
 impl LsmStat {
@@ -104,6 +106,7 @@ impl Lsm {
             put_bytes: inner.put_bytes.get(),
             flushed_bytes: inner.flushed.get(),
             merged_bytes: inner.merged.get(),
+            ingested_bytes: inner.ingested.get(),
         }
     }
 }

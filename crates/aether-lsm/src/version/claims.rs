@@ -40,6 +40,16 @@ impl Claims {
         Some(Claim { claims: self.clone(), plan })
     }
 
+    /// Keeps a run from being merged until [`Claims::release`]; before it is installed.
+    pub fn hold(&self, run: FileId) {
+        self.0.lock().insert(run);
+    }
+
+    /// Lets a run be merged that was held.
+    pub fn release(&self, run: FileId) {
+        self.0.lock().remove(&run);
+    }
+
     /// The shape of the newest version, with the runs that are being merged marked.
     pub fn shape<F>(&self, set: &VersionSet<F>, unit_bytes: u64, oldest_snapshot: Timestamp) -> Shape {
         let merging = self.0.lock();

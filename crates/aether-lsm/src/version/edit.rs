@@ -51,6 +51,13 @@ impl<F> Edit<F> {
         Self { removed: version.runs().map(|run| run.id()).collect(), added: Vec::new(), level: 0 }
     }
 
+    /// A run goes, and nothing comes in its place.
+    pub fn take_out(version: &Version<F>, id: FileId) -> Self {
+        let has = |runs: &Vec<Arc<Run<F>>>| runs.iter().any(|run| run.id() == id);
+        let level = version.levels().iter().position(has).unwrap_or(0);
+        Self { removed: vec![id], added: Vec::new(), level }
+    }
+
     /// The outcome of a merge: runs that do not overlap, or none if nothing was left.
     pub fn merge(plan: &Plan, outcome: Vec<Arc<Run<F>>>) -> Self {
         Self { removed: plan.inputs.clone(), added: outcome, level: plan.target }
@@ -59,6 +66,11 @@ impl<F> Edit<F> {
     /// The runs that come with it.
     pub(crate) fn added(&self) -> &[Arc<Run<F>>] {
         &self.added
+    }
+
+    /// True if the run called `id` goes with it.
+    pub(crate) fn removes(&self, id: FileId) -> bool {
+        self.removed.contains(&id)
     }
 
     /// True if `run` comes with it.

@@ -1,12 +1,14 @@
 //! Handles on trees that are no more. The next tree of the id has the same rows in memory; what an old handle flushed went
 //! into a manifest whose pages were free, and was lost.
 
+use crate::ingest::ingest;
 use crate::world::{Model, Opened, Shape, TREE, World};
-use aether_lsm::index::{Index, IndexFactory};
+use aether_lsm::index::{Index, IndexFactory, OrderedIndex};
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::{Lsm, LsmConfig};
 use aether_sim::{CrashPolicy, Sim};
 use aether_types::{ErrorKind, IndexKind, Result};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// Loads several memtables into a tree whose creation is rolled back, and keeps the handle.
@@ -35,6 +37,8 @@ fn use_it(world: &World, old: &Lsm) {
     refused(old.put(&mut txn, b"stale", b"never"));
     refused(old.delete(&mut txn, &3u64.to_be_bytes()));
     refused(Index::put_from(old, &mut txn, b"stale", 5, &mut &b"never"[..]));
+    refused(ingest(old, &mut txn, &[(b"stale".to_vec(), b"never".to_vec())]));
+    refused(old.delete_range(&mut txn, Bound::Unbounded, Bound::Unbounded));
     txn.abort().unwrap();
 }
 

@@ -29,6 +29,13 @@ impl WriteSet {
         self.bytes.put_string(key);
     }
 
+    /// Notes that any key of `tree` may have been changed.
+    pub fn add_whole(&mut self, tree: u32) {
+        if !self.whole.contains(&tree) {
+            self.whole.push(tree);
+        }
+    }
+
     /// Lists the trees instead of the keys, and `tree` among them.
     pub(crate) fn coarsen(&mut self, tree: u32) {
         let mut whole: Vec<u32> = self.keys().map(|(tree, _)| tree).collect();
@@ -79,6 +86,16 @@ mod tests {
         assert_eq!(writes.keys().collect::<Vec<_>>(), [(3, &b"b"[..]), (2, &b""[..])]);
         writes.clear();
         assert_eq!(writes.keys().count(), 0);
+    }
+
+    #[test]
+    fn a_tree_may_be_listed_beside_keys_of_others() {
+        let mut writes = WriteSet::default();
+        writes.add(3, b"b");
+        writes.add_whole(4);
+        writes.add_whole(4);
+        writes.add(4, b"c");
+        assert_eq!((writes.whole(), writes.keys().count()), (&[4][..], 1));
     }
 
     #[test]
