@@ -9,6 +9,7 @@ use crate::lsm::run::RunHome;
 use crate::lsm::tree::{Lsm, LsmFactory};
 use crate::options::Options;
 use crate::rank;
+use crate::slot::Slot;
 use crate::snapshot::Snapshot;
 use crate::two_phase::Register;
 use crate::txn::Txn;
@@ -88,7 +89,9 @@ impl DbEnv {
     /// # Errors
     /// `NotFound`.
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
-        let entry = self.0.catalog.find(&self.0.txns.view(), name)?;
+        // Held until the slot is found: what it shows is not freed before.
+        let view = self.0.txns.view();
+        let entry = self.0.catalog.find(&view, name)?;
         self.0.open_keyspace(name, &entry)
     }
 
@@ -206,7 +209,12 @@ fn check_kinds(catalog: &Catalog, indexes: &Indexes, txns: &Arc<TxnManager>) -> 
 
 impl Inner {
     fn open_keyspace(&self, name: &str, entry: &Entry) -> Result<Keyspace> {
-        Ok(Keyspace::new(name, entry.open(&self.indexes, &self.txns, name)?))
+        Ok(Keyspace::new(name, self.open_slot(name, entry)?))
+    }
+
+    /// What the handles of a keyspace share.
+    pub(crate) fn open_slot(&self, name: &str, entry: &Entry) -> Result<Arc<Slot>> {
+        self.indexes.slot(&self.txns, entry.anchor(), &format!("the keyspace `{name}`"))
     }
 
     /// Keyspaces dropped before this open: nobody can read them any more.
@@ -266,9 +274,11 @@ impl Inner {
         let horizon = self.txns.horizon();
         let due: Vec<Entry> = {
             let mut garbage = self.garbage.lock();
-            let due = garbage.iter().filter(|(at, _)| *at <= horizon).map(|(_, entry)| *entry).collect();
-            garbage.retain(|(at, _)| *at > horizon);
-            due
+            let is_due =
+                |(at, entry): &(Timestamp, Entry)| *at <= horizon && !self.indexes.is_pinned(entry.id);
+            let (due, kept) = garbage.drain(..).partition::<Vec<_>, _>(is_due);
+            *garbage = kept;
+            due.into_iter().map(|(_, entry)| entry).collect()
         };
         due.iter().try_for_each(|entry| self.free_keyspace(entry))
     }

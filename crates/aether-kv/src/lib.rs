@@ -8,6 +8,7 @@
 
 mod batch;
 mod catalog;
+mod convert;
 mod db;
 pub mod engine;
 mod env;
@@ -23,6 +24,7 @@ mod options;
 mod rank;
 mod rows;
 mod salvage;
+mod slot;
 mod snapshot;
 mod stat;
 mod trace;
@@ -33,6 +35,7 @@ mod txn;
 pub use aether_lsm as lsm;
 pub use batch::WriteBatch;
 pub use buffer::page::types::{Advice, Error, ErrorKind, IndexKind, Place, Result};
+pub use convert::{Conversion, ConversionProgress};
 pub use db::Db;
 pub use env::DbEnv;
 pub use handle::{CommitHandle, CommitStatus};

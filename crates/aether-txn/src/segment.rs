@@ -204,6 +204,11 @@ impl Segment {
         }
     }
 
+    /// Notes a change of a whole tree.
+    pub(crate) fn wrote_all(&mut self, tree: u32) {
+        self.writes.coarsen(tree);
+    }
+
     /// Notes a change; beyond the memory budget, less exactly.
     pub(crate) fn wrote(&mut self, tree: u32, key: &[u8]) {
         self.writes.add(tree, key);

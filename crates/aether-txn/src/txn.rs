@@ -336,6 +336,13 @@ impl Txn {
         }
     }
 
+    /// Notes that any row of `tree` may have been changed: whoever has read there is refused, as if each was.
+    pub fn wrote_all(&mut self, tree: u32) {
+        if let Some(writer) = &mut self.writer {
+            writer.segment.wrote_all(tree);
+        }
+    }
+
     /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more.
     pub fn retire(&mut self, stub: Vec<u8>) {
         self.retired.push(stub);
