@@ -13,6 +13,8 @@
 
 mod captured;
 mod copy;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use captured::Captured;
 
@@ -57,7 +59,7 @@ const NOTES_BYTES_MAX: u64 = 8 << 20;
 /// The share of the memory budget that they may take.
 const NOTES_SHARE: u64 = 32;
 /// So few keys are copied while the keyspace is locked.
-const KEYS_LAST: usize = 256;
+const KEYS_LAST: usize = if cfg!(test) { 2 } else { 256 };
 /// Rounds after which it is locked all the same.
 const ROUNDS_MAX: u64 = 16;
 /// Between two attempts to commit against a prepared transaction.
@@ -118,7 +120,8 @@ impl DbEnv {
         Ok(done.expect("nobody has cancelled it"))
     }
 
-    /// As [`DbEnv::convert`]; tells `watch` now and then how far it is. `None` if that breaks it off: the keyspace is what it was.
+    /// As [`DbEnv::convert`]; tells `watch` now and then how far it is. `None` if that breaks it off: the keyspace is what it was. `watch` runs
+    /// in this thread, which makes room for writers: one that writes much to the keyspace waits for itself.
     pub fn convert_with(
         &self,
         name: &str,

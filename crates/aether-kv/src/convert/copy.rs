@@ -7,9 +7,12 @@ use crate::rows::Rows;
 use aether_types::Result;
 
 /// Rows of one transaction.
-const ROWS_MAX: usize = 512;
+const ROWS_MAX: usize = if cfg!(test) { 4 } else { 512 };
 /// Bytes of one transaction, but for the last row.
 const BYTES_MAX: usize = 256 << 10;
+
+/// Copies after which their log is waited for.
+const RESTING_MAX: usize = if cfg!(test) { 3 } else { 1024 };
 
 /// How much of a transaction is used.
 #[derive(Default)]
@@ -136,6 +139,3 @@ impl Converter<'_> {
         self.has_copied || self.copied_to.as_deref().is_some_and(|last| key <= last)
     }
 }
-
-/// Copies whose ids are kept.
-const RESTING_MAX: usize = 1024;

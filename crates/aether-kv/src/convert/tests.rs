@@ -1,0 +1,4 @@
+//! Conversions in parts of few rows.
+
+mod crash;
+mod notes;
