@@ -11,19 +11,24 @@ mod threads;
 #[path = "convert/way.rs"]
 mod way;
 
+use aether::index::Tree;
+use aether::index::rows::RowsFactory;
 use aether::{Db, DbEnv, IndexKind, Keyspace, KeyspaceOptions, Options, Result, Snapshot};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const KINDS: [IndexKind; 4] = [IndexKind::BTREE, IndexKind::RAX, IndexKind::SKIPLIST, IndexKind::LSM];
+/// A kind of a program's own.
+const MINE: IndexKind = IndexKind::new(77);
+
+const KINDS: [IndexKind; 5] = [IndexKind::BTREE, IndexKind::RAX, IndexKind::SKIPLIST, IndexKind::LSM, MINE];
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn open(dir: &TempDir) -> Result<DbEnv> {
     let options = Options { lock_timeout: Duration::from_millis(300), ..Options::default() };
-    DbEnv::open(dir.path().join("home"), options)
+    DbEnv::open(dir.path().join("home"), options.register_index(MINE, RowsFactory::<Tree>::new("mine")))
 }
 
 fn create(env: &DbEnv, name: &str, kind: IndexKind) -> Result<Db> {

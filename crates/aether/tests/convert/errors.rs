@@ -1,7 +1,7 @@
 //! What a conversion refuses.
 
 use super::{check, create, fill, key, open};
-use aether::{DbEnv, ErrorKind, IndexKind, KeyspaceOptions, Options, Result};
+use aether::{DbEnv, ErrorKind, IndexKind, Isolation, KeyspaceOptions, Options, Result};
 use std::ops::ControlFlow;
 use tempfile::TempDir;
 
@@ -97,4 +97,28 @@ fn changes_that_do_not_fit_end_the_conversion() -> Result<()> {
     assert_eq!(used("conversion"), 0);
     db.put(&key(1), b"replaced")?;
     check(&db, &model)
+}
+
+/// Who began before the switch drops the index that there is now, or nothing.
+#[test]
+fn an_older_transaction_drops_what_is_there_now() -> Result<()> {
+    let dir = TempDir::new().unwrap();
+    let env = open(&dir)?;
+    let db = create(&env, "rows", IndexKind::BTREE)?;
+    fill(&db)?;
+    let mut old = env.begin()?;
+    let mut committed = env.begin_with(Isolation::ReadCommitted)?;
+    for txn in [&old, &committed] {
+        assert!(txn.get(db.keyspace(), &key(1))?.is_some());
+    }
+    env.convert("rows", KeyspaceOptions::of(IndexKind::RAX))?;
+    assert_eq!(kind_of(env.drop_keyspace(&mut old, "rows")), ErrorKind::Conflict);
+    old.abort()?;
+    env.drop_keyspace(&mut committed, "rows")?;
+    committed.commit()?;
+    env.transact(|txn| txn.put(&env.keyspace("default")?, b"pages", b"are freed"))?;
+    assert_eq!(env.keyspaces()?, ["default"]);
+    let stat = env.stat()?;
+    assert!(stat.pages - stat.free_pages < 60, "{} of {} pages are free", stat.free_pages, stat.pages);
+    Ok(())
 }

@@ -5,13 +5,14 @@
 //! restart shows is the state after one of them: at least the last one acknowledged as durable.
 
 use crate::lsm::index::txn::Durability;
+use crate::lsm::index::{BTree, Survey};
 use crate::lsm::run::RunHome;
 use crate::lsm::tree::{LsmConfig, LsmFactory};
 use crate::wal::WalConfig;
 use crate::{Db, DbEnv, IndexKind, Isolation, KeyspaceOptions, Options, Result, Txn};
-use crate::{buffer::BufferConfig, catalog::DEFAULT_NAME};
+use crate::{buffer::BufferConfig, catalog::CATALOG_ID, catalog::DEFAULT_NAME};
 use aether_sim::{CrashPolicy, Sim};
-use aether_types::PageSize;
+use aether_types::{PageNo, PageSize};
 use core::ops::ControlFlow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -228,7 +229,15 @@ impl World {
         let inner = &self.env.0;
         let view = inner.txns.view();
         assert_eq!(inner.catalog.dropped(&view)?, []);
-        let mut known = BTreeSet::new();
+        let (mut trees, mut known) = (BTreeSet::from([CATALOG_ID]), BTreeSet::new());
+        for (_, entry) in inner.catalog.list(&view)? {
+            trees.extend([entry.id, entry.id | 1 << 31]);
+        }
+        // A crash may lose the root of a tree that is being freed, with nothing in it.
+        for tree in Survey::new(&inner.txns)?.trees.difference(&trees) {
+            let leaves = BTree::open(inner.txns.clone(), PageNo::new(0), *tree);
+            leaves.salvage_leaves(&view, &mut |found| panic!("tree {tree} has {found:?}"))?;
+        }
         for (_, entry) in
             inner.catalog.list(&view)?.iter().filter(|(_, entry)| entry.kind() == IndexKind::LSM)
         {
