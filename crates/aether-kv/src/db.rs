@@ -60,14 +60,16 @@ impl Db {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let (start, slot) = (out.len(), self.keyspace.slot.newest());
-        let settled = slot.rows().get_settled(key, out);
-        // If not, no view has kept the index: what was found, also an error, may be of one that is gone.
-        if slot.is_last()
-            && let Some(found) = settled?
-        {
-            return Ok(found);
+        let start = out.len();
+        match self.keyspace.slot.newest().get_settled(key, out)? {
+            Some(found) => Ok(found),
+            None => self.get_in_view(key, out, start),
         }
+    }
+
+    /// Behind the first `start` bytes of `out`.
+    #[inline(never)]
+    fn get_in_view(&self, key: &[u8], out: &mut Vec<u8>, start: usize) -> Result<bool> {
         out.truncate(start);
         let view = self.env.0.txns.view();
         self.keyspace.slot.shown_to(&view).rows().get_into(&view, key, out)

@@ -140,13 +140,36 @@ impl Slot {
         view: &ReadView,
         mut read: impl FnMut(&Slot) -> Result<T>,
     ) -> Result<T> {
-        loop {
-            let slot = self.shown_to(view);
-            let found = read(slot);
-            if slot.is_last() || Arc::ptr_eq(slot, slot.shown_to(view)) {
+        if self.is_last() {
+            let found = read(self);
+            if self.is_last() {
                 return found;
             }
         }
+        self.read_later(view, &mut read)
+    }
+
+    #[cold]
+    fn read_later<T>(
+        self: &Arc<Self>,
+        view: &ReadView,
+        read: &mut dyn FnMut(&Slot) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let slot = self.shown_to(view);
+            let found = read(slot);
+            if Arc::ptr_eq(slot, slot.shown_to(view)) {
+                return found;
+            }
+        }
+    }
+
+    /// The value of `key` at the newest durable commit, without a view, as `get_settled` of the index; `None` as well if the slot has moved on
+    /// meanwhile. Then no view has kept the index: what was found, also an error, may be of one that is gone.
+    #[inline]
+    pub(crate) fn get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
+        let settled = self.rows.get_settled(key, out);
+        if self.is_last() { settled } else { Ok(None) }
     }
 
     /// The slot in which `txn` is to change `key`, with its intention locks. Blocks.

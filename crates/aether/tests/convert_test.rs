@@ -6,6 +6,8 @@
 mod errors;
 #[path = "convert/levels.rs"]
 mod levels;
+#[path = "convert/moments.rs"]
+mod moments;
 #[path = "convert/threads.rs"]
 mod threads;
 #[path = "convert/way.rs"]

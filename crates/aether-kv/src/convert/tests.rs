@@ -2,3 +2,5 @@
 
 mod crash;
 mod notes;
+mod rounds;
+mod slots;

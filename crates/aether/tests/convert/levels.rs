@@ -34,6 +34,8 @@ fn a_snapshot_stays_and_its_writes_conflict() -> Result<()> {
         assert!(rows(&txn, &db)? == model, "{level:?}");
         let error = txn.put(db.keyspace(), &key(6), b"mine").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        // Of a new row there is no copy that would be newer than the snapshot.
+        assert_eq!(txn.put(db.keyspace(), b"new", b"mine").unwrap_err().kind(), ErrorKind::Conflict);
         assert_eq!(txn.delete(db.keyspace(), &key(6)).unwrap_err().kind(), ErrorKind::Conflict);
         let mut no_bytes = &b""[..];
         let streamed = txn.put_stream(db.keyspace(), &key(6), 0, &mut no_bytes);
@@ -93,6 +95,33 @@ fn iterators_and_cursors_go_on() -> Result<()> {
         assert!(*read == model, "reader {number} has {} rows, not {}", read.len(), model.len());
     }
     assert!(up.next(&txn)?.is_none() && down.prev(&txn)?.is_none() && all.next().is_none());
+    Ok(())
+}
+
+/// The views of these readers move up, so they alone keep the old index; and they see what is changed in the new one.
+#[test]
+fn readers_of_what_is_committed_change_over() -> Result<()> {
+    for to in [IndexKind::LSM, IndexKind::SKIPLIST] {
+        let (_dir, env, db, mut model) = home()?;
+        let txn = db.begin_with(Isolation::ReadCommitted)?;
+        let (mut rows, mut cursor) = (txn.iter(db.keyspace())?, txn.cursor(db.keyspace()));
+        let mut read: [Model; 2] = Default::default();
+        read[1].extend(cursor.seek_first(&txn)?);
+        read[1].extend(cursor.next(&txn)?);
+        read[0].extend(rows.next().transpose()?);
+        env.convert("rows", KeyspaceOptions::of(to))?;
+        for number in [700, 1200] {
+            db.put(&key(number), b"changed")?;
+            model.insert(key(number), b"changed".to_vec());
+        }
+        assert!(txn.get(db.keyspace(), &key(5))?.is_some(), "moves the view up");
+        db.put(&key(1), b"replaced")?;
+        read[0].extend(rows.by_ref().map(|row| row.unwrap()));
+        while let Some(row) = cursor.next(&txn)? {
+            read[1].extend([row]);
+        }
+        assert!(read[0] == model && read[1] == model, "{to}: {} and {} rows", read[0].len(), read[1].len());
+    }
     Ok(())
 }
 

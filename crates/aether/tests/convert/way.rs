@@ -1,12 +1,21 @@
 //! Who is in the way of a conversion: writers, locks, prepared transactions.
 
 use super::{check, create, fill, key, open};
-use aether::{Db, ErrorKind, IndexKind, Isolation, KeyspaceOptions, LockMode, LockTarget, Result};
+use aether::{
+    Db, DbEnv, ErrorKind, IndexKind, Isolation, KeyspaceOptions, LockMode, LockTarget, Options, Result,
+};
+use std::ops::ControlFlow;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
 const TO: IndexKind = IndexKind::LSM;
+
+fn patient(dir: &TempDir) -> Result<DbEnv> {
+    let options = Options { lock_timeout: Duration::from_secs(20), ..Options::default() };
+    DbEnv::open(dir.path().join("home"), options)
+}
 
 fn refusal(db: &Db) -> ErrorKind {
     let outcome = db.env().convert("rows", KeyspaceOptions::of(TO));
@@ -50,7 +59,7 @@ fn a_writer_that_ends_is_waited_for() -> Result<()> {
                 txn.commit().unwrap();
             })
         });
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     })?;
     late.unwrap().join().unwrap();
     model.extend((0..5).map(|number| (key(number), b"late".to_vec())));
@@ -127,4 +136,66 @@ fn prepared_transactions_elsewhere_go_on() -> Result<()> {
     check(&db, &model)?;
     assert_eq!(Db::in_env(db.env().clone(), "other")?.get(b"a")?.as_deref(), Some(&b"1"[..]));
     Ok(())
+}
+
+/// What it has changed is not noted.
+#[test]
+fn a_writer_that_was_there_before_is_waited_for() -> Result<()> {
+    let dir = TempDir::new().unwrap();
+    let db = create(&patient(&dir)?, "rows", IndexKind::BTREE)?;
+    let mut model = fill(&db)?;
+    let mut before = db.begin()?;
+    before.put(db.keyspace(), &key(1), b"before")?;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(200));
+            before.commit().unwrap();
+        });
+        db.env().convert("rows", KeyspaceOptions::of(TO))
+    })?;
+    model.insert(key(1), b"before".to_vec());
+    check(&db, &model)
+}
+
+/// A writer that came before the conversion and has its lock after it: what the slot said before the wait is not true any more.
+#[test]
+fn a_writer_that_waited_while_it_began_is_copied() -> Result<()> {
+    let dir = TempDir::new().unwrap();
+    let db = create(&patient(&dir)?, "rows", IndexKind::BTREE)?;
+    let mut model = fill(&db)?;
+    let mut first = db.begin()?;
+    first.lock(LockTarget::Keyspace(db.keyspace()), LockMode::X)?;
+    let ((may_commit, commit), (has_committed, committed)) = (mpsc::channel(), mpsc::channel());
+    let wait_for_waits = |count: usize| {
+        while db.deadlocks().waits.len() < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    thread::scope(|scope| {
+        let conversion = scope.spawn(|| {
+            db.env().convert_with("rows", KeyspaceOptions::of(TO), move |progress| {
+                if progress.done.rows_copied > 0 && may_commit.send(()).is_ok() {
+                    committed.recv().unwrap();
+                }
+                ControlFlow::Continue(())
+            })
+        });
+        wait_for_waits(1);
+        let db = &db;
+        let writer = scope.spawn(move || {
+            let mut txn = db.begin_with(Isolation::ReadCommitted)?;
+            txn.put(db.keyspace(), &key(1), b"late")?;
+            commit.recv().unwrap();
+            drop(commit);
+            let ended = txn.commit();
+            has_committed.send(()).unwrap();
+            ended
+        });
+        wait_for_waits(2);
+        first.abort().unwrap();
+        writer.join().unwrap().unwrap();
+        conversion.join().unwrap().unwrap();
+    });
+    model.insert(key(1), b"late".to_vec());
+    check(&db, &model)
 }
