@@ -60,11 +60,16 @@ impl Db {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let start = out.len();
-        match self.keyspace.slot.newest().get_settled(key, out)? {
-            Some(found) => Ok(found),
-            None => self.get_in_view(key, out, start),
+        let (start, slot) = (out.len(), &*self.keyspace.slot);
+        // Without a view nothing keeps the index: what was found, also an error, counts if the slot has not moved on.
+        if slot.is_last() {
+            match slot.rows().get_settled(key, out) {
+                Ok(None) => {}
+                settled if !slot.is_last() => drop(settled),
+                settled => return settled.map(|found| found == Some(true)),
+            }
         }
+        self.get_in_view(key, out, start)
     }
 
     /// Behind the first `start` bytes of `out`.

@@ -284,11 +284,14 @@ impl Inner {
     }
 
     /// The index is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
-    /// first step or loses one page, and frees none twice. With several log streams a later life of the root could be kept without the
-    /// catalog's change before: that is durable first.
+    /// first step or loses one page, and frees none twice. With several log streams each step is durable before the next: else the catalog's
+    /// change could be kept without that of the index, which nobody would free any more, or a later life of the root without the catalog's.
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let rows = entry.open(&self.indexes, &self.txns, "that was dropped")?;
         rows.index().clear()?;
+        if let (2.., Some(log)) = (self.store.streams(), self.store.log()) {
+            log.flush_all()?;
+        }
         let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         let forgotten = txn.commit_with(Durability::None)?;

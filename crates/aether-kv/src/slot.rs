@@ -164,14 +164,6 @@ impl Slot {
         }
     }
 
-    /// The value of `key` at the newest durable commit, without a view, as `get_settled` of the index; `None` as well if the slot has moved on
-    /// meanwhile. Then no view has kept the index: what was found, also an error, may be of one that is gone.
-    #[inline]
-    pub(crate) fn get_settled(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
-        let settled = self.rows.get_settled(key, out);
-        if self.is_last() { settled } else { Ok(None) }
-    }
-
     /// The slot in which `txn` is to change `key`, with its intention locks. Blocks.
     ///
     /// # Errors
