@@ -3,7 +3,7 @@
 use crate::db::Db;
 use crate::iter::Row;
 use crate::keyspace::Keyspace;
-use crate::lsm::index::bulk;
+use crate::lsm::index::bulk::{self, Ascending};
 use crate::options::Isolation;
 use crate::txn::Txn;
 use aether_types::Result;
@@ -27,12 +27,24 @@ impl Txn {
         let mut rows = rows.into_iter();
         let mut next = || rows.next().transpose();
         self.nested(|txn| {
-            let (index, txn) = (keyspace.rows.index(), txn.inner_mut()?);
-            match index.as_bulk_load() {
-                Some(index) => index.load(txn, &mut next),
-                None => bulk::put_rows(index, txn, &mut next),
+            let inner = txn.inner_mut()?;
+            let (slot, is_captured) = keyspace.slot.to_change_many(inner)?;
+            if is_captured {
+                return txn.put_each(keyspace, Ascending::new(&mut next));
+            }
+            match slot.index().as_bulk_load() {
+                Some(index) => index.load(inner, &mut next),
+                None => bulk::put_rows(slot.index(), inner, &mut next),
             }
         })
+    }
+
+    /// Row by row, as a conversion under way wants it.
+    fn put_each(&mut self, keyspace: &Keyspace, mut rows: Ascending<'_, '_>) -> Result<u64> {
+        while let Some((key, value)) = rows.next()? {
+            self.put(keyspace, &key, &value)?;
+        }
+        Ok(rows.count())
     }
 
     /// Deletes all rows whose keys lie in a range; how many, if that is known. An LSM tree notes that the range is gone, in a file of its
@@ -47,7 +59,39 @@ impl Txn {
         range: impl RangeBounds<Vec<u8>>,
     ) -> Result<Option<u64>> {
         let (from, to) = (slice(range.start_bound()), slice(range.end_bound()));
-        self.nested(|txn| keyspace.rows.index().delete_range(txn.inner_mut()?, from, to))
+        self.nested(|txn| {
+            let inner = txn.inner_mut()?;
+            let (slot, is_captured) = keyspace.slot.to_change_many(inner)?;
+            if is_captured {
+                return txn.delete_each(keyspace, from, to).map(Some);
+            }
+            slot.index().delete_range(inner, from, to)
+        })
+    }
+
+    /// Row by row, as a conversion under way wants it.
+    fn delete_each(&mut self, keyspace: &Keyspace, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<u64> {
+        let mut deleted = 0;
+        let mut rows = self.cursor(keyspace);
+        let mut row = match from {
+            Bound::Included(key) | Bound::Excluded(key) => rows.seek(self, key)?,
+            Bound::Unbounded => rows.next(self)?,
+        };
+        while let Some((key, _)) = row.filter(|(key, _)| is_below(key, to)) {
+            if !matches!(from, Bound::Excluded(first) if key == first) {
+                deleted += u64::from(self.delete(keyspace, &key)?);
+            }
+            row = rows.next(self)?;
+        }
+        Ok(deleted)
+    }
+}
+
+fn is_below(key: &[u8], to: Bound<&[u8]>) -> bool {
+    match to {
+        Bound::Included(last) => key <= last,
+        Bound::Excluded(end) => key < end,
+        Bound::Unbounded => true,
     }
 }
 

@@ -8,12 +8,13 @@
 //! | `p` and a global transaction id | a prepared transaction ([`Prepared`]) |
 //! | `o` and a global transaction id | how a prepared transaction ended: 1 committed, 2 rolled back |
 //!
-//! The keyspace `default` is tree 2, there from the beginning, and has no entry.
+//! The keyspace `default` is tree 2, there from the beginning, and has no entry. Once it is converted it has one, and the control file says
+//! so.
 
 use crate::keyspace::KeyspaceOptions;
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
-use crate::lsm::index::txn::{Prepared, ReadView, Txn, TxnManager};
+use crate::lsm::index::txn::{LockMode, Prepared, ReadView, Txn, TxnManager};
 use crate::lsm::index::{Anchor, BTree, Cursor, OrderedCursor};
 use crate::rows::Rows;
 use aether_sync::Arc;
@@ -125,10 +126,18 @@ impl Catalog {
     /// The keyspace called `name`, or `NotFound`.
     pub(crate) fn find(&self, view: &ReadView, name: &str) -> Result<Entry> {
         if name == DEFAULT_NAME {
-            return Ok(Entry::of_default());
+            return Ok(self.listed_default(view)?.unwrap_or_else(Entry::of_default));
         }
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no keyspace `{name}`"));
         self.get(view, &name_key(name))?.ok_or_else(missing)
+    }
+
+    /// The entry of `default`, if it has been converted.
+    fn listed_default(&self, view: &ReadView) -> Result<Option<Entry>> {
+        if !view.manager().store().has_default_listed() {
+            return Ok(None);
+        }
+        self.get(view, &name_key(DEFAULT_NAME))
     }
 
     pub(crate) fn create(
@@ -142,12 +151,54 @@ impl Catalog {
         if self.find(txn.view(), name).is_ok() {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("the keyspace `{name}` exists")));
         }
+        let entry = self.make(txn, options, indexes)?;
+        self.0.put(txn, &name_key(name), &encode(&entry)?)?;
+        Ok(entry)
+    }
+
+    /// Makes an empty index with a new id.
+    fn make(&self, txn: &mut Txn, options: KeyspaceOptions, indexes: &Indexes) -> Result<Entry> {
         let id = self.get(txn.view(), b"i")?.unwrap_or(FIRST_FREE_ID);
         let next: u32 = id.checked_add(1).ok_or_else(|| Error::corruption("the last tree id is taken"))?;
         self.0.put(txn, b"i", &encode(&next)?)?;
-        let entry = Entry::of(indexes.create(txn, options, id)?);
-        self.0.put(txn, &name_key(name), &encode(&entry)?)?;
+        Ok(Entry::of(indexes.create(txn, options, id)?))
+    }
+
+    /// Makes an index for a conversion: listed as dropped, so that it goes with a crash.
+    pub(crate) fn create_dropped(
+        &self,
+        txn: &mut Txn,
+        options: KeyspaceOptions,
+        indexes: &Indexes,
+    ) -> Result<Entry> {
+        let entry = self.make(txn, options, indexes)?;
+        self.0.put(txn, &dropped_key(entry.id), &encode(&entry)?)?;
         Ok(entry)
+    }
+
+    /// Gives a keyspace the index `new`, listed as dropped until now, in the place of `old`.
+    ///
+    /// # Errors
+    /// As [`Catalog::check_is`]; `Conflict` if somebody drops the keyspace.
+    pub(crate) fn switch(&self, txn: &mut Txn, name: &str, old: &Entry, new: &Entry) -> Result<()> {
+        self.check_is(txn.view(), name, old)?;
+        if name == DEFAULT_NAME {
+            txn.store().note_default_listed()?;
+        }
+        self.0.put(txn, &name_key(name), &encode(new)?)?;
+        self.0.put(txn, &dropped_key(old.id), &encode(old)?)?;
+        self.forget_dropped(txn, new.id)
+    }
+
+    /// Fails unless the index of a keyspace is that of `entry`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) fn check_is(&self, view: &ReadView, name: &str, entry: &Entry) -> Result<()> {
+        if self.find(view, name)? == *entry {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("the keyspace `{name}` was dropped meanwhile")))
     }
 
     /// Takes a keyspace's name away; its pages are freed later.
@@ -155,7 +206,9 @@ impl Catalog {
         if name == DEFAULT_NAME {
             return Err(Error::invalid("the keyspace `default` cannot be dropped"));
         }
-        let entry = self.find(txn.view(), name)?;
+        // At the level `ReadCommitted` a conversion could come in between.
+        self.0.lock_key(txn, &name_key(name), LockMode::X)?;
+        let entry = self.find(txn.read(), name)?;
         self.0.delete(txn, &name_key(name))?;
         self.0.put(txn, &dropped_key(entry.id), &encode(&entry)?)?;
         Ok(entry)
@@ -179,11 +232,13 @@ impl Catalog {
     /// All keyspaces, `default` first, the others by name.
     pub(crate) fn list(&self, view: &ReadView) -> Result<Vec<(String, Entry)>> {
         let mut all = vec![(DEFAULT_NAME.to_owned(), self.find(view, DEFAULT_NAME)?)];
-        all.extend(self.with_prefix(view, b'n', |name, value| {
+        let mut named = self.with_prefix(view, b'n', |name, value| {
             let name = String::from_utf8(name.to_vec())
                 .map_err(|_| Error::corruption("a keyspace's name is not UTF-8"))?;
             Ok((name, decode(value)?))
-        })?);
+        })?;
+        named.retain(|(name, _)| name != DEFAULT_NAME);
+        all.append(&mut named);
         Ok(all)
     }
 

@@ -60,15 +60,30 @@ impl Db {
 
     /// Appends the value of `key` to `out`; false if there is none.
     pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        match self.keyspace.rows.get_settled(key, out)? {
-            Some(found) => Ok(found),
-            None => self.keyspace.rows.get_into(&self.env.0.txns.view(), key, out),
+        let (start, slot) = (out.len(), &*self.keyspace.slot);
+        // Without a view nothing keeps the index: what was found, also an error, counts if the slot has not moved on.
+        if slot.is_last() {
+            match slot.rows().get_settled(key, out) {
+                Ok(None) => {}
+                settled if !slot.is_last() => drop(settled),
+                settled => return settled.map(|found| found == Some(true)),
+            }
         }
+        self.get_in_view(key, out, start)
+    }
+
+    /// Behind the first `start` bytes of `out`.
+    #[inline(never)]
+    fn get_in_view(&self, key: &[u8], out: &mut Vec<u8>, start: usize) -> Result<bool> {
+        out.truncate(start);
+        let view = self.env.0.txns.view();
+        self.keyspace.slot.shown_to(&view).rows().get_into(&view, key, out)
     }
 
     /// Runs `read` on the value of `key` without handing out a copy.
     pub fn get_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        self.keyspace.rows.get_with(&self.env.0.txns.view(), key, read)
+        let view = self.env.0.txns.view();
+        self.keyspace.slot.shown_to(&view).rows().get_with(&view, key, read)
     }
 
     /// The values of several keys, at one state of the keyspace.
@@ -158,12 +173,12 @@ impl Db {
 
     /// The rows whose keys lie in a range, at one state.
     pub fn range(&self, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'static>> {
-        Ok(Iter::new(&self.keyspace.rows, self.view(), range))
+        Ok(Iter::new(&self.keyspace, self.view(), range))
     }
 
     /// The rows whose keys begin with `prefix`, at one state.
     pub fn prefix(&self, prefix: &[u8]) -> Result<Iter<'static>> {
-        Ok(Iter::prefix(&self.keyspace.rows, self.view(), prefix))
+        Ok(Iter::prefix(&self.keyspace, self.view(), prefix))
     }
 
     fn view(&self) -> View<'static> {

@@ -177,7 +177,7 @@ impl Engine {
         &self.db
     }
 
-    /// The tree: its levels, its policy, flushes and merges by call.
+    /// The tree: its levels, its policy, flushes and merges by call. It is the one that was opened, also after a conversion of the keyspace.
     pub fn tree(&self) -> &Lsm {
         &self.tree
     }

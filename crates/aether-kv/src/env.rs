@@ -9,6 +9,7 @@ use crate::lsm::run::RunHome;
 use crate::lsm::tree::{Lsm, LsmFactory};
 use crate::options::Options;
 use crate::rank;
+use crate::slot::Slot;
 use crate::snapshot::Snapshot;
 use crate::two_phase::Register;
 use crate::txn::Txn;
@@ -88,7 +89,9 @@ impl DbEnv {
     /// # Errors
     /// `NotFound`.
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
-        let entry = self.0.catalog.find(&self.0.txns.view(), name)?;
+        // Held until the slot is found: what it shows is not freed before.
+        let view = self.0.txns.view();
+        let entry = self.0.catalog.find(&view, name)?;
         self.0.open_keyspace(name, &entry)
     }
 
@@ -206,7 +209,12 @@ fn check_kinds(catalog: &Catalog, indexes: &Indexes, txns: &Arc<TxnManager>) -> 
 
 impl Inner {
     fn open_keyspace(&self, name: &str, entry: &Entry) -> Result<Keyspace> {
-        Ok(Keyspace::new(name, entry.open(&self.indexes, &self.txns, name)?))
+        Ok(Keyspace::new(name, self.open_slot(name, entry)?))
+    }
+
+    /// What the handles of a keyspace share.
+    pub(crate) fn open_slot(&self, name: &str, entry: &Entry) -> Result<Arc<Slot>> {
+        self.indexes.slot(&self.txns, entry.anchor(), &format!("the keyspace `{name}`"))
     }
 
     /// Keyspaces dropped before this open: nobody can read them any more.
@@ -266,19 +274,24 @@ impl Inner {
         let horizon = self.txns.horizon();
         let due: Vec<Entry> = {
             let mut garbage = self.garbage.lock();
-            let due = garbage.iter().filter(|(at, _)| *at <= horizon).map(|(_, entry)| *entry).collect();
-            garbage.retain(|(at, _)| *at > horizon);
-            due
+            let is_due =
+                |(at, entry): &(Timestamp, Entry)| *at <= horizon && !self.indexes.is_pinned(entry.id);
+            let (due, kept) = garbage.drain(..).partition::<Vec<_>, _>(is_due);
+            *garbage = kept;
+            due.into_iter().map(|(_, entry)| entry).collect()
         };
         due.iter().try_for_each(|entry| self.free_keyspace(entry))
     }
 
     /// The index is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
-    /// first step or loses one page, and frees none twice. With several log streams a later life of the root could be kept without the
-    /// catalog's change before: that is durable first.
+    /// first step or loses one page, and frees none twice. With several log streams each step is durable before the next: else the catalog's
+    /// change could be kept without that of the index, which nobody would free any more, or a later life of the root without the catalog's.
     fn free_keyspace(&self, entry: &Entry) -> Result<()> {
         let rows = entry.open(&self.indexes, &self.txns, "that was dropped")?;
         rows.index().clear()?;
+        if let (2.., Some(log)) = (self.store.streams(), self.store.log()) {
+            log.flush_all()?;
+        }
         let mut txn = self.txns.begin().for_bookkeeping();
         self.catalog.forget_dropped(&mut txn, entry.id)?;
         let forgotten = txn.commit_with(Durability::None)?;

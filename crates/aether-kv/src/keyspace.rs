@@ -1,16 +1,16 @@
 //! A keyspace's handle.
 
 use crate::lsm::policy::PolicyKind;
-use crate::rows::Rows;
+use crate::slot::Slot;
 use aether_sync::Arc;
 use aether_types::IndexKind;
 
-/// A named, ordered set of keys with values. Cheap to clone; belongs to the home it was opened in.
+/// A named, ordered set of keys with values. Cheap to clone; belongs to the home it was opened in. Stays valid while the keyspace is
+/// [converted](crate::DbEnv::convert).
 #[derive(Clone)]
 pub struct Keyspace {
     name: Arc<str>,
-    id: u32,
-    pub(crate) rows: Rows,
+    pub(crate) slot: Arc<Slot>,
 }
 
 /// How a keyspace is created.
@@ -36,8 +36,8 @@ impl KeyspaceOptions {
 }
 
 impl Keyspace {
-    pub(crate) fn new(name: &str, rows: Rows) -> Self {
-        Self { name: name.into(), id: rows.anchor().id, rows }
+    pub(crate) fn new(name: &str, slot: Arc<Slot>) -> Self {
+        Self { name: name.into(), slot }
     }
 
     /// The name.
@@ -45,13 +45,13 @@ impl Keyspace {
         &self.name
     }
 
-    /// The id, never reused.
+    /// The id of its index, never reused. A conversion gives it another.
     pub fn id(&self) -> u32 {
-        self.id
+        self.slot.newest().id()
     }
 
     /// The kind of its index.
     pub fn kind(&self) -> IndexKind {
-        self.rows.anchor().kind
+        self.slot.newest().kind()
     }
 }

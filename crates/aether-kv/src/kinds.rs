@@ -10,6 +10,7 @@ use crate::lsm::index::{Anchor, BTree, IndexFactory, KindsUndo, ResidentFactory,
 use crate::lsm::tree::{Lsm, LsmConfig, LsmFactory};
 use crate::rank;
 use crate::rows::Rows;
+use crate::slot::Slot;
 use aether_sync::{Arc, Mutex};
 use aether_types::{Error, ErrorKind, IndexKind, Result};
 use core::fmt;
@@ -65,6 +66,8 @@ pub(crate) struct Indexes {
     lsms: Arc<LsmFactory>,
     /// Those that are no B+trees, each opened once.
     open: Mutex<HashMap<u32, Open>>,
+    /// What handles of a keyspace share, until nobody can ask for its index any more.
+    slots: Mutex<HashMap<u32, Arc<Slot>>>,
 }
 
 /// An index that is open.
@@ -80,7 +83,9 @@ impl Indexes {
     pub(crate) fn new(kinds: IndexKinds, lsm: LsmConfig, seed: u64) -> Arc<Self> {
         let skiplists = Arc::new(ResidentFactory::new(TablesConfig::new(seed)));
         let lsms = Arc::new(LsmFactory::new(skiplists.clone(), lsm));
-        Arc::new(Self { kinds, skiplists, lsms, open: Mutex::new(rank::INDEXES, HashMap::new()) })
+        let open = Mutex::new(rank::INDEXES, HashMap::new());
+        let slots = Mutex::new(rank::SLOTS, HashMap::new());
+        Arc::new(Self { kinds, skiplists, lsms, open, slots })
     }
 
     /// Ends the threads that work for indexes; blocks for that. Before the store is closed.
@@ -172,6 +177,24 @@ impl Indexes {
         Ok(rows)
     }
 
+    /// The slot of the index that `at` names. A view that shows that it is a keyspace's must be held meanwhile.
+    pub(crate) fn slot(&self, txns: &Arc<TxnManager>, at: Anchor, of: &str) -> Result<Arc<Slot>> {
+        let rows = self.open(txns, at, of)?;
+        let mut slots = self.slots.lock();
+        // What was made by a transaction that was rolled back may have had the same id.
+        if let Some(slot) = slots.get(&at.id).filter(|slot| slot.rows().anchor() == at) {
+            return Ok(slot.clone());
+        }
+        let slot = Arc::new(Slot::new(rows));
+        slots.insert(at.id, slot.clone());
+        Ok(slot)
+    }
+
+    /// True if somebody stands in the index whose view has moved on.
+    pub(crate) fn is_pinned(&self, id: u32) -> bool {
+        self.slots.lock().get(&id).is_some_and(|slot| slot.is_pinned())
+    }
+
     /// The LSM tree with that id, if there is one and it is open.
     pub(crate) fn lsm(&self, id: u32) -> Option<Lsm> {
         self.open.lock().get(&id)?.lsm.clone()
@@ -179,14 +202,18 @@ impl Indexes {
 
     /// Forgets an index that is no more.
     pub(crate) fn forget(&self, id: u32) {
-        self.open.lock().remove(&id);
+        let slot = self.slots.lock().remove(&id);
+        let open = self.open.lock().remove(&id);
+        // Not under a lock: the last handle on an index may do much.
+        drop((slot, open));
     }
 
     /// Lets go of all: they hold the transactions, which hold this.
     pub(crate) fn forget_all(&self) {
         // Not under the lock: the last handle on an index may do much.
+        let slots = core::mem::take(&mut *self.slots.lock());
         let open = core::mem::take(&mut *self.open.lock());
-        drop(open);
+        drop((slots, open));
     }
 
     /// Who undoes a record's change.

@@ -189,7 +189,10 @@ impl Catalog {
     fn note(&mut self, key: &[u8], value: &[u8]) {
         let (Some((kind, name)), Ok(entry)) = (key.split_first(), decode::<Entry>(value)) else { return };
         if *kind == b'n' {
-            self.keyspaces.push((String::from_utf8_lossy(name).into_owned(), entry));
+            let name = String::from_utf8_lossy(name).into_owned();
+            // The keyspace `default` may have been converted.
+            self.keyspaces.retain(|(known, _)| *known != name);
+            self.keyspaces.push((name, entry));
         }
         if matches!(kind, b'n' | b'd') {
             // Its own tree, the image of a skiplist or the manifest of an LSM tree, has none of its rows as they are.

@@ -23,7 +23,8 @@ impl Snapshot {
     /// The value of `key`.
     pub fn get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
-        Ok(keyspace.rows.get_into(&self.view, key, &mut value)?.then_some(value))
+        let slot = keyspace.slot.shown_to(&self.view);
+        Ok(slot.rows().get_into(&self.view, key, &mut value)?.then_some(value))
     }
 
     /// The values of several keys.
@@ -38,16 +39,16 @@ impl Snapshot {
 
     /// The rows whose keys lie in a range.
     pub fn range(&self, keyspace: &Keyspace, range: impl RangeBounds<Vec<u8>>) -> Result<Iter<'_>> {
-        Ok(Iter::new(&keyspace.rows, View::Borrowed(&self.view), range))
+        Ok(Iter::new(keyspace, View::Borrowed(&self.view), range))
     }
 
     /// The rows whose keys begin with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<Iter<'_>> {
-        Ok(Iter::prefix(&keyspace.rows, View::Borrowed(&self.view), prefix))
+        Ok(Iter::prefix(keyspace, View::Borrowed(&self.view), prefix))
     }
 
     /// A keyspace, of whatever kind, as one of [`Levels`](crate::lsm::levels::Levels).
     pub fn level<'a>(&'a self, keyspace: &'a Keyspace) -> IndexLevel<'a> {
-        IndexLevel::new(keyspace.rows.index(), &self.view)
+        IndexLevel::new(keyspace.slot.shown_to(&self.view).index(), &self.view)
     }
 }

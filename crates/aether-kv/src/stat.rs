@@ -125,7 +125,9 @@ impl DbEnv {
             segments: log.segments,
         });
         let budget = store.budget();
-        let all = self.0.catalog.list(&self.0.txns.view())?;
+        // Held to the end: what it shows is not freed meanwhile.
+        let view = self.0.txns.view();
+        let all = self.0.catalog.list(&view)?;
         Ok(Stat {
             page_size: store.page_size().bytes(),
             pages: space.pages,

@@ -10,6 +10,7 @@ use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn as inner;
 use crate::lsm::index::txn::{LockMode, Resource};
 use crate::options::{Durability, TxnOptions};
+use crate::slot::Slot;
 use aether_trace::planted;
 use aether_types::{Error, ErrorKind, Result};
 use std::io::Read;
@@ -84,16 +85,23 @@ impl Txn {
         if planted("forget-missing-keys") {
             return self.get_if_there(keyspace, key, out);
         }
-        self.inner().note_key(keyspace.id(), key);
-        keyspace.rows.get_into(self.inner().read(), key, out)
+        let (inner, start) = (self.inner(), out.len());
+        let view = inner.read();
+        keyspace.slot.read(view, |slot| {
+            inner.note_key(slot.id(), key);
+            out.truncate(start);
+            slot.rows().get_into(view, key, out)
+        })
     }
 
     /// A planted bug: what is missing is not noted.
     #[cold]
     fn get_if_there(&self, keyspace: &Keyspace, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let is_there = keyspace.rows.get_into(self.inner().read(), key, out)?;
+        let view = self.inner().read();
+        let slot = keyspace.slot.shown_to(view);
+        let is_there = slot.rows().get_into(view, key, out)?;
         if is_there {
-            self.inner().note_key(keyspace.id(), key);
+            self.inner().note_key(slot.id(), key);
         }
         Ok(is_there)
     }
@@ -101,11 +109,11 @@ impl Txn {
     /// Inserts or replaces.
     ///
     /// # Errors
-    /// `Conflict`: another transaction has changed the key first; abort and run again. `TimedOut` or `Deadlock` while
+    /// `Conflict`: another transaction has changed the key first, or the keyspace was converted since; abort and run again. `TimedOut` or `Deadlock` while
     /// another is changing it, or has locked it. After these three nothing is half done, and the transaction may go on. `InvalidInput` beyond
     /// the limits.
     pub fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
-        let put = keyspace.rows.put(self.inner_mut()?, key, value);
+        let put = self.change(keyspace, key, |slot, txn| slot.rows().put(txn, key, value));
         self.note_lost(put, keyspace, key)
     }
 
@@ -114,9 +122,24 @@ impl Txn {
     /// # Errors
     /// As [`Txn::put`].
     pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<bool> {
-        self.inner().note_key(keyspace.id(), key);
-        let deleted = keyspace.rows.delete(self.inner_mut()?, key);
+        let deleted = self.change(keyspace, key, |slot, txn| {
+            txn.note_key(slot.id(), key);
+            slot.rows().delete(txn, key)
+        });
         self.note_lost(deleted, keyspace, key)
+    }
+
+    /// Changes a row where the rows of the keyspace are now.
+    #[inline]
+    fn change<T>(
+        &mut self,
+        keyspace: &Keyspace,
+        key: &[u8],
+        change: impl FnOnce(&Slot, &mut inner::Txn) -> Result<T>,
+    ) -> Result<T> {
+        let txn = self.inner_mut()?;
+        let slot = keyspace.slot.to_change(txn, key)?;
+        change(slot, txn)
     }
 
     fn note_lost<T>(&mut self, changed: Result<T>, keyspace: &Keyspace, key: &[u8]) -> Result<T> {
@@ -142,13 +165,17 @@ impl Txn {
         length: u64,
         from: &mut dyn Read,
     ) -> Result<()> {
-        keyspace.rows.index().put_from(self.inner_mut()?, key, length, from)
+        self.change(keyspace, key, |slot, txn| slot.index().put_from(txn, key, length, from))
     }
 
     /// A reader of the value of `key`, page by page.
     pub fn get_stream(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<ValueReader>> {
-        self.inner().note_key(keyspace.id(), key);
-        keyspace.rows.index().get_stream(self.inner().read(), key)
+        let inner = self.inner();
+        let view = inner.read();
+        keyspace.slot.read(view, |slot| {
+            inner.note_key(slot.id(), key);
+            slot.index().get_stream(view, key)
+        })
     }
 
     /// All rows, ascending; `.rev()` descends.
@@ -168,7 +195,7 @@ impl Txn {
 
     /// A position in a keyspace that stays usable while the transaction changes rows.
     pub fn cursor(&self, keyspace: &Keyspace) -> Cursor {
-        Cursor::new(keyspace)
+        Cursor::new(keyspace, self.inner().view())
     }
 
     /// Locks a key, a range of keys, a keyspace or the database, until the transaction ends or is rolled back to a
@@ -183,11 +210,18 @@ impl Txn {
     /// transaction may go on.
     pub fn lock(&mut self, target: LockTarget<'_>, mode: LockMode) -> Result<()> {
         let txn = self.inner_mut()?;
-        match target {
-            LockTarget::Database => txn.lock(&Resource::Database, mode),
-            LockTarget::Keyspace(keyspace) => txn.lock(&Resource::Keyspace(keyspace.id()), mode),
-            LockTarget::Range(keyspace, from, to) => keyspace.rows.index().lock_range(txn, from, to, mode),
-            LockTarget::Key(keyspace, key) => keyspace.rows.index().lock_key(txn, key, mode),
+        let keyspace = match target {
+            LockTarget::Database => return txn.lock(&Resource::Database, mode),
+            LockTarget::Keyspace(keyspace)
+            | LockTarget::Range(keyspace, ..)
+            | LockTarget::Key(keyspace, _) => keyspace,
+        };
+        let mut slot = &keyspace.slot;
+        loop {
+            target.lock_in(slot, txn, mode)?;
+            // The lock may have been waited for while the keyspace was converted.
+            let Some(next) = slot.successor() else { return Ok(()) };
+            slot = next;
         }
     }
 

@@ -38,7 +38,9 @@ const REQUIRED: u32 = PSN_TABLES | THREE_SLOTS;
 /// Required feature of a store that has had an index that is no B+tree: undo records, page operations and the catalog may
 /// tell of one.
 pub(crate) const INDEX_KINDS: u32 = 4;
-const KNOWN: u32 = REQUIRED | INDEX_KINDS;
+/// Required feature of a store whose keyspace `default` stands in the catalog, because another index took the place of its first.
+pub(crate) const DEFAULT_LISTED: u32 = 8;
+const KNOWN: u32 = REQUIRED | INDEX_KINDS | DEFAULT_LISTED;
 /// No counter comes near this, so that what is added to one does not overflow.
 const COUNT_END: u64 = 1 << 60;
 /// The number of the block that creation writes.

@@ -2,7 +2,7 @@
 
 use crate::active::{ActiveTable, ActiveTxn};
 use crate::checkpoint::Checkpointer;
-use crate::control::{ControlFile, INDEX_KINDS};
+use crate::control::{ControlFile, DEFAULT_LISTED, INDEX_KINDS};
 use crate::file_ids::FileIds;
 use crate::group;
 use crate::participant::Participants;
@@ -259,19 +259,38 @@ impl Store {
 
     /// True if the store has, or has had, an index that is no B+tree.
     pub fn has_index_kinds(&self) -> bool {
-        let has = |durable: &Durable| durable.control.lock().current().features & INDEX_KINDS != 0;
+        self.has_feature(INDEX_KINDS)
+    }
+
+    /// True if the keyspace `default` stands in the catalog.
+    pub fn has_default_listed(&self) -> bool {
+        self.has_feature(DEFAULT_LISTED)
+    }
+
+    fn has_feature(&self, feature: u32) -> bool {
+        let has = |durable: &Durable| durable.control.lock().current().features & feature != 0;
         self.durable.as_ref().is_some_and(has)
     }
 
     /// Notes durably that the store is about to have an index that is no B+tree: from then on a program that knows no
     /// others refuses it. Blocks the first time; call before anything of that index is logged, and without latches.
     pub fn note_index_kinds(&self) -> Result<()> {
+        self.note_feature(INDEX_KINDS)
+    }
+
+    /// Notes durably that the keyspace `default` is about to stand in the catalog: from then on a program that would not look there
+    /// refuses the store. Blocks the first time; call without latches.
+    pub fn note_default_listed(&self) -> Result<()> {
+        self.note_feature(DEFAULT_LISTED)
+    }
+
+    fn note_feature(&self, feature: u32) -> Result<()> {
         let Some(durable) = &self.durable else { return Ok(()) };
         let mut control = durable.control.lock();
-        if control.current().features & INDEX_KINDS != 0 {
+        if control.current().features & feature != 0 {
             return Ok(());
         }
-        control.update(|control| control.features |= INDEX_KINDS)
+        control.update(|control| control.features |= feature)
     }
 
     /// Fails once a write or sync of a page or of the log has failed (R2).

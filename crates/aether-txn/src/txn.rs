@@ -336,7 +336,7 @@ impl Txn {
         }
     }
 
-    /// Notes that any row of `tree` may have been changed: as [`Txn::wrote`] for all of them.
+    /// Notes that any row of `tree` may have been changed: whoever has read there is refused, as if each was.
     pub fn wrote_all(&mut self, tree: u32) {
         if let Some(writer) = &mut self.writer {
             writer.segment.writes.add_whole(tree);

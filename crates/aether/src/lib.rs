@@ -60,10 +60,10 @@ pub use aether_kv::lsm::index::txn::recovery::wal::buffer;
 pub use aether_kv::lsm::index::txn::recovery::wal::buffer::page::{types, vfs};
 pub use aether_kv::wal;
 pub use aether_kv::{
-    Advice, BTreeIndex, CommitHandle, CommitStatus, Cursor, Cycle, Db, DbEnv, Deadlocks, Durability, Error,
-    ErrorKind, GenericKvStore, IndexKind, IndexKinds, Isolation, Iter, Keyspace, KeyspaceOptions,
-    KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost, LsmIndex, Options, Place,
-    RaxIndex, RecoveryReport, Resolution, Resource, Result, SalvageReport, Salvaged, Savepoint,
-    SkiplistIndex, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader, VerifyReport,
-    WriteBatch, salvage,
+    Advice, BTreeIndex, CommitHandle, CommitStatus, Conversion, ConversionProgress, Cursor, Cycle, Db, DbEnv,
+    Deadlocks, Durability, Error, ErrorKind, GenericKvStore, IndexKind, IndexKinds, Isolation, Iter,
+    Keyspace, KeyspaceOptions, KeyspaceStat, KvIndex, KvStore, LockMode, LockTarget, LockWait, LogStat, Lost,
+    LsmIndex, Options, Place, RaxIndex, RecoveryReport, Resolution, Resource, Result, SalvageReport,
+    Salvaged, Savepoint, SkiplistIndex, Snapshot, Stat, Transact, Transacted, Txn, TxnOptions, ValueReader,
+    VerifyReport, WriteBatch, salvage,
 };

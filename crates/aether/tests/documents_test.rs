@@ -514,3 +514,23 @@ fn lsm_3() -> Result<(), Box<dyn Error>> {
     assert_eq!(engine.get("1"), Err(Error::KeyNotFound));
     Ok(())
 }
+
+#[test]
+fn configuration() -> Result<(), Box<dyn Error>> {
+    use aether::{Db, IndexKind, KeyspaceOptions};
+    use std::ops::ControlFlow;
+    let dir = tempfile::TempDir::new()?;
+    let db = Db::open(dir.path().join("home"))?;
+    db.put(b"ada", b"1")?;
+    let before = db.snapshot()?;
+    let done = db.env().convert("default", KeyspaceOptions::of(IndexKind::LSM))?;
+    assert_eq!((done.rows_copied, db.keyspace().kind()), (1, IndexKind::LSM));
+    db.put(b"ada", b"2")?;
+    assert_eq!(before.get(db.keyspace(), b"ada")?, Some(b"1".to_vec()));
+
+    let stopped = db.env().convert_with("default", KeyspaceOptions::of(IndexKind::RAX), |progress| {
+        if progress.done.rows_copied > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    assert_eq!((stopped, db.keyspace().kind()), (None, IndexKind::LSM));
+    Ok(())
+}

@@ -7,8 +7,8 @@ use aether::index::rows::RowsFactory;
 use aether::lsm::LsmConfig;
 use aether::vfs::Env;
 use aether::{
-    BTreeIndex, DbEnv, ErrorKind, GenericKvStore, IndexKind, Keyspace, KeyspaceOptions, KvIndex, LockMode,
-    LockTarget, Options, RaxIndex, Resolution, Result, Salvaged, SkiplistIndex,
+    BTreeIndex, Db, DbEnv, ErrorKind, GenericKvStore, IndexKind, Keyspace, KeyspaceOptions, KvIndex,
+    LockMode, LockTarget, Options, RaxIndex, Resolution, Result, Salvaged, SkiplistIndex,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -278,5 +278,21 @@ fn the_short_way_takes_any_kind() -> Result<()> {
     drop(GenericKvStore::<RaxIndex>::open(dir.path().join("kv"))?);
     let refused = GenericKvStore::<MyIndex>::open(dir.path().join("kv")).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
+
+/// A row in memory whose value stands in extents cannot be told without a view, and the attempt left bytes in what was read.
+#[test]
+fn a_large_value_is_read_whole_from_every_kind() -> Result<()> {
+    let env = open(&Env::memory())?;
+    create(&env)?;
+    for kind in KINDS {
+        let db = Db::in_env(env.clone(), &name(kind))?;
+        db.put(b"large", &[7; 20_000])?;
+        assert!(db.get(b"large")?.is_some_and(|value| value == [7; 20_000]), "{kind}");
+        let mut behind = b"what was there".to_vec();
+        assert!(db.get_into(b"large", &mut behind)?);
+        assert!(behind.starts_with(b"what was there") && behind.len() == 20_014, "{kind}");
+    }
     Ok(())
 }
