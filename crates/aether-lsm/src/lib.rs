@@ -3,7 +3,7 @@
 //! What stands so far, in reading order: [`run`], immutable files of sorted versions that are read through the buffer pool; [`values`], large
 //! values in files beside them; [`read`], what a snapshot sees of several; [`merge`], layers of versions into one; [`policy`] says which runs are
 //! merged next; [`version`] is the list of levels, how it is replaced, and when a run's file goes; [`pacer`] is what a write pays for
-//! merging; [`levels`]: whatever has its versions in order can be read and merged as runs are; [`filter`] makes and reads the filters of
+//! merging; [`schedule`]: who works at which of the merges under way; [`levels`]: whatever has its versions in order can be read and merged as runs are; [`filter`] makes and reads the filters of
 //! runs. The LSM tree will join the same log, transactions and memory budget as the other indexes.
 //!
 //! Keeps R1, R3, R4, F1 and F2 for runs. This crate must not know the catalog: what makes an edit of the level list durable is its
@@ -19,6 +19,7 @@ pub mod policy;
 mod rank;
 pub mod read;
 pub mod run;
+pub mod schedule;
 mod trace;
 pub mod tree;
 pub mod values;

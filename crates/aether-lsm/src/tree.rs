@@ -33,12 +33,14 @@ pub use stat::{LevelStat, LsmStat, MergeStat};
 use crate::pacer::{Pacer, Work};
 use crate::policy::{Adaptive, MergePolicy, Mix, PolicyKind, Switch};
 use crate::run::{Kind, Run as RunFile};
+use crate::schedule::Schedule;
 use crate::values::{ValueAt, ValueFile};
 use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex};
 use aether_index::txn::{ReadView, Txn, TxnManager};
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_types::{Error, ErrorKind, FileId, Result};
 use flushing::FlushJob;
 use manifest::RunRow;
@@ -106,9 +108,9 @@ pub(crate) struct Inner {
     pacer: Pacer,
     policy: Mutex<Policy>,
     flush: Mutex<Option<FlushJob>>,
-    merge: Mutex<Option<MergeJob>>,
-    /// What is told of it while somebody works at it.
-    in_flight: Mutex<Option<MergeStat>>,
+    merges: Schedule<MergeJob>,
+    /// Bytes to be merged beside those merges.
+    pending: AtomicU64,
     workers: Arc<Workers>,
     gets: Counter,
     scans: Counter,
@@ -214,8 +216,7 @@ impl Lsm {
     /// # Errors
     /// Those of the disk and of the log, `Corruption` of a run; what was merged before stays merged.
     pub fn merge_all(&self) -> Result<()> {
-        while self.0.merge_some(u64::MAX, OnBehalf::Worker)?.is_some() {}
-        Ok(())
+        self.0.merge_everything()
     }
 
     /// Lets another merge policy take over; what is there stays where it is until that policy wants it merged. Blocks for the log.
@@ -233,6 +234,7 @@ impl Lsm {
         let mut txn = self.0.runs.manifest.begin();
         self.0.put_policy(&mut txn)?;
         self.0.runs.manifest.commit(txn)?;
+        self.0.merges.look_again();
         self.0.reckon();
         self.0.workers.wake();
         Ok(())
@@ -337,16 +339,25 @@ impl Inner {
         Ok(())
     }
 
-    fn merge_some(&self, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
-        let mut job = self.merge.lock();
-        self.merge_slice(&mut job, bytes, who)
+    /// Finds out what is owed after a change of the runs or of the policy.
+    fn reckon(&self) {
+        let ahead = self.runs.shape_ahead(self.config.unit_bytes());
+        let (pending, price) = {
+            let policy = self.policy.lock();
+            (policy.policy.owed(&ahead), policy.policy.price(&ahead))
+        };
+        self.pending.store(pending, Relaxed);
+        self.pacer.charge(price);
+        self.owes();
     }
 
-    /// Tells the pacer what is owed now.
-    fn reckon(&self) {
-        let shape = self.runs.shape(self.config.unit_bytes());
-        let policy = self.policy.lock();
-        self.pacer.reckon(policy.policy.owed(&shape), policy.policy.price(&shape));
+    /// Tells the pacer what is owed after some work was done. Of what background threads are at, writers pay for no more than what
+    /// is free anyway: a large merge is no reason to slow them down, but what waits behind it is.
+    fn owes(&self) {
+        let left = self.merges.left_bytes();
+        let low = self.config.pacer().merging.low;
+        let counted = if self.config.threads == 0 { left } else { left.min(low) };
+        self.pacer.owes(self.pending.load(Relaxed).saturating_add(counted));
     }
 
     fn put_policy(&self, txn: &mut Txn) -> Result<()> {
@@ -374,6 +385,7 @@ impl Inner {
             switch
         };
         if switch.is_some() {
+            self.merges.look_again();
             self.reckon();
         }
     }
@@ -401,8 +413,7 @@ impl Work for Inner {
     }
 
     fn merge(&self, bytes: u64) -> Result<u64> {
-        let Some(mut job) = self.merge.try_lock() else { return Ok(0) };
-        Ok(self.merge_slice(&mut job, bytes, OnBehalf::Payer)?.unwrap_or(0))
+        Ok(self.merge_some(bytes, OnBehalf::Payer)?.unwrap_or(0))
     }
 }
 

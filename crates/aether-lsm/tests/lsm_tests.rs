@@ -9,6 +9,8 @@ mod crash;
 mod faults;
 #[path = "lsm_tests/held.rs"]
 mod held;
+#[path = "lsm_tests/merging.rs"]
+mod merging;
 #[path = "lsm_tests/room.rs"]
 mod room;
 #[path = "lsm_tests/threads.rs"]

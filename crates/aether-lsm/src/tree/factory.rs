@@ -6,6 +6,7 @@ use super::workers::Workers;
 use super::{Inner, Lsm, LsmConfig, Policy, rank};
 use crate::pacer::Pacer;
 use crate::policy::PolicyKind;
+use crate::schedule::Schedule;
 use aether_index::resident::Flush;
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
@@ -14,6 +15,7 @@ use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, 
 use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
 use aether_index::{Anchor, BTree, IndexFactory, OrderedIndex, ResidentFactory};
+use aether_sync::atomic::AtomicU64;
 use aether_types::{FileId, IndexKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,8 +67,8 @@ impl LsmFactory {
             pacer: Pacer::new(self.config.pacer()),
             policy: Mutex::new(rank::POLICY, policy),
             flush: Mutex::new(rank::FLUSH, None),
-            merge: Mutex::new(rank::MERGE, None),
-            in_flight: Mutex::new(rank::IN_FLIGHT, None),
+            merges: Schedule::default(),
+            pending: AtomicU64::new(0),
             workers: self.workers.clone(),
             gets: Counter::new(),
             scans: Counter::new(),

@@ -109,9 +109,7 @@ impl Lsm {
         if let Some(job) = flush.take() {
             job.give_up(&inner.rows);
         }
-        let mut merge = inner.merge.lock();
-        *merge = None;
-        inner.tell(&merge);
+        let _closed = inner.merges.close();
         let mut txn = inner.runs.manifest.begin();
         inner.runs.manifest.remove_all(&mut txn)?;
         let known = inner.rows.clear_rows(&mut txn);
@@ -121,6 +119,7 @@ impl Lsm {
         inner.txns.collect()?;
         inner.runs.forget_all()?;
         inner.pacer.holds(0);
+        inner.reckon();
         Ok(())
     }
 }

@@ -91,9 +91,9 @@ impl Runs {
         self.set.current()
     }
 
-    /// What policies see.
-    pub(super) fn shape(&self, unit_bytes: u64) -> Shape {
-        self.claims.shape(&self.set, unit_bytes, self.txns.horizon())
+    /// What policies will see once the merges under way are done.
+    pub(super) fn shape_ahead(&self, unit_bytes: u64) -> Shape {
+        self.claims.shape_ahead(&self.set, unit_bytes, self.txns.horizon())
     }
 
     /// Makes a run that was written ready to be listed. Blocks for reads.
