@@ -14,7 +14,7 @@ VARIABLES
   left,     \* of each level: units that its merge still has to do; 0: none
   ready,    \* levels whose merge is done, and its result not yet in the next level
   due,      \* levels that have not got their unit of the last round yet
-  paid,     \* a round has begun since the last flush
+  paid,     \* the round that the last flush has bought has begun
   saved,    \* units to spend
   out       \* runs that have left the last level
 vars == <<flushes, waiting, left, ready, due, paid, saved, out>>
@@ -33,9 +33,9 @@ Flush ==
   /\ paid' = FALSE
   /\ UNCHANGED <<left, ready, due, saved, out>>
 (* A flush is paid for, or somebody has time for the merges under way.        *)
-Round ==
-  /\ IsSettled /\ (~paid \/ \E n \in Levels : left[n] > 0)
-  /\ due' = Levels /\ paid' = TRUE
+Round(isBought) ==
+  /\ IsSettled /\ (IF isBought THEN ~paid ELSE \E n \in Levels : left[n] > 0)
+  /\ due' = Levels /\ paid' = (paid \/ isBought)
   /\ UNCHANGED <<flushes, waiting, left, ready, saved, out>>
 Start(n) ==
   /\ CanStart(n)
@@ -66,9 +66,9 @@ Arrive(n) ==
   /\ waiting' = IF n + 1 \in Levels THEN [waiting EXCEPT ![n + 1] = @ + 1] ELSE waiting
   /\ out' = IF n + 1 \notin Levels THEN out + 1 ELSE out
   /\ UNCHANGED <<flushes, left, due, paid, saved>>
-Next == Flush \/ Round \/ \E n \in Levels : Start(n) \/ Spend(n) \/ Arrive(n) \/ \E saves \in BOOLEAN : Pay(n, saves)
+Next == Flush \/ Round(TRUE) \/ Round(FALSE) \/ \E n \in Levels : Start(n) \/ Spend(n) \/ Arrive(n) \/ \E saves \in BOOLEAN : Pay(n, saves)
 Spec == Init /\ [][Next]_vars
-Fair == Spec /\ WF_vars(Flush) /\ WF_vars(Round) /\ \A n \in Levels : WF_vars(Start(n)) /\ WF_vars(Pay(n, FALSE)) /\ WF_vars(Arrive(n))
+Fair == Spec /\ WF_vars(Flush) /\ WF_vars(Round(TRUE)) /\ \A n \in Levels : WF_vars(Start(n)) /\ WF_vars(Pay(n, FALSE)) /\ WF_vars(Arrive(n))
 -----------------------------------------------------------------------------
 (* A merge is finished before the next one of its level is due: two runs that *)
 (* are merged and one that waits are all that a level ever has.               *)

@@ -118,10 +118,10 @@ pub(crate) fn start_merge(level: usize, body: impl FnOnce()) {
     act("Start", body, |()| [level as u64]);
 }
 
-/// Beginning a round: the levels that need nothing, a bit for each, and what was saved before and behind it.
+/// Beginning a round, which may be bought: the levels that need nothing, a bit for each, and what was saved before and behind it.
 #[inline(always)]
-pub(crate) fn begin_round(saved: u64, body: impl FnOnce() -> [u64; 2]) {
-    act("Round", body, |[idle, now]| [*idle, saved, *now]);
+pub(crate) fn begin_round(is_bought: bool, saved: u64, body: impl FnOnce() -> [u64; 2]) {
+    act("Round", body, |[idle, now]| [u64::from(is_bought), *idle, saved, *now]);
 }
 
 /// The end of what a level does in a round; how many bytes it was.

@@ -105,6 +105,9 @@ impl<J> State<J> {
         if self.at_work > 0 || !self.due.is_empty() {
             return Step::Busy;
         }
+        if !planted("begin-with-the-next-round") {
+            self.start_all(crew);
+        }
         if let Some(share) = self.take_saved() {
             return Step::Work(share);
         }
@@ -113,9 +116,6 @@ impl<J> State<J> {
         }
         if let Some(merge) = self.take_ready() {
             return Step::Arrive(merge);
-        }
-        if !planted("begin-with-the-next-round") {
-            self.start_all(crew);
         }
         let has_work = self.merges.iter().any(|entry| entry.left_bytes > 0);
         let Some(round) = offer.take_if(|round| round.is_bought || has_work) else { return Step::Over };
@@ -138,7 +138,7 @@ impl<J> State<J> {
 
     fn begin(&mut self, round: Round) {
         let remaining = self.remaining(round.levels);
-        trace::begin_round(self.budget.saved(), || {
+        trace::begin_round(round.is_bought, self.budget.saved(), || {
             let shares = self.budget.pay(round.level_bytes, &remaining, round.saved_max);
             self.due = shares.into_iter().enumerate().filter(|(_, bytes)| *bytes > 0).collect();
             let busy = self.due.iter().fold(0, |bits, (level, _)| bits | 1_u64.wrapping_shl(*level as u32));
