@@ -113,7 +113,8 @@ fn a_round_pays_all_levels_then_spends_then_lets_results_in_from_the_deepest() {
     let free = Round { is_bought: false, ..ROUND };
     assert!(!schedule.work_in_rounds(&tree, free, true).unwrap().has_begun, "there is nothing to do");
     tree.offer(1, 100, None);
-    assert_eq!(schedule.work_in_rounds(&tree, free, true).unwrap().bytes, 10 + 15);
+    // And what the other levels do not need of its first round.
+    assert_eq!(schedule.work_in_rounds(&tree, free, true).unwrap().bytes, 15 + 10 + 15);
 }
 
 #[test]
