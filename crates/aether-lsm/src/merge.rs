@@ -156,6 +156,11 @@ impl<'a> Merge<'a> {
         &self.ranges
     }
 
+    /// About how many bytes of their files the layers have behind them: all of them at the end.
+    pub fn passed_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.passed_bytes()).sum()
+    }
+
     /// The next version that is kept; none at the end. Blocks for reads.
     ///
     /// # Errors

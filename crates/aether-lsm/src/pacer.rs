@@ -95,7 +95,17 @@ impl Pacer {
 
     /// Takes over what a policy says after a version was installed: bytes owed, those of merges under way included, and the price.
     pub fn reckon(&self, owed: u64, price: u64) {
-        self.owed.store(owed, Relaxed);
+        self.owes(owed);
+        self.charge(price);
+    }
+
+    /// So many bytes are to be merged.
+    pub fn owes(&self, bytes: u64) {
+        self.owed.store(bytes, Relaxed);
+    }
+
+    /// So many bytes of merging come of each written one in the long run.
+    pub fn charge(&self, price: u64) {
         self.price.store(price.max(1), Relaxed);
     }
 

@@ -1,4 +1,4 @@
-//! The one file that knows TLA+: the actions of `tla/version_install` and `tla/left_right` that this crate takes.
+//! The one file that knows TLA+: the actions of `tla/version_install`, `tla/left_right` and `tla/hanoi` that this crate takes.
 //! Who acts is known by the thread.
 
 use aether_trace::{act, act_if};
@@ -110,4 +110,34 @@ pub(crate) fn send_readers(body: impl FnOnce()) {
 #[inline(always)]
 pub(crate) fn end_write(body: impl FnOnce()) {
     act("EndWrite", body, |()| []);
+}
+
+/// Beginning a merge; its level.
+#[inline(always)]
+pub(crate) fn start_merge(level: usize, body: impl FnOnce()) {
+    act("Start", body, |()| [level as u64]);
+}
+
+/// Beginning a round, which may be bought: the levels that need nothing, a bit for each, and what was saved before and behind it.
+#[inline(always)]
+pub(crate) fn begin_round(is_bought: bool, saved: u64, body: impl FnOnce() -> [u64; 2]) {
+    act("Round", body, |[idle, now]| [u64::from(is_bought), *idle, saved, *now]);
+}
+
+/// The end of what a level does in a round; how many bytes it was.
+#[inline(always)]
+pub(crate) fn pay(level: usize, bytes: u64, body: impl FnOnce()) {
+    act("Pay", body, |()| [level as u64, bytes]);
+}
+
+/// The same, of what was saved.
+#[inline(always)]
+pub(crate) fn spend(level: usize, bytes: u64, body: impl FnOnce()) {
+    act("Spend", body, |()| [level as u64, bytes]);
+}
+
+/// The end of a merge, whose result is installed; its level, and that of the result.
+#[inline(always)]
+pub(crate) fn arrive(place: [usize; 2], body: impl FnOnce()) {
+    act("Arrive", body, |()| place.map(|at| at as u64));
 }

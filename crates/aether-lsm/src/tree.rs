@@ -38,14 +38,15 @@ pub use stat::{LevelStat, LsmStat, MergeStat};
 use crate::pacer::{Pacer, Work};
 use crate::policy::{MergePolicy, PolicyKind};
 use crate::run::{Kind, Run as RunFile};
+use crate::schedule::{Closed, Schedule};
 use crate::values::{ValueAt, ValueFile};
 use crate::version::Version;
 use aether_index::resident::{Flush, Resident};
 use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
-use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
 use aether_index::txn::{ReadView, Txn, TxnManager};
+use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_types::{Error, ErrorKind, FileId, Result};
 use charge::Policy;
 use flushing::FlushJob;
@@ -111,9 +112,9 @@ pub(crate) struct Inner {
     pacer: Pacer,
     policy: Mutex<Policy>,
     flush: Mutex<Option<FlushJob>>,
-    merge: Mutex<Option<MergeJob>>,
-    /// What is told of it while somebody works at it.
-    in_flight: Mutex<Option<MergeStat>>,
+    merges: Schedule<MergeJob>,
+    /// Bytes to be merged beside those merges.
+    pending: AtomicU64,
     workers: Arc<Workers>,
     gets: Counter,
     scans: Counter,
@@ -131,7 +132,7 @@ struct Alone<'a> {
     /// Of large values whose rows have left memory: to be retired.
     stubs: Vec<Vec<u8>>,
     _flush: MutexGuard<'a, Option<FlushJob>>,
-    _merge: MutexGuard<'a, Option<MergeJob>>,
+    _merges: Closed<'a, MergeJob>,
 }
 
 /// Where a value stands.
@@ -203,8 +204,7 @@ impl Lsm {
     /// Those of the disk and of the log, `Corruption` of a run; what was merged before stays merged. `NotFound` if the tree is no more.
     pub fn merge_all(&self) -> Result<()> {
         self.0.runs.check_open()?;
-        while self.0.merge_some(u64::MAX, OnBehalf::Worker)?.is_some() {}
-        Ok(())
+        self.0.merge_everything()
     }
 
     /// Lets another merge policy take over; what is there stays where it is until that policy wants it merged. Blocks for the log.
@@ -213,6 +213,7 @@ impl Lsm {
     /// Those of the log. `NotFound` if the tree is no more.
     pub fn set_policy(&self, kind: PolicyKind) -> Result<()> {
         self.0.put_in_charge(kind)?;
+        self.0.merges.look_again();
         self.0.reckon();
         self.0.workers.wake();
         Ok(())
@@ -323,19 +324,23 @@ impl Inner {
         Ok(())
     }
 
-    fn merge_some(&self, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
-        let mut job = self.merge.lock();
-        self.merge_slice(&mut job, bytes, who)
+    /// Finds out what is owed after a change of the runs or of the policy.
+    fn reckon(&self) {
+        let ahead = self.runs.shape_ahead(self.config.unit_bytes());
+        let (pending, price) = {
+            let policy = self.policy.lock();
+            (policy.policy.owed(&ahead), policy.policy.price(&ahead))
+        };
+        self.pending.store(pending, Relaxed);
+        self.pacer.charge(price);
+        self.owes();
     }
 
-    /// Gives up the flush and the merge under way, and keeps others from it. Blocks for the slices in hand.
+    /// Gives up the flush and the merges under way, and keeps others from it. Blocks for the slices in hand.
     fn be_alone(&self) -> Alone<'_> {
         let mut flush = self.flush.lock();
         let stubs = flush.take().map_or(Vec::new(), |job| job.give_up(&self.rows));
-        let mut merge = self.merge.lock();
-        *merge = None;
-        self.tell(&merge);
-        Alone { stubs, _flush: flush, _merge: merge }
+        Alone { stubs, _flush: flush, _merges: self.merges.close() }
     }
 
     /// The tree is no more: nothing is flushed, merged or edited from now on. Blocks for the slices in hand.
@@ -344,11 +349,13 @@ impl Inner {
         self.runs.end();
     }
 
-    /// Tells the pacer what is owed now.
-    fn reckon(&self) {
-        let shape = self.runs.shape(self.config.unit_bytes());
-        let policy = self.policy.lock();
-        self.pacer.reckon(policy.policy.owed(&shape), policy.policy.price(&shape));
+    /// Tells the pacer what is owed after some work was done. Of what background threads are at, writers pay for no more than what
+    /// is free anyway: a large merge is no reason to slow them down, but what waits behind it is.
+    fn owes(&self) {
+        let left = self.merges.left_bytes();
+        let low = self.config.pacer().merging.low;
+        let counted = if self.config.threads == 0 { left } else { left.min(low) };
+        self.pacer.owes(self.pending.load(Relaxed).saturating_add(counted));
     }
 }
 
@@ -374,8 +381,7 @@ impl Work for Inner {
     }
 
     fn merge(&self, bytes: u64) -> Result<u64> {
-        let Some(mut job) = self.merge.try_lock() else { return Ok(0) };
-        Ok(self.merge_slice(&mut job, bytes, OnBehalf::Payer)?.unwrap_or(0))
+        Ok(self.merge_some(bytes, OnBehalf::Payer)?.unwrap_or(0))
     }
 }
 

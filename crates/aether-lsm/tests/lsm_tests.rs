@@ -17,6 +17,8 @@ mod ingest;
 mod ingest_faults;
 #[path = "lsm_tests/ingest_held.rs"]
 mod ingest_held;
+#[path = "lsm_tests/merging.rs"]
+mod merging;
 #[path = "../../aether-index/tests/shared/rng.rs"]
 mod rng;
 #[path = "lsm_tests/room.rs"]

@@ -17,6 +17,7 @@ pub mod checkpoint;
 mod dice;
 pub mod frames;
 pub mod group_commit;
+pub mod hanoi;
 mod home;
 pub mod left_right;
 pub mod lock_manager;
@@ -46,6 +47,7 @@ pub const PROTOCOLS: &[(&str, Run)] = &[
     ("checkpoint", checkpoint::trace),
     ("frames", frames::trace),
     ("group_commit", group_commit::trace),
+    ("hanoi", hanoi::trace),
     ("left_right", left_right::trace),
     ("lock_manager", lock_manager::trace),
     ("log_buffer", log_buffer::trace),

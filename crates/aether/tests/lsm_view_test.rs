@@ -21,6 +21,10 @@ use std::time::Duration;
 
 fn stat() -> LsmStat {
     let level = |runs, bytes, entries, tombstones| LevelStat { runs, bytes, entries, tombstones };
+    let merge = |level, runs, left_bytes| {
+        let (reason, target, bytes) = (Reason::Full, level + 1, 2048);
+        MergeStat { reason, level, runs, target, bytes, left_bytes }
+    };
     LsmStat {
         policy: Some((PolicyKind::Adaptive, PolicyKind::Leveled)),
         switches: vec![
@@ -32,7 +36,7 @@ fn stat() -> LsmStat {
         levels: vec![level(3, 2 << 20, 1000, 500), level(0, 0, 0, 0), level(1, 4 << 20, 5000, 1)],
         value_bytes: 3000,
         live_value_bytes: 2000,
-        merge: Some(MergeStat { reason: Reason::Full, runs: 4, target: 2, bytes: 2048, left_bytes: 512 }),
+        merges: vec![merge(1, 4, 512), merge(4, 2, 0)],
         owed_bytes: 700,
         put_bytes: 1 << 20,
         flushed_bytes: 1 << 20,
@@ -68,6 +72,7 @@ fn a_frame_shows_the_numbers() {
         format!("    1     0         0 B {none} {} 0 of 0", full(0, 10)),
         format!("    2     1     4.0 MiB {all} {} 1 of 5000", full(1, 10)),
         format!("merge    {} 75% of 2.0 KiB: 4 runs into level 2 (full)", full(24, 32)),
+        format!("merge    {} 100% of 2.0 KiB: 2 runs into level 5 (full)", full(32, 32)),
         "owed     700 B".to_owned(),
         "switched from fast to leveled: 31 puts among 1000 uses".to_owned(),
         "switched from leveled to hanoi: by call".to_owned(),
@@ -113,13 +118,15 @@ fn a_line_of_json_has_the_numbers() {
     assert_eq!(value["in_charge"], "leveled");
     assert_eq!(value["levels"][0]["tombstones"], 500);
     assert_eq!(value["levels"].as_array().unwrap().len(), 3);
-    assert_eq!(value["merge"]["left_bytes"], 512);
-    assert_eq!(value["merge"]["reason"], "full");
+    assert_eq!(value["merges"][0]["left_bytes"], 512);
+    assert_eq!(value["merges"][1]["level"], 4);
+    assert_eq!(value["merges"][0]["reason"], "full");
     assert_eq!(value["write_amplification"], 2.5);
     assert_eq!(value["puts_per_second"], 1000);
     assert_eq!(value["switches"][1]["puts_of_thousand"], Value::Null);
     let nothing: Value = serde_json::from_str(&json::line(&Frame::default())).unwrap();
-    assert_eq!((&nothing["merge"], &nothing["write_amplification"]), (&Value::Null, &Value::Null));
+    assert_eq!(nothing["merges"].as_array().map(Vec::len), Some(0));
+    assert_eq!(nothing["write_amplification"], Value::Null);
 }
 
 #[test]

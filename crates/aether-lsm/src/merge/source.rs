@@ -13,6 +13,11 @@ pub trait Source: Send {
     /// # Errors
     /// What reading meets.
     fn advance(&mut self) -> Result<()>;
+
+    /// About how many bytes of its file are behind it; 0 if it has none.
+    fn passed_bytes(&self) -> u64 {
+        0
+    }
 }
 
 impl Source for RunCursor {
@@ -22,6 +27,10 @@ impl Source for RunCursor {
 
     fn advance(&mut self) -> Result<()> {
         self.forward()
+    }
+
+    fn passed_bytes(&self) -> u64 {
+        RunCursor::passed_bytes(self)
     }
 }
 

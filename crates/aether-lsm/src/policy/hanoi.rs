@@ -3,11 +3,12 @@
 //! As in Basho's hanoidb, after the logarithmic method of Bentley and Saxe (1980), merges go on step by step, paid for by what is
 //! written: two runs of level `n` are 2^(n+1) flushes of work, and until the next two are there 2^(n+1) flushes pass.
 //! So one byte for each written one and each level that merges is enough: a level never has more than three runs, and nobody ever waits for
-//! a merge. [`WorkBudget`] shares such work out; `tla/hanoi` shows the bound.
+//! a merge. [`WorkBudget`] shares such work out, [`Schedule`](crate::schedule::Schedule) has it done; `tla/hanoi` shows the bound.
 
 use super::pick::Picked;
 use super::shape::{Place, Shape};
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
+use aether_trace::planted;
 
 /// Binary doubling, with worst-case bounds: every write costs the same.
 #[derive(Clone, Copy, Default, Debug)]
@@ -64,8 +65,8 @@ fn pair(shape: &Shape, level: usize) -> Option<Plan> {
 
 /// Shares bought work out to merges under way.
 ///
-/// Each merge gets the same; what one does not need goes to the deeper ones, then to those above, and what nobody needs is kept for the
-/// next time, up to a bound: so the start of a large merge finds something saved.
+/// Each level gets the same; what one does not need is kept, up to a bound, and goes to the deepest merge, then to the one above it. Only
+/// there does it do no harm: a result that comes early finds the next level still at work.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct WorkBudget {
     saved: u64,
@@ -77,19 +78,39 @@ impl WorkBudget {
         self.saved
     }
 
-    /// Adds `written` bytes of work for each of the merges, which have `remaining` bytes to do, the shallowest first; says how many each
-    /// of them does now. At most `saved_max` bytes are kept.
-    pub fn share(&mut self, written: u64, remaining: &[u64], saved_max: u64) -> Vec<u64> {
-        let mut shares: Vec<u64> = remaining.iter().map(|left| written.min(*left)).collect();
-        // What a merge does not need; with none under way the write saves its own bytes.
+    /// Gives each level `written` bytes of work; says how many of them each one needs, of which the merges have `remaining` bytes to do, the
+    /// shallowest first. The others are kept, `saved_max` bytes at most; so are a level's bytes if there are no levels.
+    pub fn pay(&mut self, written: u64, remaining: &[u64], saved_max: u64) -> Vec<u64> {
+        let shares: Vec<u64> = remaining.iter().map(|left| written.min(*left)).collect();
         let unused: u64 = shares.iter().map(|share| written - share).sum();
-        self.saved += if remaining.is_empty() { written } else { unused };
-        for (share, left) in shares.iter_mut().zip(remaining).rev() {
-            let more = self.saved.min(left - *share);
-            *share += more;
-            self.saved -= more;
+        let more = if remaining.is_empty() { written } else { unused };
+        self.saved = self.saved.saturating_add(more);
+        if !planted("save-without-bound") {
+            self.saved = self.saved.min(saved_max);
         }
-        self.saved = self.saved.min(saved_max);
+        shares
+    }
+
+    /// Who gets what is saved, and how much: the deepest of those that have something to do. It is no longer saved then.
+    pub fn spend(&mut self, remaining: &[u64]) -> Option<(usize, u64)> {
+        let has_work = |left: &u64| *left > 0;
+        let level = match planted("spend-on-the-shallowest") {
+            true => remaining.iter().position(has_work)?,
+            false => remaining.iter().rposition(has_work)?,
+        };
+        let bytes = self.saved.min(remaining[level]);
+        self.saved -= bytes;
+        (bytes > 0).then_some((level, bytes))
+    }
+
+    /// Pays, and spends what is saved; says how many bytes each level does now.
+    pub fn share(&mut self, written: u64, remaining: &[u64], saved_max: u64) -> Vec<u64> {
+        let mut shares = self.pay(written, remaining, saved_max);
+        let mut left: Vec<u64> = remaining.iter().zip(&shares).map(|(left, share)| left - share).collect();
+        while let Some((level, bytes)) = self.spend(&left) {
+            shares[level] += bytes;
+            left[level] -= bytes;
+        }
         shares
     }
 }

@@ -79,6 +79,18 @@ pub(crate) fn owed(shape: &Shape, pick: impl Fn(&Shape) -> Option<Plan>) -> u64 
 }
 
 impl Shape {
+    /// Whether two merges may be under way at once: each fits, whichever of them comes to its end first. A result spans what lies between
+    /// its inputs, too, and may so be in the way of a merge that none of the inputs is in the way of.
+    pub fn agree(&self, one: &Plan, other: &Plan) -> bool {
+        let fits_after = |first: &Plan, then: &Plan| self.after(first).fits(&then.inputs, then.target);
+        fits_after(one, other) && fits_after(other, one)
+    }
+
+    /// The level of the newest run that `plan` reads; none if it is not there.
+    pub fn first_level(&self, plan: &Plan) -> Option<usize> {
+        self.places(&plan.inputs)?.first().map(|(level, _)| *level)
+    }
+
     /// The shape once `plan` is done, if nothing vanishes in it but the tombstones at the bottom: one run in place of its inputs, named
     /// after the newest of them.
     #[must_use]

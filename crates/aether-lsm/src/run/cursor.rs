@@ -30,6 +30,8 @@ pub struct RunCursor {
     entry: usize,
     entries: usize,
     leaf: usize,
+    /// Bytes of the file before the window; kept by scans alone.
+    passed_bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl RunCursor {
             entry: 0,
             entries: 0,
             leaf: 0,
+            passed_bytes: 0,
         }
     }
 
@@ -80,6 +83,11 @@ impl RunCursor {
     /// The run.
     pub fn run(&self) -> &Arc<Run> {
         &self.run
+    }
+
+    /// About how many bytes of the file a scan has behind it: all of them at its end.
+    pub(crate) fn passed_bytes(&self) -> u64 {
+        if self.at == At::Behind { self.run.info().bytes } else { self.passed_bytes }
     }
 
     /// The entry it stands at; none before the first and behind the last one.
@@ -376,7 +384,17 @@ impl RunCursor {
             },
         );
         (self.window_no, self.windows) = read?;
+        if self.ring.is_some() {
+            self.passed_bytes = self.bytes_before(swip.page());
+        }
         Ok(())
+    }
+
+    /// Bytes of the file before the window, which is in the block `page`.
+    fn bytes_before(&self, page: PageNo) -> u64 {
+        let Some(block) = self.run.file.places().of(page) else { return 0 };
+        let (part, whole) = (self.window_no as u64, self.windows.max(1) as u64);
+        block.start + (block.end - block.start) * part / whole
     }
 }
 

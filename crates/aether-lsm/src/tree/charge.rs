@@ -94,6 +94,7 @@ impl Inner {
         let clock = self.txns.store().env().clock.now();
         let now = Mix { gets: self.gets.get(), scans: self.scans.get(), puts: self.puts.get() };
         if self.policy.lock().observe(clock, now) {
+            self.merges.look_again();
             self.reckon();
             // It is in charge already; who writes meets what is wrong with the log.
             let _ = self.log_switches();

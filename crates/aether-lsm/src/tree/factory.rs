@@ -7,6 +7,7 @@ use super::workers::Workers;
 use super::{Inner, Lsm, LsmConfig, rank};
 use crate::pacer::Pacer;
 use crate::policy::PolicyKind;
+use crate::schedule::Schedule;
 use aether_index::resident::{Flush, tree_id};
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
@@ -67,8 +68,8 @@ impl LsmFactory {
             pacer: Pacer::new(self.config.pacer()),
             policy: Mutex::new(rank::POLICY, policy),
             flush: Mutex::new(rank::FLUSH, None),
-            merge: Mutex::new(rank::MERGE, None),
-            in_flight: Mutex::new(rank::IN_FLIGHT, None),
+            merges: Schedule::default(),
+            pending: AtomicU64::new(0),
             workers: self.workers.clone(),
             gets: Counter::new(),
             scans: Counter::new(),

@@ -100,6 +100,7 @@ impl Lsm {
         inner.rows.cleared();
         inner.txns.collect()?;
         inner.pacer.holds(0);
+        inner.reckon();
         Ok(alone)
     }
 }

@@ -2,14 +2,15 @@
 
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
-use super::{Inner, Live, MergeStat, OnBehalf};
+use super::{Inner, Live, OnBehalf};
 use crate::merge::{Keep, Layer, Merge, OwnedEntry};
-use crate::policy::{Plan, Reason, Shape};
+use crate::policy::{Plan, PolicyKind, Reason, Shape};
 use crate::run::{Entry, Kind};
+use crate::schedule::{Begun, Crew, Did, Round};
 use crate::values::{ValueAt, ValueFile};
 use crate::version::{Claim, Edit, Run, Version};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_types::{FileId, Result};
+use aether_types::{ErrorKind, FileId, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of a value file so much, in percent, may be bytes that no run names any more.
@@ -18,104 +19,94 @@ const GARBAGE_PERCENT_MAX: u64 = 50;
 /// A merge under way.
 pub(super) struct MergeJob {
     claim: Claim,
+    /// None until it is worked at, and for a run that only gets another level.
+    reading: Option<Reading>,
+    left_bytes: u64,
+}
+
+/// What a merge reads, and what it writes.
+struct Reading {
     merge: Merge<'static>,
     writer: RunWriter,
     /// Files whose values are copied, so that they can go.
     leaves: BTreeMap<FileId, Arc<ValueFile>>,
     /// It stopped for a sync, before this.
-    waits: bool,
     pending: Option<OwnedEntry>,
-    left_bytes: u64,
-}
-
-impl MergeJob {
-    fn stat(&self) -> MergeStat {
-        let plan = self.claim.plan();
-        MergeStat {
-            reason: plan.reason,
-            runs: plan.inputs.len(),
-            target: plan.target,
-            bytes: plan.bytes,
-            left_bytes: self.left_bytes,
-        }
-    }
 }
 
 impl Inner {
-    /// Does a slice of a merge, and begins one if there is none; how many bytes, 0 if a background thread must go on. None: nothing is to
-    /// be merged. The caller holds `job`. Blocks.
+    /// Does about so many bytes of merging; how many were done, 0 if a background thread must go on. None: nothing is to be merged, or
+    /// others are at all of it. Blocks.
     ///
     /// # Errors
-    /// Those of the disk and of the log, `Corruption` of a run; the merge is given up then, and nothing has changed.
-    pub(super) fn merge_slice(
-        &self,
-        job: &mut Option<MergeJob>,
-        bytes: u64,
-        who: OnBehalf,
-    ) -> Result<Option<u64>> {
-        let done = self.merge_step(job, bytes, who);
-        self.tell(job);
-        done
-    }
-
-    /// Lets [`Lsm::stat`](super::Lsm::stat) know of the merge under way.
-    pub(super) fn tell(&self, job: &Option<MergeJob>) {
-        *self.in_flight.lock() = job.as_ref().map(MergeJob::stat);
-    }
-
-    fn merge_step(&self, job: &mut Option<MergeJob>, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
+    /// Those of the disk and of the log, `Corruption` of a run: that merge is given up then, and nothing has changed. Of a store that has
+    /// failed all are given up.
+    pub(super) fn merge_some(&self, bytes: u64, who: OnBehalf) -> Result<Option<u64>> {
         let _now = Working::begin();
         if self.runs.is_over() {
             return Ok(None);
         }
-        if job.is_none() {
-            self.settle_unless_payer(who)?;
-            let Some(claim) = self.claim() else { return Ok(None) };
-            if claim.plan().is_move() {
-                self.move_run(&claim)?;
-                return Ok(Some(1));
-            }
-            *job = Some(self.begin_merge(claim)?);
-            self.tell(job);
-        }
-        let Some(mut under_way) = job.take() else { return Ok(None) };
+        self.check_healthy()?;
+        self.settle_unless_payer(who)?;
         let may_sync = who != OnBehalf::Payer || self.config.threads == 0;
-        match under_way.step(bytes, may_sync)? {
-            Step::Did(bytes) => {
-                under_way.left_bytes = under_way.left_bytes.saturating_sub(bytes);
-                *job = Some(under_way);
-                Ok(Some(bytes))
+        let did = if self.policy.lock().policy.current() == PolicyKind::Hanoi {
+            let turn = self.merges.work_in_rounds(self, self.round(bytes, who), may_sync);
+            turn.map(|turn| (turn.bytes > 0).then_some(turn.bytes))
+        } else {
+            self.merges.work_at_one(self, bytes, may_sync)
+        };
+        self.owes();
+        match did {
+            // Others have the memory, and give it back: one after the other merges go on all the same.
+            Err(error) if error.kind() == ErrorKind::OverLimit && !self.merges.under_way().is_empty() => {
+                Ok(None)
             }
-            Step::Done if !may_sync => {
-                under_way.waits = true;
-                *job = Some(under_way);
-                Ok(Some(0))
-            }
-            Step::Done => self.end_merge(under_way).map(|()| Some(1)),
+            did => did,
         }
     }
 
-    fn claim(&self) -> Option<Claim> {
-        let unit = self.config.unit_bytes();
-        let version = self.runs.current();
-        let pick = |shape: &Shape| {
-            let pick = self.policy.lock().pick(shape);
-            pick.or_else(|| garbage(shape, &version))
-        };
-        self.runs.claims.claim(self.runs.set(), unit, self.txns.horizon(), pick)
+    /// Merges until nothing is to be merged; others are waited for. Blocks.
+    ///
+    /// # Errors
+    /// As [`Inner::merge_some`].
+    pub(super) fn merge_everything(&self) -> Result<()> {
+        let _now = Working::begin();
+        self.check_healthy()?;
+        self.runs.settle()?;
+        let did = self.merges.work_at_all(self);
+        self.owes();
+        did.map(drop)
+    }
+
+    /// What so many bytes buy in a round: a byte that is written pays one to each level, and a background thread gives each a whole slice.
+    fn round(&self, bytes: u64, who: OnBehalf) -> Round {
+        let levels = self.runs.current().levels().len().max(1);
+        let is_bought = who == OnBehalf::Payer;
+        let level_bytes = if is_bought { bytes.div_ceil(levels as u64) } else { bytes };
+        Round { level_bytes, levels, saved_max: self.config.unit_bytes(), is_bought }
+    }
+
+    fn check_healthy(&self) -> Result<()> {
+        self.txns.store().check_healthy().inspect_err(|_| drop(self.merges.close()))
     }
 
     /// A run that only gets another level.
-    fn move_run(&self, claim: &Claim) -> Result<()> {
+    fn move_run(&self, plan: &Plan) -> Result<()> {
         let version = self.runs.current();
-        let runs = inputs(&version, claim.plan());
-        self.runs.edit(&Edit::merge(claim.plan(), runs), |_, _| Ok(()))?;
-        self.reckon();
-        Ok(())
+        self.runs.edit(&Edit::merge(plan, inputs(&version, plan)), |_, _| Ok(()))
     }
 
-    fn begin_merge(&self, claim: Claim) -> Result<MergeJob> {
-        let (version, plan) = (self.runs.current(), claim.plan());
+    /// What the job reads; begins to read it.
+    fn reading<'j>(&self, job: &'j mut MergeJob) -> Result<&'j mut Reading> {
+        let reading = match job.reading.take() {
+            Some(reading) => reading,
+            None => self.begin_merge(job.claim.plan())?,
+        };
+        Ok(job.reading.insert(reading))
+    }
+
+    fn begin_merge(&self, plan: &Plan) -> Result<Reading> {
+        let version = self.runs.current();
         // What is settled for all is known before the snapshots are: those that come later lie above it.
         let settled = self.txns.horizon();
         let keep = Keep::new(self.txns.snapshots_from(settled), settled, plan.is_bottom)?;
@@ -137,54 +128,111 @@ impl Inner {
         let leaves = held.iter().filter(|(file, _)| wasted.contains(file));
         let leaves = leaves.map(|(file, held)| (*file, held.clone())).collect();
         let writer = RunWriter::new(&self.runs, recipe, merge.ranges().to_vec(), held);
-        let left_bytes = plan.bytes;
-        Ok(MergeJob { claim, merge, writer, leaves, waits: false, pending: None, left_bytes })
+        Ok(Reading { merge, writer, leaves, pending: None })
     }
 
     /// Lists what was written in place of what was read. Blocks for syncs.
-    fn end_merge(&self, job: MergeJob) -> Result<()> {
-        let MergeJob { claim, writer, .. } = job;
+    fn end_merge(&self, plan: &Plan, writer: RunWriter) -> Result<()> {
         let written = writer.finish()?;
         let runs = written.into_iter().map(|written| self.runs.take(written)).collect::<Result<Vec<_>>>()?;
-        let edited = self.runs.edit(&Edit::merge(claim.plan(), runs.clone()), |_, _| Ok(()));
-        if edited.is_ok() {
-            runs.iter().for_each(|run| self.merged.add(run.shape().bytes));
+        self.runs.edit(&Edit::merge(plan, runs.clone()), |_, _| Ok(()))?;
+        runs.iter().for_each(|run| self.merged.add(run.shape().bytes));
+        Ok(())
+    }
+}
+
+impl Crew<MergeJob> for Inner {
+    fn claim(&self) -> Option<Begun<MergeJob>> {
+        if self.runs.is_over() {
+            return None;
+        }
+        let unit = self.config.unit_bytes();
+        let version = self.runs.current();
+        let pick = |shape: &Shape| {
+            let pick = self.policy.lock().pick(shape);
+            pick.or_else(|| garbage(shape, &version))
+        };
+        let claim = self.runs.claims.claim(self.runs.set(), unit, self.txns.horizon(), pick)?;
+        let (level, plan) = (claim.level(), claim.plan().clone());
+        // Moving a run reads nothing.
+        let left_bytes = if plan.is_move() { 1 } else { plan.bytes.max(1) };
+        Some(Begun { level, plan, left_bytes, job: MergeJob { claim, reading: None, left_bytes } })
+    }
+
+    fn version(&self) -> u64 {
+        self.runs.set().number()
+    }
+
+    fn work(&self, job: &mut MergeJob, bytes: u64, may_sync: bool) -> Result<Did> {
+        let before = job.left_bytes;
+        let step = match job.claim.plan().is_move() || before == 0 {
+            true => Step::Done,
+            false => self.reading(job)?.step(bytes, may_sync)?,
+        };
+        let (done, left_bytes) = match step {
+            Step::Waits => (0, before),
+            Step::Done => (before, 0),
+            Step::Passed(passed) => {
+                let left = job.claim.plan().bytes.saturating_sub(passed).clamp(1, before);
+                // What is too little to show is something all the same.
+                ((before - left).max(1), left)
+            }
+        };
+        job.left_bytes = left_bytes;
+        Ok(Did { bytes: done, left_bytes })
+    }
+
+    fn arrive(&self, job: MergeJob) -> Result<()> {
+        let MergeJob { claim, reading, .. } = job;
+        match reading {
+            Some(reading) => self.end_merge(claim.plan(), reading.writer)?,
+            None => self.move_run(claim.plan())?,
         }
         drop(claim);
         self.reckon();
-        edited
+        Ok(())
     }
 }
 
 enum Step {
-    Did(u64),
+    /// So many bytes of the files lie behind it.
+    Passed(u64),
     Done,
+    /// For somebody who may sync.
+    Waits,
 }
 
-impl MergeJob {
+/// Bytes of versions between two looks at how far the files were read.
+const LOOK_BYTES: u64 = 512;
+
+impl Reading {
+    /// Reads about so many bytes of the files.
     fn step(&mut self, bytes: u64, may_sync: bool) -> Result<Step> {
-        if self.waits && !may_sync {
-            return Ok(Step::Did(0));
+        if self.pending.is_some() && !may_sync {
+            return Ok(Step::Waits);
         }
-        self.waits = false;
-        let mut done = 0;
         if let Some(entry) = self.pending.take() {
             copy(&mut self.writer, &self.leaves, &entry.as_entry())?;
         }
-        while done < bytes {
-            let Some(entry) = self.merge.pull()? else {
-                return if done > 0 { Ok(Step::Did(done)) } else { Ok(Step::Done) };
-            };
-            done += (entry.key.len() + entry.value.len() + 8) as u64;
+        let end = self.merge.passed_bytes().saturating_add(bytes);
+        let mut seen = 0;
+        loop {
+            let Some(entry) = self.merge.pull()? else { return Ok(Step::Done) };
+            seen += (entry.key.len() + entry.value.len() + 8) as u64;
             if !may_sync && self.writer.is_full_at(entry.key) {
                 let Entry { key, timestamp, kind, value } = entry;
                 self.pending = Some(OwnedEntry { key: key.to_vec(), timestamp, kind, value: value.to_vec() });
-                self.waits = true;
                 break;
             }
             copy(&mut self.writer, &self.leaves, &entry)?;
+            if seen >= LOOK_BYTES {
+                seen = 0;
+                if self.merge.passed_bytes() >= end {
+                    break;
+                }
+            }
         }
-        Ok(Step::Did(done))
+        Ok(Step::Passed(self.merge.passed_bytes()))
     }
 }
 

@@ -141,9 +141,9 @@ impl Runs {
         Err(Error::new(ErrorKind::NotFound, what))
     }
 
-    /// What policies see.
-    pub(super) fn shape(&self, unit_bytes: u64) -> Shape {
-        self.claims.shape(&self.set, unit_bytes, self.txns.horizon())
+    /// What policies will see once the merges under way are done.
+    pub(super) fn shape_ahead(&self, unit_bytes: u64) -> Shape {
+        self.claims.shape_ahead(&self.set, unit_bytes, self.txns.horizon())
     }
 
     /// Makes a run that was written ready to be listed. Blocks for reads.

@@ -2,6 +2,7 @@
 
 use super::Lsm;
 use crate::policy::{PolicyKind, Reason, Switch};
+use crate::schedule::Told;
 
 /// A level in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +22,24 @@ pub struct LevelStat {
 pub struct MergeStat {
     /// Why.
     pub reason: Reason,
+    /// The level of the newest run that it reads.
+    pub level: usize,
     /// The runs that it reads.
     pub runs: usize,
     /// Where the result goes.
     pub target: usize,
-    /// Bytes of all that it reads.
+    /// Bytes of all files that it reads.
     pub bytes: u64,
-    /// Bytes that are still to be read, about.
+    /// Bytes of them that are still to be read, about; 0 if only its result is to come in.
     pub left_bytes: u64,
+}
+
+impl MergeStat {
+    fn of(told: &Told) -> Self {
+        let Told { level, plan, left_bytes } = told;
+        let (runs, left_bytes) = (plan.inputs.len(), *left_bytes);
+        Self { reason: plan.reason, level: *level, runs, target: plan.target, bytes: plan.bytes, left_bytes }
+    }
 }
 
 /// An LSM tree in numbers.
@@ -48,8 +59,8 @@ pub struct LsmStat {
     pub value_bytes: u64,
     /// Those that runs name.
     pub live_value_bytes: u64,
-    /// The merge under way, as it stood after the last slice of work.
-    pub merge: Option<MergeStat>,
+    /// The merges under way, the shallowest first, as they stood after the last slice of work.
+    pub merges: Vec<MergeStat>,
     /// Bytes that are to be merged.
     pub owed_bytes: u64,
     /// Since the tree was opened: bytes that were written to it, flushed to runs and written by merges.
@@ -101,7 +112,7 @@ impl Lsm {
                 .map(|held| held.info().value_bytes)
                 .sum(),
             live_value_bytes: version.runs().flat_map(|run| &run.file().values).map(|(_, bytes)| bytes).sum(),
-            merge: *inner.in_flight.lock(),
+            merges: inner.merges.under_way().iter().map(MergeStat::of).collect(),
             owed_bytes: inner.pacer.debts().1,
             put_bytes: inner.put_bytes.get(),
             flushed_bytes: inner.flushed.get(),
@@ -135,17 +146,14 @@ mod tests {
             let mut txn = world.txns.begin();
             tree.put(&mut txn, &number.wrapping_mul(2_654_435_761).to_be_bytes(), &[7; 60]).unwrap();
             drop(txn.commit_with(Durability::Sync).unwrap());
-            tree.stat().merge
+            tree.stat().merges.first().copied()
         });
         assert!(
             told.is_some_and(|merge| merge.runs > 1 && merge.left_bytes <= merge.bytes),
             "{:?}",
             tree.stat()
         );
-        let somebody = tree.0.merge.lock();
-        assert_eq!(tree.stat().merge, told);
-        drop(somebody);
         tree.merge_all().unwrap();
-        assert_eq!(tree.stat().merge, None);
+        assert_eq!(tree.stat().merges, []);
     }
 }

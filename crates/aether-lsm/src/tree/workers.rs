@@ -115,10 +115,12 @@ impl Inner {
         while left > 0 {
             let done = match next {
                 Next::Flush => self.flush_in_background()?,
-                Next::Merge => self.merge_in_background()?,
+                Next::Merge => self.merge_some(SLICE_BYTES, OnBehalf::Worker)?,
             };
             let Some(bytes) = done else { break };
-            self.pacer.done(next, bytes);
+            if next == Next::Flush {
+                self.pacer.done(next, bytes);
+            }
             left = left.saturating_sub(bytes.max(1));
         }
         Ok(left < TURN_BYTES)
@@ -130,10 +132,5 @@ impl Inner {
             return Ok(None);
         }
         self.flush_slice(&mut job, SLICE_BYTES, OnBehalf::Worker)
-    }
-
-    fn merge_in_background(&self) -> Result<Option<u64>> {
-        let Some(mut job) = self.merge.try_lock() else { return Ok(None) };
-        self.merge_slice(&mut job, SLICE_BYTES, OnBehalf::Worker)
     }
 }

@@ -12,6 +12,7 @@ mod reads;
 mod run_bytes;
 mod run_faults;
 mod runs;
+mod schedule;
 mod shapes;
 mod simulator;
 mod sources;

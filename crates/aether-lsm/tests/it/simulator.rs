@@ -217,7 +217,7 @@ impl<'a> Simulator<'a> {
             while self.start(policy) {}
             self.jobs.sort_by_key(|job| job.claim.plan().target);
             let remaining: Vec<_> = self.jobs.iter().map(|job| job.remaining).collect();
-            let shares = self.budget.share(self.unit_bytes() / slices, &remaining, 0);
+            let shares = self.budget.share(self.unit_bytes() / slices, &remaining, self.unit_bytes());
             self.jobs.iter_mut().zip(shares).for_each(|(job, share)| job.remaining -= share);
             self.finish();
         }

@@ -2,7 +2,7 @@
 
 use crate::simulator::{Keys, Load, Pace, Simulator, World};
 use aether_lsm::policy::{MergePolicy, Plan, PolicyKind, Predictable, Reason};
-use aether_lsm::version::{Edit, Refused};
+use aether_lsm::version::{Claim, Edit, Refused};
 use aether_types::{FileId, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -119,6 +119,34 @@ fn a_run_takes_part_in_one_merge_until_that_is_over() {
     assert!(shape.runs().all(|run| run.is_merging));
     drop(first);
     assert!(claim().is_some(), "given up, they are free again");
+}
+
+/// The result of a merge of runs that lie apart is in the way of what lies between them: the newer of the two edits would be refused.
+#[test]
+fn a_merge_that_would_not_fit_behind_one_under_way_waits() {
+    let world = flushed(&[&[50], &[90], &[1], &[40, 60]]);
+    let newest = ids(&world)[0].clone();
+    let down = |run: u32, target| Plan { bytes: 1, ..plan(&[run], target) };
+    // The oldest run two levels down, the others one, the newest of them between the other two by key.
+    for (run, target) in [(newest[3], 2), (newest[2], 1), (newest[1], 1), (newest[0], 1)] {
+        let down = down(run, target);
+        world.set.install(&Edit::merge(&down, world.merged(&down))).unwrap();
+    }
+    let (left, middle, right, bottom) = (newest[2], newest[0], newest[1], newest[3]);
+    let claim = |inputs: &[u32], target| {
+        world.claims.claim(&world.set, 1, Timestamp::new(0), |_| Some(plan(inputs, target)))
+    };
+    let one = claim(&[left], 2);
+    assert!(one.is_some() && claim(&[right], 2).is_none(), "a level begins one merge at a time");
+    drop(one);
+    let apart = claim(&[left, right], 2);
+    assert_eq!(apart.as_ref().map(Claim::level), Some(1));
+    // Of the same level, and in the way also if it were not.
+    assert!(claim(&[middle, bottom], 2).is_none());
+    let shape = world.claims.shape(&world.set, 1, Timestamp::new(0));
+    let between = plan(&[middle, bottom], 2);
+    assert!(shape.fits(&between.inputs, 2) && !shape.agree(apart.unwrap().plan(), &between));
+    assert!(claim(&[middle, bottom], 2).is_some(), "it was given up");
 }
 
 #[test]

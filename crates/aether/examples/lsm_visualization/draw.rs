@@ -30,7 +30,7 @@ pub(crate) fn draw(frame: &Frame, has_colours: bool) -> Vec<String> {
     drawing.memory(frame);
     drawing.written(frame);
     drawing.levels(&frame.stat.levels);
-    drawing.merge(frame.stat.merge, frame.stat.owed_bytes);
+    drawing.merges(&frame.stat.merges, frame.stat.owed_bytes);
     drawing.switches(frame);
     drawing.lines
 }
@@ -107,19 +107,20 @@ impl Drawing {
         }
     }
 
-    fn merge(&mut self, merge: Option<MergeStat>, owed_bytes: u64) {
-        let text = match merge {
-            None => "none in flight".to_owned(),
-            Some(merge) => {
-                let done = merge.bytes.saturating_sub(merge.left_bytes);
-                let percent = (done * 100).checked_div(merge.bytes).unwrap_or(100);
-                let bar = self.bar(Colour::Yellow, done, merge.bytes, BAR);
-                let of = format!("{percent}% of {}", size(merge.bytes));
-                format!("{bar} {of}: {} runs into level {} ({})", merge.runs, merge.target, merge.reason)
-            }
-        };
-        self.line("merge", &text);
+    fn merges(&mut self, merges: &[MergeStat], owed_bytes: u64) {
+        if merges.is_empty() {
+            self.line("merge", "none in flight");
+        }
+        merges.iter().for_each(|merge| self.line("merge", &self.merge(merge)));
         self.line("owed", &size(owed_bytes));
+    }
+
+    fn merge(&self, merge: &MergeStat) -> String {
+        let done = merge.bytes.saturating_sub(merge.left_bytes);
+        let percent = (done * 100).checked_div(merge.bytes).unwrap_or(100);
+        let bar = self.bar(Colour::Yellow, done, merge.bytes, BAR);
+        let of = format!("{percent}% of {}", size(merge.bytes));
+        format!("{bar} {of}: {} runs into level {} ({})", merge.runs, merge.target, merge.reason)
     }
 
     fn switches(&mut self, frame: &Frame) {

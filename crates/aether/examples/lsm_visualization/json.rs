@@ -18,15 +18,20 @@ pub(crate) fn line(frame: &Frame) -> String {
             })
         })
         .collect();
-    let merge = stat.merge.map(|merge| {
-        json!({
-            "reason": merge.reason.to_string(),
-            "runs": merge.runs,
-            "target": merge.target,
-            "bytes": merge.bytes,
-            "left_bytes": merge.left_bytes,
+    let merges: Vec<Value> = stat
+        .merges
+        .iter()
+        .map(|merge| {
+            json!({
+                "reason": merge.reason.to_string(),
+                "level": merge.level,
+                "runs": merge.runs,
+                "target": merge.target,
+                "bytes": merge.bytes,
+                "left_bytes": merge.left_bytes,
+            })
         })
-    });
+        .collect();
     let switches: Vec<Value> = stat
         .switches
         .iter()
@@ -51,7 +56,7 @@ pub(crate) fn line(frame: &Frame) -> String {
         "memory_rows": stat.memory_rows,
         "memory_bytes": stat.memory_bytes,
         "levels": levels,
-        "merge": merge,
+        "merges": merges,
         "owed_bytes": stat.owed_bytes,
         "value_bytes": stat.value_bytes,
         "live_value_bytes": stat.live_value_bytes,
