@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
+#[path = "convert/bulk.rs"]
+mod bulk;
 #[path = "convert/errors.rs"]
 mod errors;
 #[path = "convert/levels.rs"]

@@ -66,6 +66,14 @@ pub(super) fn seal_header(bytes: &mut [u8], store: StoreId, file: FileId) {
     bytes[HEADER_USED - 8..HEADER_USED].copy_from_slice(&sum.to_le_bytes());
 }
 
+/// Stamps the checksum of a footer, the end of `bytes`.
+#[cfg(feature = "fuzzing")]
+pub(super) fn seal_footer(seed: Seed, bytes: &mut [u8]) {
+    let at = bytes.len() - FOOTER_BYTES;
+    let (summed, sum) = bytes[at..].split_at_mut(FOOTER_BYTES - 8);
+    sum.copy_from_slice(&checksum(seed.of(FOOTER), summed).to_le_bytes());
+}
+
 /// Checks a header against what it should be.
 ///
 /// # Errors

@@ -56,19 +56,16 @@ pub(super) fn seal_block(seed: Seed, page: PageNo, block: &mut [u8]) {
     block[..8].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Stamps the checksums of the tail that the footer of a file names, if it can, and of the footer.
+/// Stamps the checksum of the tail that the footer of a file names, if it can.
 #[cfg(feature = "fuzzing")]
-pub(super) fn seal_footer(seed: Seed, file: &mut [u8]) {
-    let at = file.len() - FOOTER_BYTES;
+pub(super) fn seal_tail(seed: Seed, file: &mut [u8]) {
+    let at = footer_at(file.len() as u64) as usize;
     let word = |at: usize| file[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let (start, bytes) = (word(at + 8), word(at + 16));
-    let end = start.saturating_add(bytes);
-    if let Some(tail) = file.get(start as usize..end as usize) {
+    if let Some(tail) = file.get(start as usize..start.saturating_add(bytes) as usize) {
         let sum = checksum(seed.of(TAIL), tail);
         file[at + 24..at + 32].copy_from_slice(&sum.to_le_bytes());
     }
-    let sum = checksum(seed.of(FOOTER), &file[at..at + FOOTER_BYTES - 8]);
-    file[at + FOOTER_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// Where the tail is.

@@ -1,7 +1,7 @@
 //! A door for fuzz targets: what they make up is sealed here, so that a checksum does not stop every mutation before the code behind it.
 
-use super::head::{FOOTER_BYTES, HEADER_BYTES, Seed, seal_header};
-use super::layout::{Footer, Tail, seal_block, seal_footer};
+use super::head::{FOOTER_BYTES, HEADER_BYTES, Seed, seal_footer, seal_header};
+use super::layout::{Footer, Tail, seal_block, seal_tail};
 use super::locate::Places;
 use aether_types::{FileId, PageNo, StoreId};
 
@@ -18,12 +18,14 @@ pub fn seal_run(before: &[u8], bytes: &mut [u8], store: StoreId, file: FileId) {
         };
         seal_block(seed, page, &mut bytes[place]);
     }
+    seal_tail(seed, bytes);
     seal_footer(seed, bytes);
 }
 
 /// Where the blocks of a sound run lie.
 fn places(run: &[u8], seed: Seed, file: FileId) -> Option<Places> {
-    let footer = Footer::decode(seed, &run[run.len().checked_sub(FOOTER_BYTES)?..], run.len() as u64).ok()?;
+    run.len().checked_sub(FOOTER_BYTES)?;
+    let footer = Footer::decode(seed, run, run.len() as u64).ok()?;
     let tail = &run[footer.tail_at as usize..(footer.tail_at + footer.tail_bytes) as usize];
     let block_bytes = footer.tail_at - HEADER_BYTES as u64;
     let tail = Tail::decode(tail, file, run.len() as u64, block_bytes).ok()?;
