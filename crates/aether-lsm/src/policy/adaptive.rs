@@ -90,6 +90,13 @@ impl Adaptive {
         this
     }
 
+    /// Goes on with `kind`, which the use had put in charge before, until it says otherwise. Nothing where a call decides.
+    pub fn go_on_with(&mut self, kind: PolicyKind) {
+        if !self.is_fixed {
+            let _ = self.switch(kind, None);
+        }
+    }
+
     /// The policy in charge.
     pub fn current(&self) -> PolicyKind {
         self.now.kind()

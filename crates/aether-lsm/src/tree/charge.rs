@@ -26,9 +26,12 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// `switches`: those before.
+    /// `switches`: those before; where the use decides, the last of them is in charge still.
     pub(super) fn new(kind: PolicyKind, level_runs: Option<usize>, switches: Vec<Switch>) -> Self {
-        let policy = Adaptive::of(kind, level_runs);
+        let mut policy = Adaptive::of(kind, level_runs);
+        if let Some(last) = switches.last() {
+            policy.go_on_with(last.to);
+        }
         Self { kind, policy, switches: switches.into(), told: Mix::default(), told_at: Duration::ZERO }
     }
 
@@ -159,6 +162,15 @@ pub(super) fn kind(code: u8) -> Result<PolicyKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_use_has_put_in_charge_stays_so_over_a_restart() {
+        let last = Switch { from: PolicyKind::Fast, to: PolicyKind::Leveled, puts_of_thousand: Some(3) };
+        let current = |kind| Policy::new(kind, None, vec![last]).policy.current();
+        assert_eq!(current(PolicyKind::Adaptive), PolicyKind::Leveled);
+        assert_eq!(current(PolicyKind::Hanoi), PolicyKind::Hanoi);
+        assert_eq!(Policy::new(PolicyKind::Adaptive, None, Vec::new()).policy.current(), PolicyKind::Fast);
+    }
 
     #[test]
     fn switches_round_trip_and_hostile_ones_are_refused() {
