@@ -9,6 +9,7 @@ use aether_lsm::tree::{Lsm, LsmConfig};
 use aether_sim::{CrashPolicy, Sim};
 use aether_types::Result;
 use std::ops::Bound;
+use std::time::Duration;
 
 const POLICIES: [PolicyKind; 5] =
     [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled, PolicyKind::Adaptive];
@@ -127,6 +128,19 @@ fn judge(world: &World, txn: &Txn, model: &Model) {
 pub(crate) fn judge_files(world: &World) {
     let (there, named) = world.run_files().unwrap();
     assert_eq!(there, named, "files that are there, and those that are named");
+}
+
+/// The same once the tree's threads have nothing left to do: they write files that are not named yet, and remove those that are not named
+/// any more.
+pub(crate) fn judge_files_at_rest(world: &World) {
+    for _ in 0..200 {
+        let (there, named) = world.run_files().unwrap();
+        if there == named && world.tree.stat().merges.is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    judge_files(world);
 }
 
 fn script(policy: PolicyKind, seed: u64) {

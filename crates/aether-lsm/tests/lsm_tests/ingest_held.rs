@@ -1,6 +1,6 @@
 //! Sorted rows in bulk and ranges that are deleted, beside others: snapshots, conflicts, rollbacks, what is refused, threads.
 
-use crate::ingest::{delete_range, ingest, judge_files};
+use crate::ingest::{delete_range, ingest, judge_files, judge_files_at_rest};
 use crate::rng::Rng;
 use crate::world::{Model, Shape, World, rows};
 use aether_lsm::index::txn::{Isolation, Txn, TxnOptions};
@@ -289,7 +289,7 @@ fn readers_see_all_of_an_ingest_or_nothing_of_it() {
         world.close().unwrap();
         let again = World::open(&sim.kill_image(), shape).unwrap();
         assert_eq!(again.rows(), all);
-        judge_files(&again);
+        judge_files_at_rest(&again);
     }
 }
 
