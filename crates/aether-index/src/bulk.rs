@@ -3,6 +3,7 @@
 use crate::traits::{OrderedIndex, RowSource};
 use aether_txn::Txn;
 use aether_types::{Error, Result};
+use core::cmp::Ordering;
 use core::ops::Bound;
 
 /// Sorted rows as they come, held to their order.
@@ -27,8 +28,8 @@ impl<'r, 's> Ascending<'r, 's> {
         let Some((key, value)) = (self.rows)()? else { return Ok(None) };
         self.count += 1;
         match self.last.as_deref().map(|last| key[..].cmp(last)) {
-            Some(core::cmp::Ordering::Less) => return Err(self.refuse("is below the one before", &key)),
-            Some(core::cmp::Ordering::Equal) => return Err(self.refuse("is there twice", &key)),
+            Some(Ordering::Less) => return Err(self.refuse("is below the one before", &key)),
+            Some(Ordering::Equal) => return Err(self.refuse("is there twice", &key)),
             _ => {}
         }
         let last = self.last.get_or_insert_default();
@@ -79,14 +80,22 @@ pub fn delete_rows<I: OrderedIndex + ?Sized>(
     }
     while let Some((key, _)) = cursor.next(txn.read())? {
         let key = key.to_vec();
-        if matches!(from, Bound::Excluded(first) if key == first) {
-            continue;
-        }
-        match to {
-            Bound::Included(last) if *key > *last => break,
-            Bound::Excluded(end) if *key >= *end => break,
-            _ => deleted += u64::from(index.delete(txn, &key)?),
+        match lies(&key, from, to) {
+            Ordering::Less => {}
+            Ordering::Equal => deleted += u64::from(index.delete(txn, &key)?),
+            Ordering::Greater => break,
         }
     }
     Ok(deleted)
+}
+
+/// Where a key lies: below two bounds, between them (`Equal`), or above.
+pub fn lies(key: &[u8], from: Bound<&[u8]>, to: Bound<&[u8]>) -> Ordering {
+    match (from, to) {
+        (Bound::Included(first), _) if key < first => Ordering::Less,
+        (Bound::Excluded(before), _) if key <= before => Ordering::Less,
+        (_, Bound::Included(last)) if key > last => Ordering::Greater,
+        (_, Bound::Excluded(end)) if key >= end => Ordering::Greater,
+        _ => Ordering::Equal,
+    }
 }

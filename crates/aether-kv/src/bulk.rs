@@ -7,6 +7,7 @@ use crate::lsm::index::bulk::{self, Ascending};
 use crate::options::Isolation;
 use crate::txn::Txn;
 use aether_types::Result;
+use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
 impl Txn {
@@ -77,21 +78,15 @@ impl Txn {
             Bound::Included(key) | Bound::Excluded(key) => rows.seek(self, key)?,
             Bound::Unbounded => rows.next(self)?,
         };
-        while let Some((key, _)) = row.filter(|(key, _)| is_below(key, to)) {
-            if !matches!(from, Bound::Excluded(first) if key == first) {
-                deleted += u64::from(self.delete(keyspace, &key)?);
+        while let Some((key, _)) = row {
+            match bulk::lies(&key, from, to) {
+                Ordering::Less => {}
+                Ordering::Equal => deleted += u64::from(self.delete(keyspace, &key)?),
+                Ordering::Greater => break,
             }
             row = rows.next(self)?;
         }
         Ok(deleted)
-    }
-}
-
-fn is_below(key: &[u8], to: Bound<&[u8]>) -> bool {
-    match to {
-        Bound::Included(last) => key <= last,
-        Bound::Excluded(end) => key < end,
-        Bound::Unbounded => true,
     }
 }
 
