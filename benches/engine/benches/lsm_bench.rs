@@ -3,7 +3,8 @@
 //! `cargo bench -p engine-benches --bench lsm_bench [-- WORDS]`; with `--features zstd` zstd too. Keys of 20 B, values of 100 B of
 //! which half can be guessed, files in memory (no device is measured), Bloom filters of 10 bits a key, pages of 4 KiB, all of
 //! them resident where gets and scans are measured. Rows: 1,000,000, or `AETHER_BENCH_ROWS`. No log, nothing else on the store.
-//! `load`: 5,000,000 rows into an LSM keyspace on disk under each policy, with log and transactions, `Async`.
+//! `load`: so many rows into an LSM keyspace on disk under each policy, with log and transactions, `Async`; `AETHER_BENCH_VALUE_BYTES` (100)
+//! sets the size of its values.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 

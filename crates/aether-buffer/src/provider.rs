@@ -27,7 +27,7 @@ impl Provider {
     pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>) -> Result<()> {
         if pool.config().enable_page_provider {
             let (this, pool) = (self.clone(), Arc::downgrade(pool));
-            thread::try_spawn("aether-pages", move || this.run(&pool))?;
+            thread::try_spawn_batch("aether-pages", move || this.run(&pool))?;
         }
         Ok(())
     }

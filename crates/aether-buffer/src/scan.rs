@@ -44,7 +44,7 @@ impl Prefetcher {
     pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, threads: usize) -> Result<()> {
         for _ in 0..threads {
             let (this, pool) = (self.clone(), Arc::downgrade(pool));
-            thread::try_spawn("aether-prefetch", move || this.run(&pool))?;
+            thread::try_spawn_batch("aether-prefetch", move || this.run(&pool))?;
         }
         Ok(())
     }

@@ -65,6 +65,9 @@ impl DbEnv {
         // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
         unless_damaged(inner.find_garbage())?;
         unless_damaged(inner.open_rows_in_memory())?;
+        if options.background {
+            inner.store.start_background()?;
+        }
         Ok(Self(Arc::new(inner)))
     }
 
@@ -304,6 +307,7 @@ impl Inner {
     }
 
     fn shut(&self) -> Result<()> {
+        self.store.stop_background();
         self.indexes.stop();
         // With something prepared there is no clean end: the next open recovers, from here.
         let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };

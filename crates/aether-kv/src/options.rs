@@ -39,7 +39,7 @@ pub struct Options {
     /// A snapshot or transaction that has been held for longer, and keeps old versions of what others have changed since, is
     /// ended: its next read answers `Expired`. None: never.
     pub snapshot_age_max: Option<Duration>,
-    /// Run the page provider, read-ahead and log threads. Without them the same work is done by those who need it.
+    /// Run the threads for pages, read-ahead, log and checkpoints. Without them the same work is done by those who need it.
     pub background: bool,
     /// LSM trees. Without `background` those who write flush and merge.
     pub lsm: LsmConfig,

@@ -58,13 +58,18 @@ pub struct Paid {
     pub merged: u64,
     /// Slices in which it was done.
     pub slices: u64,
+    /// Another slice of writes, or a memtable, is full: background workers may find something new. Writes in between would wake them
+    /// for nothing.
+    pub is_time_to_look: bool,
 }
 
 /// How much may be owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PacerConfig {
-    /// Bytes in memory that are not flushed: writers pay from `low` on, which is at least what a memtable takes. Memory taken is at most `high`,
-    /// one memtable that is being written out, and one write.
+    /// Bytes in memory from which on they are flushed.
+    pub flush_from: u64,
+    /// Bytes in memory that are not flushed: writers pay from `low` on, which is at least [`PacerConfig::flush_from`]. Memory taken is at most
+    /// `high`, one memtable that is being written out, and one write.
     pub memory: Account,
     /// Bytes to merge.
     pub merging: Account,
@@ -124,7 +129,7 @@ impl Pacer {
     pub fn next(&self) -> Option<Next> {
         let (waiting, owed) = self.debts();
         let must_merge = owed >= self.config.merging.high && waiting < self.config.memory.high;
-        match (waiting > self.config.memory.low && !must_merge, owed > 0) {
+        match (waiting > self.config.flush_from && !must_merge, owed > 0) {
             (true, _) => Some(Next::Flush),
             (false, true) => Some(Next::Merge),
             (false, false) => None,
@@ -145,7 +150,9 @@ impl Pacer {
     pub fn write(&self, bytes: u64, work: &dyn Work) -> Result<Paid> {
         // What it adds itself the background has had no chance to take.
         let waiting = self.waiting.fetch_add(bytes, Relaxed);
-        let mut paid = Paid::default();
+        let look = SLICE_BYTES.min(self.config.flush_from).max(1);
+        let is_time_to_look = waiting / look != (waiting + bytes) / look;
+        let mut paid = Paid { is_time_to_look, ..Paid::default() };
         let due = self.config.memory.due(waiting, 1, bytes);
         paid.flushed = self.buy(Next::Flush, due, &mut paid.slices, |bytes| work.flush(bytes))?;
         let (owed, price) = (self.owed.load(Relaxed), self.price.load(Relaxed));

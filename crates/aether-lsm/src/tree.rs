@@ -215,7 +215,6 @@ impl Lsm {
         self.0.put_in_charge(kind)?;
         self.0.merges.look_again();
         self.0.reckon();
-        self.0.workers.wake();
         Ok(())
     }
 
@@ -287,8 +286,8 @@ impl Inner {
         self.runs.check_open()?;
         self.puts.add(1);
         self.put_bytes.add(bytes as u64);
-        self.pacer.write(bytes as u64 + ROW_BYTES, self)?;
-        if self.pacer.next().is_some() {
+        let paid = self.pacer.write(bytes as u64 + ROW_BYTES, self)?;
+        if paid.is_time_to_look && self.pacer.next().is_some() {
             self.workers.wake();
         }
         if self.config.threads == 0 && self.puts.get().is_multiple_of(OBSERVE_PUTS) {
@@ -334,6 +333,10 @@ impl Inner {
         self.pending.store(pending, Relaxed);
         self.pacer.charge(price);
         self.owes();
+        // There may be another merge now, beside those under way.
+        if pending > 0 {
+            self.workers.wake();
+        }
     }
 
     /// Gives up the flush and the merges under way, and keeps others from it. Blocks for the slices in hand.

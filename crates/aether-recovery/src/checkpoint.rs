@@ -1,21 +1,29 @@
-//! Checkpoints: fuzzy, continuous, and paid for by those who write.
+//! Checkpoints: fuzzy, continuous, and in slices that are due as the log grows.
+//!
+//! A thread does the slices ([`Background`]); where it falls behind those who write help, and where there is none they do all of it.
 //!
 //! A checkpoint reads the claim positions and the vectors there, then each frame's first-dirty and `writing`
 //! positions (P5), then the active transactions; it is written to the log, and stands in the control file once
 //! every stream is durable up to those vectors and the PSN tables for every page write synced by then. It never goes back. Nothing is stopped for it.
 
+mod background;
+mod pace;
+
 use crate::control::{Control, IncarnationEntry};
 use crate::group;
 use crate::participant::Advance;
+use crate::rank;
 use crate::store::Store;
 use crate::trace;
 use aether_page::UndoPtr;
-use aether_sync::thread;
+use aether_sync::{Arc, Mutex, MutexGuard, thread};
 use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId, TxnId};
 use aether_wal::Wal;
 use aether_wal::buffer::page as aether_page;
+use background::Background;
+use pace::Pace;
 
 /// Bytes of log between two checkpoints, as a part of `max_recovery_bytes`.
 const CHECKPOINT_SHARE: u64 = 8;
@@ -23,38 +31,37 @@ const CHECKPOINT_SHARE: u64 = 8;
 /// Slices of write-back that fit between two checkpoints.
 const SLICES: u64 = 256;
 
-/// When the last checkpoint was taken, how many there were, and the one that is being paid for.
+/// Where there is a thread for it, others help from this part of the way between one checkpoint and the next on.
+const HELP_FROM: (u64, u64) = (3, 2);
+
+/// The checkpoints of a store.
+pub(crate) struct Checkpoints {
+    pace: Pace,
+    state: Mutex<State>,
+    background: Background,
+}
+
+/// How many there were, and the one that is being paid for.
 #[derive(Default)]
-pub(crate) struct Checkpointer {
-    taken_at: u64,
+struct State {
     count: u64,
     /// What the next checkpoint waits for: pages first dirtied below.
     bound: Option<Lv>,
-    /// When the last slice of write-back was paid.
-    paid_at: u64,
     /// Participants have done what they can for it.
     is_let_go: bool,
 }
 
-impl Checkpointer {
-    /// True if whoever comes at `position` has to pay a slice.
-    fn is_due(&mut self, position: u64, due: u64) -> bool {
-        if self.taken_at == 0 {
-            self.taken_at = position.saturating_sub(due);
-        }
-        let begins = self.bound.is_none() && position.saturating_sub(self.taken_at) >= due;
-        let goes_on = self.bound.is_some() && position.saturating_sub(self.paid_at) >= due / SLICES;
-        begins || goes_on
+impl Checkpoints {
+    /// None yet, and no thread.
+    pub(crate) fn new() -> Self {
+        let state = Mutex::new(rank::CHECKPOINT, State::default());
+        Self { pace: Pace::new(), state, background: Background::none() }
     }
 
-    /// True if slices have not been enough: the next checkpoint should have been taken by now.
-    fn is_late(&self, position: u64, due: u64) -> bool {
-        position.saturating_sub(self.taken_at) >= 2 * due
-    }
-
-    fn finish(&mut self, position: u64) {
-        (self.taken_at, self.bound, self.is_let_go) = (position, None, false);
-        self.count += 1;
+    fn finish(&self, state: &mut State, position: u64, due: u64) {
+        (state.bound, state.is_let_go) = (None, false);
+        state.count += 1;
+        self.pace.taken(position, due);
     }
 }
 
@@ -83,30 +90,74 @@ impl Store {
         total(&log.positions()).saturating_sub(total(&start))
     }
 
+    /// Bytes of log between two checkpoints.
+    fn checkpoint_bytes(&self) -> u64 {
+        self.config.max_recovery_bytes / CHECKPOINT_SHARE
+    }
+
     /// What each mini-transaction pays before its first latch: write-back and checkpoints in proportion to the
-    /// log in use, so that a restart never reads more than `max_recovery_bytes`. Blocks for a batch now and then, and for
-    /// all that is owed only if batches have not kept up.
+    /// log in use, so that a restart never reads more than `max_recovery_bytes`. A background thread takes it over, if there is one and
+    /// it keeps up. Blocks for a batch now and then, and for all that is owed only if batches have not kept up.
+    #[inline]
     pub(crate) fn pay(&self) -> Result<()> {
-        let Some(log) = self.log() else { return Ok(()) };
-        let due = self.config.max_recovery_bytes / CHECKPOINT_SHARE;
-        let position = total(&log.positions());
-        let Some(mut checkpointer) = self.checkpointer.try_lock() else { return Ok(()) };
-        if !checkpointer.is_due(position, due) {
+        match self.log() {
+            Some(log) if self.checkpoints.pace.is_due(total(&log.positions())) => self.pay_or_ask(log),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn pay_or_ask(&self, log: &Wal) -> Result<()> {
+        let since = self.checkpoints.pace.since(total(&log.positions()));
+        let (part, of) = HELP_FROM;
+        if self.checkpoints.background.takes_over() && since < self.checkpoint_bytes() / of * part {
             return Ok(());
         }
-        checkpointer.paid_at = position;
-        let late = checkpointer.is_late(position, due);
-        let bound = *checkpointer.bound.get_or_insert_with(|| self.write_back_bound(log));
+        let state = match self.is_late(since) {
+            // Whoever pays pays all of it: the bound holds for those who write meanwhile too.
+            true => Some(self.checkpoints.state.lock()),
+            false => self.checkpoints.state.try_lock(),
+        };
+        let Some(state) = state else { return Ok(()) };
+        self.pay_slice(log, state)?;
+        self.checkpoints.background.try_again();
+        Ok(())
+    }
+
+    /// Pays slices until none is due. Blocks.
+    fn pay_what_is_due(&self) -> Result<()> {
+        let Some(log) = self.log() else { return Ok(()) };
+        while self.checkpoints.pace.is_due(total(&log.positions())) {
+            self.pay_slice(log, self.checkpoints.state.lock())?;
+        }
+        Ok(())
+    }
+
+    /// Slices have not been enough: the next checkpoint should have been taken by now.
+    fn is_late(&self, since: u64) -> bool {
+        since >= 2 * self.checkpoint_bytes()
+    }
+
+    fn pay_slice(&self, log: &Wal, mut state: MutexGuard<'_, State>) -> Result<()> {
+        let (pace, due) = (&self.checkpoints.pace, self.checkpoint_bytes());
+        let position = total(&log.positions());
+        pace.begin(position, due);
+        if !pace.is_due(position) {
+            return Ok(());
+        }
+        pace.wait_until(position + due / SLICES);
+        let late = self.is_late(pace.since(position));
+        let bound = *state.bound.get_or_insert_with(|| self.write_back_bound(log));
         while self.pool.write_back_below(&bound)? > 0 {
             if !late {
                 return Ok(());
             }
         }
-        if !checkpointer.is_let_go && !self.is_let_go(&bound) {
-            drop(checkpointer);
+        if !state.is_let_go && !self.is_let_go(&bound) {
+            drop(state);
             return self.pay_participants(&bound, late);
         }
-        checkpointer.finish(position);
+        self.checkpoints.finish(&mut state, position, due);
         self.take_checkpoint(log)
     }
 
@@ -120,9 +171,9 @@ impl Store {
                 Advance::Reached | Advance::Cannot => break,
             }
         }
-        if let Some(mut checkpointer) = self.checkpointer.try_lock() {
+        if let Some(mut state) = self.checkpoints.state.try_lock() {
             // What still needs older log cannot be helped: the checkpoint is taken, and its redo start stays.
-            checkpointer.is_let_go = true;
+            state.is_let_go = true;
         }
         Ok(())
     }
@@ -138,14 +189,31 @@ impl Store {
         bound
     }
 
+    /// Has a thread do checkpoint work from now on, as long as it keeps up; until [`Store::stop_background`]. For a store that is open and
+    /// whose participants can be asked.
+    ///
+    /// # Errors
+    /// `OverLimit` if the system refuses a thread.
+    pub fn start_background(self: &Arc<Self>) -> Result<()> {
+        match self.log() {
+            Some(_) => self.checkpoints.background.start(Arc::downgrade(self)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends that thread; blocks for the slice in hand. From then on those who write pay.
+    pub fn stop_background(&self) {
+        self.checkpoints.background.stop();
+    }
+
     /// Takes a checkpoint now: writes back everything that was dirty, then notes where redo starts. Blocks.
     pub fn checkpoint(&self) -> Result<()> {
         let Some(log) = self.log() else { return Ok(()) };
         log.start()?;
         self.advance_all(log)?;
-        let mut checkpointer = self.checkpointer.lock();
+        let mut state = self.checkpoints.state.lock();
         while self.pool.write_back_below(&log.positions())? > 0 {}
-        checkpointer.finish(total(&log.positions()));
+        self.checkpoints.finish(&mut state, total(&log.positions()), self.checkpoint_bytes());
         self.take_checkpoint(log)
     }
 
@@ -228,7 +296,7 @@ impl Store {
 
     /// Checkpoints in numbers.
     pub fn checkpoint_stats(&self) -> CheckpointStats {
-        let (checkpoints, held_back) = (self.checkpointer.lock().count, self.held_back.get());
+        let (checkpoints, held_back) = (self.checkpoints.state.lock().count, self.held_back.get());
         let log_bytes = self.log().map_or(0, |log| self.log_used(log));
         let image_bytes = self.participants.iter().map(|participant| participant.restart_bytes()).sum();
         CheckpointStats { checkpoints, log_bytes, held_back, image_bytes }
@@ -244,7 +312,7 @@ impl Store {
         if durable.log.is_started() && self.check_healthy().is_ok() {
             self.advance_all(&durable.log)?;
         }
-        let _checkpointer = self.checkpointer.lock();
+        let _state = self.checkpoints.state.lock();
         if !durable.log.is_started() || durable.control.lock().current().clean_end.is_some() {
             return Ok(());
         }
@@ -285,9 +353,68 @@ mod tests {
     use std::path::Path;
 
     fn open(sim: &Sim) -> Result<(Arc<Store>, Vec<Loser>)> {
-        let opening = Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true)?;
+        open_with(sim, StoreConfig::default())
+    }
+
+    fn open_with(sim: &Sim, config: StoreConfig) -> Result<(Arc<Store>, Vec<Loser>)> {
+        let opening = Opening::begin(sim.env(), Path::new("/home"), config, true)?;
         let (store, losers, _) = opening.scan()?.redo()?.into_parts();
         Ok((store, losers))
+    }
+
+    /// Logs at least so many bytes.
+    fn write(store: &Store, bytes: u64) {
+        let log = store.log().unwrap();
+        let begin = total(&log.positions());
+        while total(&log.positions()) < begin + bytes {
+            let mut mtr = store.mtr(StreamId::new(0), 256).unwrap();
+            let slot = mtr.allocate().unwrap();
+            mtr.op(slot, PageOp::FixedInit { record_size: 8, owner: 1, link: 0 }).unwrap();
+            mtr.commit();
+        }
+    }
+
+    fn count(store: &Store) -> u64 {
+        store.checkpoint_stats().checkpoints
+    }
+
+    fn wait_for_more(store: &Store, than: u64) {
+        let begin = std::time::Instant::now();
+        while count(store) <= than {
+            assert!(begin.elapsed().as_secs() < 60, "nobody takes a checkpoint");
+            thread::yield_now();
+        }
+    }
+
+    /// Whoever wrote last found the checkpoint's lock taken, and went on. Nobody writes after that.
+    #[test]
+    fn the_thread_takes_the_checkpoint_that_is_due() {
+        let sim = Sim::new(1);
+        let config = StoreConfig { max_recovery_bytes: 1 << 18, ..StoreConfig::default() };
+        let store = open_with(&sim, config).unwrap().0;
+        store.start_background().unwrap();
+        let due = store.checkpoint_bytes();
+        write(&store, due);
+        wait_for_more(&store, 0);
+        let state = store.checkpoints.state.lock();
+        let before = state.count;
+        write(&store, due + due / 4);
+        drop(state);
+        wait_for_more(&store, before);
+        store.stop_background();
+    }
+
+    #[test]
+    fn without_the_thread_those_who_write_keep_the_bound() {
+        let sim = Sim::new(1);
+        let config = StoreConfig { max_recovery_bytes: 1 << 18, ..StoreConfig::default() };
+        let store = open_with(&sim, config).unwrap().0;
+        store.start_background().unwrap();
+        store.stop_background();
+        write(&store, 1 << 20);
+        assert!(count(&store) > 8, "{} checkpoints", count(&store));
+        let log_bytes = store.checkpoint_stats().log_bytes;
+        assert!(log_bytes <= 1 << 18, "{log_bytes} bytes to redo");
     }
 
     /// A transaction stood between its commit record and leaving the table while a whole checkpoint went by: that listed

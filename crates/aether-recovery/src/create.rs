@@ -4,6 +4,7 @@
 //! moment when `control` has its name. A crash before leaves no store, and the next creation begins afresh.
 
 use crate::active::ActiveTable;
+use crate::checkpoint::Checkpoints;
 use crate::control::{CONTROL_NAME, CONTROL_NEW_NAME, Control, ControlFile, FIRST_NUMBER};
 use crate::file_ids::FileIds;
 use crate::identify::pages_path;
@@ -212,7 +213,7 @@ impl Store {
             next_txn: AtomicU64::new(1),
             file_ids: FileIds::volatile(),
             streams_for_new: config.wal.streams,
-            checkpointer: Self::empty_checkpointer(),
+            checkpoints: Checkpoints::new(),
             redo_start: Mutex::new(rank::REDO_START, Lv::ZERO),
             config,
         }))

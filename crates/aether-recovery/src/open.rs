@@ -2,6 +2,7 @@
 //! cut and its new incarnation stands in the control file (L1).
 
 use crate::active::ActiveTable;
+use crate::checkpoint::Checkpoints;
 use crate::control::{Control, ControlFile, IncarnationEntry};
 use crate::create::{self, reserve_ids};
 use crate::file_ids::FileIds;
@@ -205,7 +206,7 @@ impl Scanned {
             next_txn: AtomicU64::new(current.txn_floor.get()),
             file_ids: FileIds::none(),
             streams_for_new,
-            checkpointer: Store::empty_checkpointer(),
+            checkpoints: Checkpoints::new(),
             redo_start: Mutex::new(rank::REDO_START, current.redo_start),
             participants: participants(&budget),
             held_back: Counter::new(),

@@ -3,6 +3,7 @@
 use aether_sync::Rank;
 
 pub(crate) const CHECKPOINT: Rank = Rank::new(300, "checkpoint under way");
+pub(crate) const CHECKPOINT_BELL: Rank = Rank::new(305, "checkpoint thread");
 pub(crate) const ACTIVE: Rank = Rank::new(310, "active transactions");
 pub(crate) const REDO_BATCHES: Rank = Rank::new(320, "redo batches");
 pub(crate) const REDO_SPARES: Rank = Rank::new(325, "spare redo batches");

@@ -1,12 +1,11 @@
 //! The store: pool, log, control file and space map of one home, or of none (volatile).
 
 use crate::active::{ActiveTable, ActiveTxn};
-use crate::checkpoint::Checkpointer;
+use crate::checkpoint::Checkpoints;
 use crate::control::{ControlFile, DEFAULT_LISTED, INDEX_KINDS};
 use crate::file_ids::FileIds;
 use crate::group;
 use crate::participant::Participants;
-use crate::rank;
 use crate::space::Space;
 use crate::trace;
 use aether_page::UndoPtr;
@@ -85,7 +84,7 @@ pub struct Store {
     pub(crate) file_ids: FileIds,
     /// Streams that new transactions are spread over; those above are appended to by what an earlier open left.
     pub(crate) streams_for_new: usize,
-    pub(crate) checkpointer: Mutex<Checkpointer>,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) redo_start: Mutex<Lv>,
     pub(crate) participants: Participants,
     /// How often a participant could not let go of log that it was asked for.
@@ -302,18 +301,17 @@ impl Store {
         }
     }
 
-    /// Lets go of the home: another handle or process may open it. The caller has closed the store.
+    /// Lets go of the home: another handle or process may open it. The caller has closed the store. Blocks for background threads: what is left
+    /// open, with prepared transactions or after a failure, has them still.
     pub fn release_lock(&self) {
+        self.stop_background();
         if let Some(durable) = &self.durable {
+            durable.log.stop_flusher();
             durable.lock.lock().take();
         }
     }
 
     pub(crate) fn poison(&self, why: &str) {
         self.pool.fail(&Error::new(aether_types::ErrorKind::Poisoned, why));
-    }
-
-    pub(crate) fn empty_checkpointer() -> Mutex<Checkpointer> {
-        Mutex::new(rank::CHECKPOINT, Checkpointer::default())
     }
 }

@@ -1,5 +1,7 @@
 //! Threads.
 
+mod batch;
+
 #[cfg(loom)]
 pub use loom::thread::{JoinHandle, yield_now};
 #[cfg(shuttle)]
@@ -44,6 +46,22 @@ where
         Error::new(ErrorKind::OverLimit, what)
     };
     Builder::new().name(name.into()).spawn(body).map_err(refused)
+}
+
+/// As [`try_spawn`], for background work that may wait: the thread never takes the processor from another when it wakes, but is not
+/// starved either. Where the system knows no such thing it is a thread like all others.
+///
+/// # Errors
+/// `OverLimit` if the system refuses another thread.
+pub fn try_spawn_batch<F, T>(name: &str, body: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    try_spawn(name, move || {
+        batch::enter();
+        body()
+    })
 }
 
 /// Processors that this process may use; 1 if the system does not say, and under the schedule checkers.

@@ -363,6 +363,12 @@ impl Wal {
         Ok(ends)
     }
 
+    /// Ends the background thread, which would go on to write to the log's files and to make new ones; blocks for what it is at. To be called
+    /// before another may open them, where [`Wal::close`] is not. Whoever needs a flush from then on does it himself.
+    pub fn stop_flusher(&self) {
+        self.flusher.stop();
+    }
+
     /// Counters since the log was opened.
     pub fn stats(&self) -> WalStats {
         let sum = |part: fn(&Stream) -> u64| self.streams.iter().map(part).sum();

@@ -44,8 +44,9 @@ impl Home {
         self.0.path().join("home")
     }
 
+    /// Without threads, which would move files while they are copied.
     fn open(&self) -> Db {
-        open(&self.path())
+        Db::open_with(self.path(), Options { background: false, ..small() }).unwrap()
     }
 
     /// What a crash of the process would leave: a copy of every file as it is now.

@@ -17,6 +17,7 @@ pub const UNSAFE_ROOMS: &[&str] = &[
     "crates/aether-buffer/src/memory.rs",
     "crates/aether-cli/src/import/lmdb.rs",
     "crates/aether-sync/src/park.rs",
+    "crates/aether-sync/src/thread/batch.rs",
     "crates/aether-torture/src/allocation.rs",
     "crates/aether-vfs/src/aligned.rs",
 ];

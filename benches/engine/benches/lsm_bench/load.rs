@@ -1,6 +1,5 @@
 //! A load of random keys into an LSM keyspace, policy by policy: what it costs to write, to keep and to read.
 
-use super::value;
 use aether_kv::lsm::policy::PolicyKind;
 use aether_kv::lsm::tree::{LsmConfig, LsmStat};
 use aether_kv::{DbEnv, Durability, KeyspaceOptions, Options, Result};
@@ -12,6 +11,19 @@ const POLICIES: [PolicyKind; 4] =
     [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled];
 /// Gets after the load.
 const GETS: u64 = 200_000;
+const KEY_BYTES: u64 = 20;
+
+/// Bytes of a value: 100, or `AETHER_BENCH_VALUE_BYTES`.
+fn value_bytes() -> usize {
+    std::env::var("AETHER_BENCH_VALUE_BYTES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
+/// Half of the bytes follow from nothing, half are the same in every row.
+fn value(rng: &mut Rng, bytes: usize) -> Vec<u8> {
+    let mut value = vec![b'.'; bytes];
+    value[..bytes / 2].iter_mut().for_each(|byte| *byte = rng.below(256) as u8);
+    value
+}
 
 /// What a load was like.
 struct Load {
@@ -31,7 +43,7 @@ impl Load {
     }
 }
 
-/// Loads `count` rows of 120 bytes in random order under each policy, in `dir`; `Async` (50 ms), one row a transaction, one thread.
+/// Loads `count` rows in random order under each policy, in `dir`; `Async` (50 ms), one row a transaction, one thread.
 pub(crate) fn loads(count: u64, dir: &Path) -> Result<()> {
     for policy in POLICIES.into_iter().filter(|policy| is_wanted(&format!("load, {policy}"))) {
         let home = dir.join(policy.to_string());
@@ -46,9 +58,9 @@ pub(crate) fn loads(count: u64, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Memtables of a hundredth of the rows, so that a short load has its flushes too.
+/// Memtables of a sixtieth of the rows' bytes, so that a short load has its flushes too.
 fn options(count: u64) -> Options {
-    let memtable_bytes = (count * 2).clamp(64 << 10, 64 << 20);
+    let memtable_bytes = (count * (KEY_BYTES + value_bytes() as u64) / 60).clamp(64 << 10, 64 << 20);
     Options {
         durability: Durability::Async { interval: Duration::from_millis(50) },
         lsm: LsmConfig { memtable_bytes, ..LsmConfig::default() },
@@ -59,10 +71,11 @@ fn options(count: u64) -> Options {
 fn load(env: &DbEnv, home: &Path, count: u64) -> Result<Load> {
     let keyspace = env.keyspace("load")?;
     let mut rng = Rng::new(7);
+    let value_bytes = value_bytes();
     let (mut puts, mut each_second) = (Vec::with_capacity(count as usize), Vec::new());
     let began = Instant::now();
     for number in 0..count {
-        let (key, value) = (key(engine_benches::keys::mix(number)), value(&mut rng));
+        let (key, value) = (key(engine_benches::keys::mix(number)), value(&mut rng, value_bytes));
         let put = Instant::now();
         let mut txn = env.begin()?;
         txn.put(&keyspace, &key, &value)?;
@@ -102,7 +115,7 @@ fn print(what: &str, count: u64, load: &Load) {
     println!(
         "{what}: written to runs per byte put {:.2}; runs on disk per byte put {:.2}; levels {:?}",
         stat.write_amplification().unwrap_or(0.0),
-        load.disk_bytes as f64 / (count * 120) as f64,
+        load.disk_bytes as f64 / (count * (KEY_BYTES + value_bytes() as u64)) as f64,
         stat.levels.iter().map(|level| level.runs).collect::<Vec<_>>(),
     );
 }

@@ -11,13 +11,17 @@ use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::txn::recovery::wal::buffer::{Access, ScanRing};
 use aether_types::{PageNo, Result};
 
-/// Blocks that a scan has loaded ahead of it.
+/// Blocks that a cursor has loaded ahead of it.
 const AHEAD: usize = 8;
+/// The same for a scan that is known to be long: the more blocks to a read, the fewer reads.
+const SCAN_AHEAD: usize = 32;
 
 /// A position among the entries of a run: at one of them, or at neither end's beyond.
 pub struct RunCursor {
     run: Arc<Run>,
     ring: Option<Arc<ScanRing>>,
+    /// Blocks to be loaded ahead, if there is a ring.
+    ahead: usize,
     at: At,
     window: Window,
     /// Places of the entry: item in the window, window in the block, block in its chain, entry in the index block, index block.
@@ -54,6 +58,7 @@ impl RunCursor {
         Self {
             run,
             ring: None,
+            ahead: AHEAD,
             at: At::Before,
             window: Window::default(),
             item: 0,
@@ -72,7 +77,8 @@ impl RunCursor {
     /// The same for a long way forward: blocks are loaded ahead, into a few frames that are used again.
     pub fn scan(run: Arc<Run>) -> Self {
         let ring = run.scan_ring();
-        Self { ring: Some(ring), ..Self::new(run) }
+        let ahead = SCAN_AHEAD.min(ring.ahead_max()).max(2);
+        Self { ring: Some(ring), ahead, ..Self::new(run) }
     }
 
     /// From now on blocks are loaded ahead into the frames of `ring`, or not any more.
@@ -322,15 +328,16 @@ impl RunCursor {
         let run = self.run.clone();
         let reference = run.top.leaf(self.leaf).expect("the index blocks are counted");
         let wants_more = self.ring.is_some();
-        let mut ahead = [PageNo::new(0); AHEAD];
+        let ahead_max = self.ahead;
+        let mut ahead = [PageNo::new(0); SCAN_AHEAD];
         let read = run.read(
             reference.swip().page(),
             || run.fix_known(reference),
             |_, view| {
                 let index = Index::open(view)?;
                 let entry = choose(&index);
-                let next = entry + 1..(entry + 1 + AHEAD).min(index.len());
-                let count = if wants_more && entry.is_multiple_of(AHEAD / 2) { next.len() } else { 0 };
+                let next = entry + 1..(entry + 1 + ahead_max).min(index.len());
+                let count = if wants_more && entry.is_multiple_of(ahead_max / 2) { next.len() } else { 0 };
                 next.zip(&mut ahead).take(count).for_each(|(entry, page)| *page = index.swip(entry).page());
                 Some((entry, index.len(), index.swip(entry), index.following(entry), count))
             },

@@ -7,7 +7,8 @@ use crate::run::Codec;
 /// How the LSM trees of a home are kept. What was written with another configuration is read all the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LsmConfig {
-    /// Bytes of rows in memory from which on they are flushed. Writers pay from here on; at three times as much they pay as much as they add.
+    /// Bytes of rows in memory from which on they are flushed. Writers pay from half as much again on; at three times as much they pay as much
+    /// as they add.
     pub memtable_bytes: u64,
     /// The merge policy of new trees.
     pub policy: PolicyKind,
@@ -47,6 +48,12 @@ impl LsmConfig {
 
     pub(super) fn pacer(&self) -> PacerConfig {
         let unit = self.unit_bytes();
-        PacerConfig { memory: Account::new(unit, 3 * unit), merging: Account::new(4 * unit, 16 * unit) }
+        // Half a memtable more than is flushed: what comes in while a flush goes on costs nobody anything.
+        let low = unit + unit / 2;
+        PacerConfig {
+            flush_from: unit,
+            memory: Account::new(low, 3 * unit),
+            merging: Account::new(4 * unit, 16 * unit),
+        }
     }
 }

@@ -43,7 +43,7 @@ impl Workers {
         state.trees.push(tree);
         while !state.is_over && state.threads.len() < threads {
             let (this, number) = (self.clone(), state.threads.len());
-            let thread = thread::try_spawn("aether-lsm", move || this.run(number))?;
+            let thread = thread::try_spawn_batch("aether-lsm", move || this.run(number))?;
             state.threads.push(thread);
         }
         Ok(())

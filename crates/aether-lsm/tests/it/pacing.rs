@@ -39,7 +39,7 @@ impl Work for Disk {
 }
 
 fn pacer() -> Pacer {
-    Pacer::new(PacerConfig { memory: MEMORY, merging: MERGING })
+    Pacer::new(PacerConfig { flush_from: MEMORY.low, memory: MEMORY, merging: MERGING })
 }
 
 /// One write, and then what the background has time for.
@@ -148,4 +148,18 @@ fn work_that_is_not_there_is_not_waited_for() {
     pacer.reckon(MERGING.high, 4);
     let paid = pacer.write(1 << 20, &Disk::default()).unwrap();
     assert_eq!(paid.merged + paid.flushed, 0);
+}
+
+/// Each put woke a thread that found nothing to do: those at work had all of it.
+#[test]
+fn a_slice_of_writes_is_a_reason_to_look_and_so_is_a_memtable() {
+    let look_after = |flush_from: u64, written: u64| {
+        let memory = Account::new(flush_from, 3 * flush_from);
+        let pacer = Pacer::new(PacerConfig { flush_from, memory, merging: MERGING });
+        let looks = |_: &u64| pacer.write(written, &Disk::default()).unwrap().is_time_to_look;
+        (1..=2000_u64).filter(looks).collect::<Vec<_>>()
+    };
+    assert_eq!(look_after(4 << 20, 64), [512, 1024, 1536]);
+    assert_eq!(look_after(6400, 64).len(), 20);
+    assert_eq!(look_after(6400, 64)[0], 100);
 }
