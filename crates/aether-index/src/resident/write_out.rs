@@ -12,10 +12,13 @@ use super::slices::{Due, Extent};
 use crate::btree::BTree;
 use crate::rows::{Stop, mtr_bytes, retry, row_before, with_record};
 use crate::skiplist::{Entry, Guard};
+use crate::trace;
 use aether_page::UndoPtr;
 use aether_page::node::Row;
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_txn::recovery::Store;
+use aether_txn::recovery::stripe_of;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind};
 use aether_types::{Psn, Result, TxnId};
@@ -75,6 +78,7 @@ impl WriteOut<'_> {
                 // It may stand in another stream than the slice, which takes the place of what was logged before.
                 wait_for_all_streams(self.manager.store())?;
             }
+            let known = if planted("known-after-gathering") { self.rows.known() } else { known };
             extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.
@@ -111,7 +115,8 @@ impl WriteOut<'_> {
             }
             let key = key.to_vec();
             let entry = cursor.entry().expect("it stands at a key");
-            let (row, unsettled) = retry(|| self.settled(&pin, &entry, &key))?;
+            let settled = || retry(|| self.settled(&pin, &entry, &key));
+            let (row, unsettled) = trace::gather(stripe_of(&key), settled)?;
             let bytes = row.as_ref().map_or(0, |row| key.len() + row.value.len() + ROW_BYTES);
             if gathered.bytes + bytes > self.slice_bytes && !gathered.rows.is_empty() {
                 gathered.next = Some(key);
@@ -176,8 +181,8 @@ impl WriteOut<'_> {
 /// # Errors
 /// Those of the log.
 pub fn wait_for_all_streams(store: &Store) -> Result<()> {
-    match store.log().filter(|_| store.streams() > 1) {
-        Some(log) => log.wait_durable(&log.slv_join()),
+    match store.log().filter(|_| store.streams() > 1 && !planted("slice-before-its-copies")) {
+        Some(log) => log.wait_durable(&trace::wait_for_streams(|| log.slv_join())),
         None => Ok(()),
     }
 }
@@ -186,7 +191,7 @@ pub fn wait_for_all_streams(store: &Store) -> Result<()> {
 pub(super) fn is_settled(manager: &TxnManager, writer: TxnId) -> bool {
     match manager.outcome(writer) {
         None => true,
-        Some(Outcome::Committed(at)) => at <= manager.durable_ts(),
+        Some(Outcome::Committed(at)) => at <= manager.durable_ts() || planted("settled-when-committed"),
         Some(_) => false,
     }
 }
@@ -200,7 +205,8 @@ pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn
     pin = rows.map.pin();
     let stripe = rows.latch(key);
     let cell = rows.find(&pin, key);
-    if cell.is_some_and(|cell| cell.psn() != psn) {
+    let is_in_log = cell.is_some_and(|cell| cell.psn() != psn) || planted("log-nothing-again");
+    if is_in_log {
         return Ok(());
     }
     let wanted = Wanted { key, row: cell.and_then(Cell::to_row), need: Need::Urgent };
