@@ -223,6 +223,7 @@ fn bare(row: Row<'_>) -> Option<Row<'static>> {
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::{ResidentFactory, TablesConfig, tree_id};
     use super::*;
