@@ -1,13 +1,17 @@
-//! The one file that knows TLA+: the actions of `tla/btree`, `tla/undo` and `tla/version_gc` that this
+//! The one file that knows TLA+: the actions of `tla/btree`, `tla/undo`, `tla/version_gc` and `tla/carry_over` that this
 //! crate takes. Who acts is known by the thread.
 
-#![cfg_attr(not(feature = "btree"), allow(dead_code, reason = "the tree's own actions"))]
+#![cfg_attr(
+    not(all(feature = "btree", feature = "skiplist")),
+    allow(dead_code, reason = "the actions of some indexes")
+)]
 
 use aether_page::Swip;
 use aether_page::node::Node;
 use aether_trace::{act, act_if};
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_types::{PageNo, TxnId};
+use aether_txn::recovery::{StripePlace, psn_count};
+use aether_types::{Lv, PageNo, Psn, StreamId, TxnId};
 
 /// Fixing the root.
 #[inline(always)]
@@ -142,4 +146,53 @@ pub(crate) fn older<T>(body: impl FnOnce() -> T, outcome: impl FnOnce(&T) -> Opt
 #[inline(always)]
 pub(crate) fn strip_row(writer: impl FnOnce() -> Option<TxnId>) {
     act_if("StripRow", || (), |()| writer().map(|writer| [writer.get()]));
+}
+
+/// Marking the slice of a row whose stripe is latched and gets this number, before the change is logged.
+#[inline(always)]
+pub(crate) fn mark_row(place: StripePlace, stream: StreamId, body: impl FnOnce()) {
+    let values = [u64::from(place.stripe), psn_count(place.psn), u64::from(stream.get())];
+    act("Mark", body, |()| values);
+}
+
+/// Taking a row out of memory that nobody can see any more.
+#[inline(always)]
+pub(crate) fn purge(stripe: u32, body: impl FnOnce()) {
+    act("Purge", body, |()| [u64::from(stripe)]);
+}
+
+/// Beginning to write slices out, if any are due.
+#[inline(always)]
+pub(crate) fn begin_slice<T>(body: impl FnOnce() -> Option<T>) -> Option<T> {
+    act_if("BeginSlice", body, |due| due.is_some().then_some([]))
+}
+
+/// Reading the number of a stripe.
+#[inline(always)]
+pub(crate) fn read_known(stripe: u32, body: impl FnOnce() -> Psn) -> Psn {
+    act("ReadKnown", body, |psn| [u64::from(stripe), psn_count(*psn)])
+}
+
+/// Gathering a row for a slice; told with the number of its change if that is not settled.
+#[inline(always)]
+pub(crate) fn gather<T, E>(
+    stripe: u32,
+    body: impl FnOnce() -> Result<(T, Option<Psn>), E>,
+) -> Result<(T, Option<Psn>), E> {
+    act_if("Gather", body, |found| {
+        let unsettled = found.as_ref().ok().map(|(_, unsettled)| unsettled.map_or(0, psn_count));
+        unsettled.map(|psn| [u64::from(stripe), psn])
+    })
+}
+
+/// Reading up to where all streams have to be durable.
+#[inline(always)]
+pub(crate) fn wait_for_streams(body: impl FnOnce() -> Lv) -> Lv {
+    act("WaitForStreams", body, |_| [])
+}
+
+/// Letting the log of slices go that are written.
+#[inline(always)]
+pub(crate) fn written(body: impl FnOnce()) {
+    act("Written", body, |()| []);
 }

@@ -240,7 +240,10 @@ impl Store {
         }
         let read = || if planted("ignore-frames") { positions } else { self.pool.redo_start(positions) };
         let mut start = trace::read_frames(read);
-        self.lower_to_floors(&mut start);
+        start = trace::read_floors(|| {
+            self.lower_to_floors(&mut start);
+            start
+        });
         self.pool.settle_psns()?;
         // After the frames: whoever changed a page that is clean by now has moved its undo head.
         let active = trace::read_table(|| self.active.list(&mut start));

@@ -1,5 +1,5 @@
-//! The one file that knows TLA+: the actions of `tla/write_back`, `tla/checkpoint` and `tla/page_redo` that this crate takes. Values
-//! of positions are those of the first four streams.
+//! The one file that knows TLA+: the actions of `tla/write_back`, `tla/checkpoint`, `tla/page_redo` and `tla/carry_over` that this crate
+//! takes. Values of positions are those of the first four streams.
 
 use aether_page::UndoPtr;
 use aether_trace::{act, act_if};
@@ -48,6 +48,12 @@ pub(crate) fn read_positions<T>(body: impl FnOnce() -> T) -> T {
 #[inline(always)]
 pub(crate) fn read_frames(body: impl FnOnce() -> Lv) -> Lv {
     act("ReadFrames", body, first_four)
+}
+
+/// Lowering the redo start to what participants need; `body` returns it.
+#[inline(always)]
+pub(crate) fn read_floors(body: impl FnOnce() -> Lv) -> Lv {
+    act("ReadFloors", body, first_four)
 }
 
 /// Reading the whole table: who was not read in it was not there.

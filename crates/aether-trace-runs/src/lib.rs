@@ -13,6 +13,7 @@
 
 pub mod arguments;
 pub mod btree;
+pub mod carry_over;
 pub mod checkpoint;
 mod dice;
 pub mod frames;
@@ -44,6 +45,7 @@ pub type Run = fn(u64) -> Trace;
 /// The protocols, by the names of their folders, and their runs.
 pub const PROTOCOLS: &[(&str, Run)] = &[
     ("btree", btree::trace),
+    ("carry_over", carry_over::trace),
     ("checkpoint", checkpoint::trace),
     ("frames", frames::trace),
     ("group_commit", group_commit::trace),

@@ -12,9 +12,11 @@ use super::met::Met;
 use super::rank;
 use super::slices::Slices;
 use crate::skiplist::{Entry, Guard, Inserted, Offset, Skiplist, SkiplistConfig};
+use crate::trace;
 use aether_page::node::Row;
 use aether_sync::atomic::{AtomicBool, Ordering::*};
 use aether_sync::{Mutex, MutexGuard, Weak};
+use aether_trace::planted;
 use aether_txn::TxnManager;
 use aether_txn::recovery::wal::buffer::Account;
 use aether_txn::recovery::wal::buffer::page as aether_page;
@@ -187,7 +189,7 @@ impl Rows {
             let is_it =
                 |cell: Cell<'_>| cell.flags().is_ghost() && cell.version().is_some_and(|at| at.0 == writer);
             if Cell::of(pin, payload).is_some_and(is_it) {
-                self.take_out(pin, entry, payload);
+                trace::purge(stripe.number, || self.take_out(pin, entry, payload));
             }
         }
     }
@@ -230,7 +232,7 @@ impl Rows {
             RowOp::Set { key, row } => (*key, Some(row)),
             RowOp::Remove { key } => (*key, None),
         };
-        if self.find(pin, key).is_some_and(|cell| cell.psn() > psn) {
+        if !planted("older-row-wins") && self.find(pin, key).is_some_and(|cell| cell.psn() > psn) {
             return Ok(());
         }
         self.cover(key.len() + row.map_or(0, |row| row.value.len()), Need::Urgent)?;
@@ -294,7 +296,10 @@ impl Rows {
 
     /// Up to which change of each stripe all rows stand as they are changed; blocks until changes that have begun are done.
     pub(super) fn known(&self) -> Known {
-        core::array::from_fn(|number| self.latch_stripe(number as u32).state.psn)
+        core::array::from_fn(|number| {
+            let stripe = number as u32;
+            trace::read_known(stripe, || self.latch_stripe(stripe).state.psn)
+        })
     }
 
     /// Behind what the image knows, no change of a stripe may be missing among those that redo has met.
@@ -336,7 +341,8 @@ impl RowChange for Change<'_> {
     }
 
     fn mark_dirty(&mut self, stream: StreamId, position: Lsn) {
-        self.rows.slices.mark(self.wanted.key, stream, position);
+        let (rows, key) = (self.rows, self.wanted.key);
+        trace::mark_row(self.place(), stream, || rows.slices.mark(key, stream, position));
     }
 
     fn apply(&mut self, lv: &Lv) {

@@ -6,6 +6,7 @@ use super::rank;
 use super::rows::{Home, Rows};
 use super::write_out::WriteOut;
 use super::{Resident, image};
+use crate::trace;
 use crate::traits::Anchor;
 use aether_page::UndoPtr;
 use aether_sync::{Arc, Mutex, RwLock};
@@ -208,7 +209,8 @@ impl Tables {
                 },
             };
             let from = if rows.id() == pass.table { &pass.key[..] } else { &[] };
-            let Some(due) = rows.slices.begin(from, bound, self.config.slice_bytes) else {
+            let begin = || rows.slices.begin(from, bound, self.config.slice_bytes);
+            let Some(due) = trace::begin_slice(begin) else {
                 last = Some(manager);
                 continue;
             };
@@ -217,7 +219,7 @@ impl Tables {
             let slice_bytes = self.config.slice_bytes;
             let writer = WriteOut { rows: rows.as_ref(), manager: &manager, image, slice_bytes };
             match writer.write(&due) {
-                Ok(extents) => rows.slices.written(&due, &extents),
+                Ok(extents) => trace::written(|| rows.slices.written(&due, &extents)),
                 Err(error) => {
                     rows.slices.failed(&due);
                     return Err(error);

@@ -12,10 +12,13 @@ use super::slices::{Due, Extent};
 use crate::btree::BTree;
 use crate::rows::{Stop, mtr_bytes, retry, row_before, with_record};
 use crate::skiplist::{Entry, Guard};
+use crate::trace;
 use aether_page::UndoPtr;
 use aether_page::node::Row;
 use aether_sync::Arc;
+use aether_trace::planted;
 use aether_txn::recovery::Store;
+use aether_txn::recovery::stripe_of;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{ChainWalk, Durability, Isolation, Outcome, Txn, TxnManager, TxnOptions, UndoKind};
 use aether_types::{Psn, Result, TxnId};
@@ -75,6 +78,7 @@ impl WriteOut<'_> {
                 // It may stand in another stream than the slice, which takes the place of what was logged before.
                 wait_for_all_streams(self.manager.store())?;
             }
+            let known = if planted("known-after-gathering") { self.rows.known() } else { known };
             extents.push(self.put(txn, key, &SliceImage { known, is_written: true, rows })?);
             match next {
                 // The log has all rows of the rest.
@@ -111,7 +115,8 @@ impl WriteOut<'_> {
             }
             let key = key.to_vec();
             let entry = cursor.entry().expect("it stands at a key");
-            let (row, unsettled) = retry(|| self.settled(&pin, &entry, &key))?;
+            let settled = || retry(|| self.settled(&pin, &entry, &key));
+            let (row, unsettled) = trace::gather(stripe_of(&key), settled)?;
             let bytes = row.as_ref().map_or(0, |row| key.len() + row.value.len() + ROW_BYTES);
             if gathered.bytes + bytes > self.slice_bytes && !gathered.rows.is_empty() {
                 gathered.next = Some(key);
@@ -176,8 +181,8 @@ impl WriteOut<'_> {
 /// # Errors
 /// Those of the log.
 pub fn wait_for_all_streams(store: &Store) -> Result<()> {
-    match store.log().filter(|_| store.streams() > 1) {
-        Some(log) => log.wait_durable(&log.slv_join()),
+    match store.log().filter(|_| store.streams() > 1 && !planted("slice-before-its-copies")) {
+        Some(log) => log.wait_durable(&trace::wait_for_streams(|| log.slv_join())),
         None => Ok(()),
     }
 }
@@ -186,21 +191,25 @@ pub fn wait_for_all_streams(store: &Store) -> Result<()> {
 pub(super) fn is_settled(manager: &TxnManager, writer: TxnId) -> bool {
     match manager.outcome(writer) {
         None => true,
-        Some(Outcome::Committed(at)) => at <= manager.durable_ts(),
+        Some(Outcome::Committed(at)) => at <= manager.durable_ts() || planted("settled-when-committed"),
         Some(_) => false,
     }
 }
 
-/// Logs a row again as it is, unless it has changed since; then that is in the log.
+/// Logs a row again as it is, unless it has changed since; then that is in the log. One that has been taken out since is logged as gone:
+/// its writer is settled by now, but what takes the place of the log has the version before.
 pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn) -> Result<()> {
     let store = manager.store();
     let (pin, mut ready);
     let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
     pin = rows.map.pin();
     let stripe = rows.latch(key);
-    let cell = rows.find(&pin, key).filter(|cell| cell.psn() == psn);
-    let Some(row) = cell.and_then(Cell::to_row) else { return Ok(()) };
-    let wanted = Wanted { key, row: Some(row), need: Need::Urgent };
+    let cell = rows.find(&pin, key);
+    let is_in_log = cell.is_some_and(|cell| cell.psn() != psn) || planted("log-nothing-again");
+    if is_in_log {
+        return Ok(());
+    }
+    let wanted = Wanted { key, row: cell.and_then(Cell::to_row), need: Need::Urgent };
     ready = rows.prepare(&pin, stripe, store.incarnation(), wanted)?;
     mtr.change_row(&mut ready);
     mtr.commit();
@@ -211,4 +220,76 @@ pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn
 fn bare(row: Row<'_>) -> Option<Row<'static>> {
     let value = Cow::Owned(row.value.into_owned());
     (!row.ghost).then_some(Row { version: None, value, ghost: false, overflow: row.overflow })
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::{ResidentFactory, TablesConfig, tree_id};
+    use super::*;
+    use crate::traits::{Anchor, IndexFactory};
+    use crate::{KindsUndo, Resident};
+    use aether_sim::{CrashPolicy, Sim};
+    use aether_txn::TxnConfig;
+    use aether_txn::recovery::{Opening, StoreConfig};
+    use aether_types::{IndexKind, Lsn, Lv, PageNo, StreamId};
+    use std::path::Path;
+
+    const ID: u32 = 7;
+
+    /// The store, and the table whose image has this root; made if there is none.
+    fn open(sim: &Sim, root: Option<PageNo>) -> (Arc<TxnManager>, Resident) {
+        let factory = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
+        let scanned =
+            Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true).unwrap().scan();
+        let participants = |budget: &_| factory.participant(budget).into_iter().collect();
+        let redone = scanned.unwrap().redo_with(participants).unwrap();
+        let floor = redone.timestamp_floor();
+        let (store, losers, _) = redone.into_parts();
+        let (config, undo) = (TxnConfig::new(Durability::Sync), Box::new(KindsUndo::of(factory.clone())));
+        let manager = TxnManager::resume(store, losers, floor, config, undo).unwrap();
+        let root = root.unwrap_or_else(|| {
+            let mut txn = manager.begin();
+            let made = factory.create(&mut txn, IndexKind::SKIPLIST, ID).unwrap();
+            txn.commit().unwrap();
+            made.root
+        });
+        let table = factory.open_table(&manager, Anchor { kind: IndexKind::SKIPLIST, id: ID, root }).unwrap();
+        (manager, table)
+    }
+
+    /// A row was deleted, and that was not settled when its slice was gathered, which so has the version before. Then it was, and the
+    /// row was taken out of memory before it could be logged again; the slice knew its deletion, and had the row.
+    #[test]
+    fn a_row_that_is_taken_out_while_its_slice_is_written_does_not_come_back() {
+        let sim = Sim::new(1);
+        let (manager, table) = open(&sim, None);
+        let mut txn = manager.begin();
+        table.put(&mut txn, b"row", b"old").unwrap();
+        txn.commit().unwrap();
+        let mut deletion = manager.begin();
+        assert!(table.delete(&mut deletion, b"row").unwrap());
+        let rows = &table.0.rows;
+        let due = rows.slices.begin(&[], &Lv::at(StreamId::new(0), Lsn::new(u64::MAX)), 1 << 16).unwrap();
+        let known = rows.known();
+        let root = table.0.anchor.root;
+        let image = BTree::open(manager.clone(), root, tree_id(ID));
+        let writer = WriteOut { rows, manager: &manager, image, slice_bytes: 1 << 16 };
+        let gathered = writer.gather(&[], None).unwrap();
+        assert_eq!((gathered.rows.len(), gathered.unsettled.len()), (1, 1));
+        deletion.commit().unwrap();
+        manager.collect().unwrap();
+        rows.purge(&rows.map.pin(), &mut rows.latch(b"row"), &manager);
+        assert!(rows.find(&rows.map.pin(), b"row").is_none(), "it was taken out");
+        let (key, psn) = &gathered.unsettled[0];
+        carry_over(rows, &manager, key, *psn).unwrap();
+        let mut txn = manager.begin().for_bookkeeping();
+        let slice = SliceImage { known, is_written: true, rows: gathered.rows };
+        let extent = writer.put(&mut txn, Vec::new(), &slice).unwrap();
+        txn.commit().unwrap();
+        rows.slices.written(&due, &[extent]);
+        let (manager, table) = open(&sim.crash_image(CrashPolicy::LoseAll), Some(root));
+        assert!(!table.get_into(&manager.view(), b"row", &mut Vec::new()).unwrap(), "it is deleted");
+        assert!(table.0.rows.map.pin().get(b"row").is_none(), "nothing is left of it");
+    }
 }
