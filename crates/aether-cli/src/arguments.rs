@@ -10,7 +10,7 @@ pub(crate) use bulk::{
 pub(crate) use history::{History, Level};
 
 use crate::exit;
-use aether::Durability;
+use aether::{Durability, IndexKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -229,6 +229,30 @@ pub(crate) struct Work {
     /// The longest wait of `group`, or the interval of `async`, in microseconds.
     #[arg(long, value_name = "US", default_value_t = 500)]
     pub(crate) wait_us: u64,
+    /// What the default keyspace is to be; if it is of another kind, it is converted while the clients work. An LSM tree
+    /// merges as the seed has it.
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<KindName>,
+}
+
+/// A kind of keyspace by name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindName {
+    Btree,
+    Rax,
+    Skiplist,
+    Lsm,
+}
+
+impl From<KindName> for IndexKind {
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::Btree => Self::BTREE,
+            KindName::Rax => Self::RAX,
+            KindName::Skiplist => Self::SKIPLIST,
+            KindName::Lsm => Self::LSM,
+        }
+    }
 }
 
 /// A durability by name.

@@ -278,13 +278,17 @@ impl Txn {
     /// the transaction goes on.
     ///
     /// # Errors
-    /// Those of `body`, and of the rollback if that fails.
+    /// Those of `body`, and of the rollback if that fails. After one of `body` that ends the transaction only abort remains.
     pub fn nested<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let mark = self.savepoint();
         let ended = catch_unwind(AssertUnwindSafe(|| body(self)));
         match ended {
             Ok(Ok(value)) => self.release(&mark).map(|()| value),
-            Ok(Err(error)) => self.take_back(&mark).and(Err(error)),
+            Ok(Err(error)) => match self.take_back(&mark) {
+                // The error has ended the transaction, which will be rolled back as a whole.
+                Err(over) if over.kind() == ErrorKind::TxnOver => Err(error),
+                taken => taken.and(Err(error)),
+            },
             Err(panic) => {
                 let _ = self.take_back(&mark);
                 resume_unwind(panic)

@@ -1,7 +1,7 @@
 //! The commands `kill` and `soak`: their options, their progress, what they print.
 
 use super::{say, write_out};
-use crate::cli::{Format, format, number};
+use crate::cli::{Format, format, kinds, number};
 use aether_torture::kill::{self, process, tally};
 use aether_torture::soak;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) const USAGE: &str = "\
-usage: aether-torture kill --rounds N [--seed S] [--binary PATH] [--life ROUNDS] [--format plain|json]
+usage: aether-torture kill --rounds N [--seed S] [--binary PATH] [--life ROUNDS] [--kinds mixed|btree] [--format plain|json]
        aether-torture kill --ci                  kill -9 of the real binary, at work and while it recovers
        aether-torture soak --minutes N [--seed S] [--home DIR] [--clients N] [--keys N] [--format plain|json]
                                                  mixed work, verified; nothing may grow
@@ -51,6 +51,7 @@ fn parse_kill(options: &[String]) -> Result<Kill, String> {
             "--seed" => settings.seed = number(option, value)?,
             "--binary" => settings.binary = PathBuf::from(value),
             "--life" => settings.life = number::<u64>(option, value)?.max(1),
+            "--kinds" => settings.kinds = kinds(value)?,
             "--format" => kill.format = format(value)?,
             _ => return Err(format!("unknown option {option}")),
         }

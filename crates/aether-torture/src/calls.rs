@@ -1,5 +1,7 @@
 //! The calls of one transaction, each with the answer that it must give.
 
+mod bulk;
+
 use crate::kind::Kind;
 use crate::model::{Bytes, Draft, Op, State, show};
 use crate::oracle::{Verdict, failed};
@@ -52,6 +54,8 @@ impl Calls {
                 self.read_own_write(&space, key, Some(value))?;
             }
             Op::Delete(name, key) => self.delete(name, key)?,
+            Op::Ingest(name, rows) => self.ingest(name, rows)?,
+            Op::DeleteRange(name, range) => self.delete_range(name, range)?,
             Op::Savepoint => self.savepoints.push(self.txn.savepoint()),
             Op::Rollback => self.roll_back(self.savepoints.len().saturating_sub(1), false)?,
             Op::RollbackTo(depth) => self.roll_back(*depth, true)?,
@@ -59,6 +63,7 @@ impl Calls {
         self.draft.apply(op);
         match op {
             Op::Put(name, key, _) | Op::Delete(name, key) => drop(self.touched.insert((name, key.clone()))),
+            Op::Ingest(name, _) | Op::DeleteRange(name, _) => self.read_all(name)?,
             Op::Rollback | Op::RollbackTo(_) => self.read_touched()?,
             _ => {}
         }

@@ -177,7 +177,7 @@ pub(crate) fn number<T: FromStr>(option: &str, value: &str) -> Result<T, String>
     value.parse().map_err(|_| format!("{option} {value:?}: not a number"))
 }
 
-fn kinds(name: &str) -> Result<Kinds, String> {
+pub(crate) fn kinds(name: &str) -> Result<Kinds, String> {
     let found = Kinds::NAMES.into_iter().find(|(_, known)| *known == name);
     found.map(|(kinds, _)| kinds).ok_or_else(|| format!("--kinds {name:?}: not mixed or btree"))
 }

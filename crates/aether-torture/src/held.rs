@@ -23,10 +23,10 @@ impl Held {
         Ok((Self { snapshot, spaces, state }, k))
     }
 
-    /// Reads the same snapshot again, also keyspaces that were dropped since.
+    /// Reads the same snapshot again, also keyspaces that were dropped or converted since.
     pub(crate) fn read_again(&self) -> Verdict<()> {
         let again = oracle::read_spaces(&self.snapshot, &self.spaces)?;
-        match again.difference(&self.state) {
+        match again.difference_of_rows(&self.state) {
             None => Ok(()),
             Some(what) => Err(format!("{WRONG_ANSWER}: a snapshot has changed: {what}")),
         }

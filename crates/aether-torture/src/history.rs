@@ -42,8 +42,12 @@ impl History {
         self.acknowledged = self.states.len() - 1;
     }
 
-    /// A reader has seen state `k` without a reservation: no crash may undo it (T3).
-    pub fn witness(&mut self, k: usize) {
+    /// A snapshot has shown state `k` without a reservation: no crash may undo it (T3). It shows rows and says nothing of what keyspaces are: a
+    /// conversion in doubt that has left them as they were is not proved.
+    pub fn witness(&mut self, mut k: usize) {
+        while k > self.acknowledged && self.states[k].spaces == self.states[k - 1].spaces {
+            k -= 1;
+        }
         self.acknowledged = self.acknowledged.max(k);
     }
 

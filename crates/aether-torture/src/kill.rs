@@ -4,6 +4,7 @@
 //! ([`design`]), and kills it at a moment of chance. In a third of the rounds `torture dump` or `torture work` is then
 //! started on the unclean store and killed while it recovers. At last a whole `torture dump` is held against the
 //! [`ledger`], which knows what every process said on standard output ([`event`]) and nothing of the engine.
+//! The keyspace is of any kind, as the seed has it, and in a quarter of the rounds it is converted to another while clients write.
 //! After some rounds the store is thrown away and begun anew, so that reading it stays quick.
 //!
 //! A killed process loses nothing that it had written to its files; so this tests the order in which the engine
@@ -17,6 +18,7 @@ pub mod process;
 pub mod round;
 pub mod tally;
 
+use crate::kind::Kinds;
 use crate::oracle::Verdict;
 use round::Lane;
 use std::path::PathBuf;
@@ -37,12 +39,14 @@ pub struct Settings {
     pub binary: PathBuf,
     /// Rounds that a store lives.
     pub life: u64,
+    /// What its keyspace is; if of all kinds, it is converted now and then.
+    pub kinds: Kinds,
 }
 
 impl Settings {
     /// So many rounds of `binary`.
     pub fn new(binary: PathBuf, rounds: u64) -> Self {
-        Self { seed: 1, rounds, binary, life: 25 }
+        Self { seed: 1, rounds, binary, life: 25, kinds: Kinds::Mixed }
     }
 }
 

@@ -25,6 +25,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its index.
+    pub fn index(self) -> IndexKind {
+        self.options().kind
+    }
+
+    /// A kind whose index is another than `but`.
+    pub fn draw(rng: &mut Rng, but: Option<IndexKind>) -> Self {
+        let lsm = Kind::Lsm(POLICIES[rng.below(POLICIES.len())]);
+        let others = [Kind::Btree, Kind::Rax, Kind::Skiplist, lsm, lsm].into_iter();
+        let others: Vec<Kind> = others.filter(|kind| Some(kind.index()) != but).collect();
+        others[rng.below(others.len())]
+    }
+
     /// What a keyspace of this kind is created with.
     pub fn options(self) -> KeyspaceOptions {
         match self {

@@ -1,7 +1,12 @@
 //! What a store holds, as plain sorted maps.
 
+mod bulk;
+
+pub use bulk::Range;
+
 use crate::kind::Kind;
 use aether_sync::Arc;
+use aether_types::IndexKind;
 use std::collections::BTreeMap;
 
 /// A key or a value, shared between the states that hold it.
@@ -10,11 +15,13 @@ pub type Bytes = Arc<[u8]>;
 /// The rows of one keyspace.
 pub type Rows = BTreeMap<Bytes, Bytes>;
 
-/// The content of a store: its keyspaces and their rows.
+/// The content of a store: its keyspaces, what they are, and their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Rows by keyspace.
     pub spaces: BTreeMap<String, Rows>,
+    /// The kind of index of each.
+    pub kinds: BTreeMap<String, IndexKind>,
 }
 
 /// One call of a transaction.
@@ -28,6 +35,10 @@ pub enum Op {
     Put(&'static str, Bytes, Bytes),
     /// Deletes a key.
     Delete(&'static str, Bytes),
+    /// Puts sorted rows in bulk, each key once.
+    Ingest(&'static str, Arc<[(Bytes, Bytes)]>),
+    /// Deletes all keys of a range.
+    DeleteRange(&'static str, Range),
     /// Sets a savepoint.
     Savepoint,
     /// Rolls back to the newest savepoint and forgets it.
@@ -36,7 +47,33 @@ pub enum Op {
     RollbackTo(usize),
 }
 
+impl Op {
+    /// True for a call that takes the keyspace for its transaction alone, in an LSM tree.
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Ingest(..) | Self::DeleteRange(..))
+    }
+}
+
 impl State {
+    /// Takes in a keyspace, or replaces it.
+    pub fn add(&mut self, space: &str, kind: IndexKind, rows: Rows) {
+        self.kinds.insert(space.to_owned(), kind);
+        self.spaces.insert(space.to_owned(), rows);
+    }
+
+    fn remove(&mut self, space: &str) {
+        self.kinds.remove(space);
+        self.spaces.remove(space);
+    }
+
+    /// The same with a keyspace converted to a kind.
+    #[must_use]
+    pub fn converted(&self, space: &str, kind: Kind) -> Self {
+        let mut state = self.clone();
+        state.kinds.insert(space.to_owned(), kind.index());
+        state
+    }
+
     /// The rows of a keyspace, if there is one of this name.
     pub fn rows(&self, space: &str) -> Option<&Rows> {
         self.spaces.get(space)
@@ -56,6 +93,12 @@ impl State {
 
     /// The first difference to `other`, in words; none if they are equal.
     pub fn difference(&self, other: &State) -> Option<String> {
+        let kinds = || format!("kinds {:?}, expected {:?}", self.kinds, other.kinds);
+        self.difference_of_rows(other).or_else(|| (self.kinds != other.kinds).then(kinds))
+    }
+
+    /// The same, whatever the keyspaces are.
+    pub fn difference_of_rows(&self, other: &State) -> Option<String> {
         let names = |state: &State| state.spaces.keys().cloned().collect::<Vec<_>>();
         if names(self) != names(other) {
             return Some(format!("keyspaces {:?}, expected {:?}", names(self), names(other)));
@@ -84,7 +127,11 @@ impl Draft {
     pub fn permits(&self, op: &Op) -> bool {
         match op {
             Op::Create(space, _) => self.state.rows(space).is_none(),
-            Op::Drop(space) | Op::Put(space, ..) | Op::Delete(space, _) => self.state.rows(space).is_some(),
+            Op::Drop(space)
+            | Op::Put(space, ..)
+            | Op::Delete(space, _)
+            | Op::Ingest(space, _)
+            | Op::DeleteRange(space, _) => self.state.rows(space).is_some(),
             Op::Savepoint => true,
             Op::Rollback => !self.savepoints.is_empty(),
             Op::RollbackTo(depth) => *depth < self.savepoints.len(),
@@ -94,10 +141,12 @@ impl Draft {
     /// Makes the change of one call. A call on a missing keyspace changes nothing.
     pub fn apply(&mut self, op: &Op) {
         match op {
-            Op::Create(space, _) => drop(self.state.spaces.insert((*space).into(), Rows::new())),
-            Op::Drop(space) => drop(self.state.spaces.remove(*space)),
+            Op::Create(space, kind) => self.state.add(space, kind.index(), Rows::new()),
+            Op::Drop(space) => self.state.remove(space),
             Op::Put(space, key, value) => self.put(space, key, value),
             Op::Delete(space, key) => self.delete(space, key),
+            Op::Ingest(space, rows) => rows.iter().for_each(|(key, value)| self.put(space, key, value)),
+            Op::DeleteRange(space, range) => self.delete_range(space, range),
             Op::Savepoint => self.savepoints.push(self.state.clone()),
             Op::Rollback => self.state = self.savepoints.pop().unwrap_or_else(|| self.state.clone()),
             Op::RollbackTo(depth) => self.roll_back_to(*depth),
@@ -120,6 +169,12 @@ impl Draft {
     fn delete(&mut self, space: &str, key: &Bytes) {
         if let Some(rows) = self.state.spaces.get_mut(space) {
             rows.remove(key);
+        }
+    }
+
+    fn delete_range(&mut self, space: &str, range: &Range) {
+        if let Some(rows) = self.state.spaces.get_mut(space) {
+            rows.retain(|key, _| !range.has(key));
         }
     }
 }

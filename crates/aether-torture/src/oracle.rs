@@ -28,7 +28,7 @@ pub fn read_spaces(snapshot: &Snapshot, spaces: &[(String, Keyspace)]) -> Verdic
     for (name, space) in spaces {
         let rows = read_rows(snapshot, space).map_err(|what| format!("keyspace {name}: {what}"))?;
         if name != "default" || !rows.is_empty() {
-            state.spaces.insert(name.clone(), rows);
+            state.add(name, space.kind(), rows);
         }
     }
     Ok(state)

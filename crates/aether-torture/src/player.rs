@@ -1,5 +1,7 @@
 //! Plays a script on a store and keeps the history of what was requested and what was acknowledged.
 
+mod conversion;
+
 use crate::calls::{Calls, WRONG_ANSWER};
 use crate::held::Held;
 use crate::history::History;
@@ -9,6 +11,7 @@ use crate::script::{End, SPACES, Script, Side, Step, TxnScript};
 use crate::world::World;
 use aether_kv::{DbEnv, Durability, ErrorKind, Txn};
 use aether_sync::Arc;
+use aether_types::IndexKind;
 use std::time::Duration;
 
 /// What to do after a call fails.
@@ -168,6 +171,7 @@ impl<'w> Player<'w> {
             Step::Side(Side::Calls(ops)) => self.side_calls(&env, ops),
             Step::Side(Side::Commit(after)) => self.side_commit(after),
             Step::Side(Side::Abort) => self.side_abort(),
+            Step::Convert(conversion) => self.convert(&env, conversion),
             Step::Hold => self.hold(&env),
             Step::Release => self.release(),
             Step::Checkpoint => {
@@ -324,5 +328,7 @@ fn commit_as(txn: Txn, end: End) -> aether_kv::Result<()> {
 
 /// The side transaction has keys of its own: of those there are none before it begins.
 fn no_rows() -> State {
-    State { spaces: SPACES.into_iter().map(|name| (name.to_owned(), Rows::new())).collect() }
+    let mut state = State::default();
+    SPACES.into_iter().for_each(|name| state.add(name, IndexKind::default(), Rows::new()));
+    state
 }

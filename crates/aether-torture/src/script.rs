@@ -4,13 +4,18 @@
 //! goes, one transaction larger than the pool that commits and one that aborts, checkpoints, a clean restart) have
 //! fixed places.
 
+mod draw;
+mod plan;
+mod rare;
 mod text;
 
+pub(crate) use draw::tagged;
+
 use crate::kind::{Kind, Kinds};
-use crate::model::{Bytes, Draft, Op, State};
+use crate::model::{Bytes, Op, State};
 use crate::rng::{Rng, derive};
-use crate::shape::KEY_BYTES_MAX;
 use aether_sync::Arc;
+use plan::Planner;
 
 /// The keyspaces that live through the script.
 pub const SPACES: [&str; 2] = ["alpha", "beta"];
@@ -55,6 +60,19 @@ pub enum Side {
     Abort,
 }
 
+/// A conversion of a keyspace.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// The keyspace.
+    pub space: &'static str,
+    /// The kind that it gets, of another index than it has.
+    pub to: Kind,
+    /// It is broken off while rows are copied.
+    pub is_broken_off: bool,
+    /// A transaction while rows are copied.
+    pub during: TxnScript,
+}
+
 /// One step of a script.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -62,6 +80,8 @@ pub enum Step {
     Txn(TxnScript),
     /// A part of the side transaction.
     Side(Side),
+    /// A keyspace gets another kind.
+    Convert(Conversion),
     /// A snapshot is taken and held.
     Hold,
     /// The held snapshot is read once more and let go.
@@ -98,9 +118,14 @@ impl Script {
         Self { seed, steps }
     }
 
-    /// The same with keyspaces of these kinds, as its seed deals them.
+    /// The same with keyspaces of these kinds, as its seed deals them; if they are of several, also with rows in bulk, ranges that go,
+    /// and conversions.
     #[must_use]
-    pub fn of_kinds(mut self, kinds: Kinds) -> Self {
+    pub fn of_kinds(self, kinds: Kinds) -> Self {
+        if kinds == Kinds::Btree { self } else { rare::add(self.dealt(kinds)) }
+    }
+
+    fn dealt(mut self, kinds: Kinds) -> Self {
         let [first, second, passing] = kinds.deal(self.seed);
         let dealt = [(SPACES[0], first), (SPACES[1], second), (PASSING, passing)];
         for step in &mut self.steps {
@@ -119,9 +144,8 @@ impl Script {
     #[must_use]
     pub fn durable(mut self) -> Self {
         for step in &mut self.steps {
-            if let Step::Txn(txn) = step
-                && txn.end != End::Abort
-            {
+            let (Step::Txn(txn) | Step::Convert(Conversion { during: txn, .. })) = step else { continue };
+            if txn.end != End::Abort {
                 txn.end = End::Commit;
             }
         }
@@ -135,72 +159,6 @@ impl Script {
             _ => None,
         })
     }
-}
-
-/// Walks through steps and keeps what is possible.
-#[derive(Default)]
-struct Planner {
-    state: State,
-    side: Vec<Op>,
-}
-
-impl Planner {
-    fn plan(&mut self, step: Step) -> Option<Step> {
-        Some(match step {
-            Step::Txn(TxnScript { ops, end, .. }) => {
-                let ops = possible(&mut Draft::new(self.state.clone()), ops);
-                if end != End::Abort {
-                    self.state = self.state.after(&ops);
-                }
-                Step::Txn(TxnScript { ops, end, after: Arc::new(self.state.clone()) })
-            }
-            Step::Side(side) => Step::Side(self.side(side)?),
-            Step::Reopen(tuning) => {
-                self.side.clear();
-                Step::Reopen(tuning)
-            }
-            step => step,
-        })
-    }
-
-    fn side(&mut self, side: Side) -> Option<Side> {
-        match side {
-            Side::Calls(ops) => {
-                let mut draft = Draft::new(self.state.clone());
-                self.side.iter().for_each(|op| draft.apply(op));
-                let ops = possible(&mut draft, ops);
-                self.side.extend(ops.iter().cloned());
-                (!ops.is_empty()).then_some(Side::Calls(ops))
-            }
-            _ if self.side.is_empty() => None,
-            Side::Commit(_) => {
-                self.state = self.state.after(&core::mem::take(&mut self.side));
-                Some(Side::Commit(Arc::new(self.state.clone())))
-            }
-            Side::Abort => {
-                self.side.clear();
-                Some(Side::Abort)
-            }
-        }
-    }
-}
-
-fn possible(draft: &mut Draft, ops: Vec<Op>) -> Vec<Op> {
-    let mut permitted = |op: &Op| {
-        let permits = draft.permits(op);
-        if permits {
-            draft.apply(op);
-        }
-        permits
-    };
-    ops.into_iter().filter(|op| permitted(op)).collect()
-}
-
-/// A value that tells from which tag it was made, so that a script can name it in few letters.
-pub(crate) fn tagged(tag: u32, length: usize) -> Bytes {
-    let mut value = Rng::new(u64::from(tag)).bytes(length);
-    value.iter_mut().zip(tag.to_le_bytes()).for_each(|(byte, own)| *byte = own);
-    value.into()
 }
 
 struct Writer {
@@ -346,13 +304,7 @@ impl Writer {
     }
 
     fn end(&mut self) -> End {
-        match self.rng.below(100) {
-            0..12 => End::Abort,
-            12..20 => End::Weak,
-            20..24 => End::Async,
-            24..34 => End::Group,
-            _ => End::Commit,
-        }
+        draw::end(&mut self.rng)
     }
 
     fn burst(&mut self, ops: &mut Vec<Op>) {
@@ -468,24 +420,14 @@ impl Writer {
     }
 
     fn old_key(&mut self, space: &str) -> Option<Bytes> {
-        let rows = self.state.rows(space)?;
-        let place = self.rng.below(rows.len().max(1));
-        rows.keys().nth(place).cloned()
+        draw::old_key(&mut self.rng, &self.state, space)
     }
 
     fn new_key(&mut self) -> Bytes {
-        let mut key = format!("row-{:06}", self.rng.below(1_000_000)).into_bytes();
-        match self.rng.below(200) {
-            0 => key.clear(),
-            1 => key.resize(KEY_BYTES_MAX, b'+'),
-            2..20 => key.resize(40, b'.'),
-            _ => {}
-        }
-        key.into()
+        draw::new_key(&mut self.rng)
     }
 
     fn value(&mut self) -> Bytes {
-        let length = if self.rng.chance(4) { 0 } else { self.rng.between(600, 900) };
-        tagged(self.rng.word() as u32, length)
+        draw::value(&mut self.rng)
     }
 }

@@ -6,11 +6,11 @@
 //! played them.
 
 use crate::faults::{self, Plan, Trouble};
-use crate::model::Op;
+use crate::model::{Bytes, Op};
 use crate::oracle::Verdict;
 use crate::player::{self, AfterError};
 use crate::report::Failure;
-use crate::script::{Script, Side, Step, tagged};
+use crate::script::{Conversion, Script, Side, Step, tagged};
 use crate::study::{Study, guarded};
 use crate::world::{Cut, World};
 use aether_sim::{Fault, OpKind};
@@ -40,9 +40,7 @@ pub fn shrink(failure: &Failure, until: Instant) -> Failure {
 
 /// The steps of the failing script.
 fn steps_of(failure: &Failure) -> Vec<Step> {
-    let settings = &failure.settings;
-    let given = settings.script.as_deref().cloned();
-    given.unwrap_or_else(|| Script::new(settings.seed, settings.transactions)).steps
+    failure.settings.script().steps
 }
 
 struct Shrinker {
@@ -235,7 +233,7 @@ impl Shrinker {
     /// The calls of a step; an attempt may have shortened the list of steps.
     fn ops(&self, at: usize) -> Vec<Op> {
         match self.steps.get(at) {
-            Some(Step::Txn(txn)) => txn.ops.clone(),
+            Some(Step::Txn(txn) | Step::Convert(Conversion { during: txn, .. })) => txn.ops.clone(),
             Some(Step::Side(Side::Calls(ops))) => ops.clone(),
             _ => Vec::new(),
         }
@@ -267,7 +265,7 @@ impl Shrinker {
 
 fn set_ops(step: &mut Step, new: Vec<Op>) {
     match step {
-        Step::Txn(txn) => txn.ops = new,
+        Step::Txn(txn) | Step::Convert(Conversion { during: txn, .. }) => txn.ops = new,
         Step::Side(Side::Calls(ops)) => *ops = new,
         _ => {}
     }
@@ -275,12 +273,20 @@ fn set_ops(step: &mut Step, new: Vec<Op>) {
 
 fn shortened(op: Op) -> Op {
     match op {
-        Op::Put(space, key, value) if value.len() > SHORT_BYTES => {
-            let tag = value.first_chunk().map_or(0, |tag| u32::from_le_bytes(*tag));
-            Op::Put(space, key, tagged(tag, SHORT_BYTES))
+        Op::Put(space, key, value) => Op::Put(space, key, short(value)),
+        Op::Ingest(space, rows) => {
+            Op::Ingest(space, rows.iter().map(|(key, value)| (key.clone(), short(value.clone()))).collect())
         }
         op => op,
     }
+}
+
+fn short(value: Bytes) -> Bytes {
+    if value.len() <= SHORT_BYTES {
+        return value;
+    }
+    let tag = value.first_chunk().map_or(0, |tag| u32::from_le_bytes(*tag));
+    tagged(tag, SHORT_BYTES)
 }
 
 /// What is wrong, without numbers and names, so that two failures can be told alike.

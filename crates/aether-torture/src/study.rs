@@ -59,6 +59,12 @@ impl Settings {
             recovery_cuts: 3,
         }
     }
+
+    /// The script to play.
+    pub fn script(&self) -> Script {
+        let given = self.script.as_deref().cloned();
+        given.unwrap_or_else(|| Script::new(self.seed, self.transactions).of_kinds(self.kinds))
+    }
 }
 
 /// The crash test of one script.
@@ -76,9 +82,7 @@ impl Study {
     /// # Errors
     /// If the script fails on a machine without faults, or the store is not right at its end.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        let given = settings.script.as_deref().cloned();
-        let script = given
-            .unwrap_or_else(|| Script::new(settings.seed, settings.transactions).of_kinds(settings.kinds));
+        let script = settings.script();
         let script = if Shape::new(settings.shape).is_parallel() { script.durable() } else { script };
         let judged = Mutex::new(JUDGED, HashSet::new());
         let study = Self { settings, script, operations: 0, judged };

@@ -9,13 +9,17 @@
 //! restart shows them, have moved to it: transfers are whole, none is counted twice, and nobody's commit rests on one
 //! that is gone.
 //!
+//! With keyspaces of several kinds threads also put rows in bulk and delete ranges of their own, and in some runs one more thread converts the
+//! keyspaces: each is of the kind that was acknowledged last, or of one that was asked for since.
+//!
 //! What the process left is also recovered by one redo thread and by several: see `threads/twins.rs`.
 
+mod converter;
 mod teller;
 mod twins;
 
 use crate::campaign::{self, Limits};
-use crate::kind::Kind;
+use crate::kind::{Kind, Kinds};
 use crate::model::{Rows, show};
 use crate::oracle::{self, Verdict, failed};
 use crate::report::{Failure, Report, Tally};
@@ -26,6 +30,9 @@ use crate::world::{Cut, Fate, World, policies};
 use aether_kv::{DbEnv, Options};
 use aether_sync::Arc;
 use aether_sync::thread::{JoinHandle, spawn};
+use aether_types::IndexKind;
+use converter::{Becoming, Converter};
+use std::collections::BTreeMap;
 use teller::{Diary, Teller};
 
 /// The keyspace of the threads' own rows.
@@ -45,6 +52,18 @@ const STREAMS: usize = 4;
 
 /// Restarts of each run, beside that after the death of the process.
 const POWER_CUTS: u64 = 4;
+
+/// What all threads remember.
+struct Books {
+    diaries: Vec<Diary>,
+    becoming: Becoming,
+}
+
+/// What a store shows: the state of each thread, and what the keyspaces are.
+struct Shown {
+    states: Vec<usize>,
+    kinds: BTreeMap<String, IndexKind>,
+}
 
 /// Runs until a limit is met; run number n follows from the seed and n. Blocks.
 pub fn run(settings: Settings, runs: u64, limits: Limits, progress: &mut dyn FnMut(&Report)) -> Report {
@@ -71,26 +90,38 @@ fn endure(settings: &Settings, number: u64, tally: &mut Tally, beat: &dyn Fn()) 
     let world = World::new(seed, shape, settings.mutant);
     let background = rng.chance(50);
     let env = open(&world, background)?;
-    found_bank(&env, settings.kinds.deal(seed))?;
+    let kinds = settings.kinds.deal(seed);
+    found_bank(&env, kinds)?;
     let threads = rng.between(2, 5);
-    let teller = |number| Teller::new(&env, number, Rng::new(derive(seed, 1_000 + number as u64)));
+    let teller = |number| teller(&env, number, seed, settings.kinds);
     let tellers = (0..threads).map(teller).collect::<Result<Vec<_>, _>>()?;
+    let becoming = Becoming::new(kinds[0], kinds[1]);
+    let converter = match settings.kinds {
+        Kinds::Btree => Converter::idle(&env, becoming),
+        Kinds::Mixed => Converter::new(&env, Rng::new(derive(seed, 2_000)), becoming),
+    };
     drop(env);
     world.sim.cut_power_at(world.sim.op_count() + rng.below(400) as u64);
-    let diaries = work(&world, tellers)?;
+    let books = work(&world, tellers, converter)?;
     let image = |fate| world.after(Cut { op: number, fate });
     let fates = (0..POWER_CUTS).map(|part| Fate::Power(derive(seed, part) as usize % policies()));
     for fate in fates.chain([Fate::Kill]) {
         beat();
-        judge_twice(&image(fate), background, &diaries, rng.word()).map_err(|what| {
+        judge_twice(&image(fate), background, &books, rng.word()).map_err(|what| {
             format!("{threads} threads, {shape:?}, background {background}, then {fate:?}: {what}")
         })?;
         tally.count(&[Cut { op: number, fate }], false);
     }
     beat();
     let killed = image(Fate::Kill);
-    let compared = twins::compare(&killed, &diaries, &mut rng);
+    let compared = twins::compare(&killed, &books, &mut rng);
     compared.map_err(|what| format!("{threads} threads, {shape:?}: {what}"))
+}
+
+fn teller(env: &DbEnv, number: usize, seed: u64, kinds: Kinds) -> Verdict<Teller> {
+    let chance = |part| Rng::new(derive(seed, part + number as u64));
+    let teller = Teller::new(env, number, chance(1_000))?;
+    Ok(if kinds == Kinds::Btree { teller } else { teller.with_bulk(chance(3_000)) })
 }
 
 /// With its own threads for pages and log, or without.
@@ -127,7 +158,8 @@ fn account(number: usize) -> Vec<u8> {
 }
 
 /// Lets the threads write until each has ended, by the power cut or because it has done all it meant to.
-fn work(world: &World, tellers: Vec<Teller>) -> Verdict<Vec<Diary>> {
+fn work(world: &World, tellers: Vec<Teller>, converter: Converter) -> Verdict<Books> {
+    let converter = spawn("converter", move || converter.work());
     let start = |teller: Teller| spawn("teller", move || teller.work());
     let tellers: Vec<JoinHandle<Verdict<Diary>>> = tellers.into_iter().map(start).collect();
     let ended: Vec<_> = tellers.into_iter().map(JoinHandle::join).collect();
@@ -135,34 +167,39 @@ fn work(world: &World, tellers: Vec<Teller>) -> Verdict<Vec<Diary>> {
         .into_iter()
         .map(|end| end.unwrap_or_else(|_| Err("a thread panicked".into())))
         .collect::<Result<_, _>>()?;
-    let stopped = diaries.iter().find_map(|diary| diary.error.as_ref());
+    let becoming = converter.join().map_err(|_| "the thread that converts panicked")?;
+    let stopped = diaries.iter().find_map(|diary| diary.error.as_ref()).or(becoming.error.as_ref());
     match stopped {
         Some(what) if !world.sim.is_off() => Err(format!("failed with the power on: {what}")),
-        _ => Ok(diaries),
+        _ => Ok(Books { diaries, becoming }),
     }
 }
 
 /// Judges, cuts the power during a checkpoint after it, and judges again; each time with another number of log streams.
-fn judge_twice(image: &World, background: bool, diaries: &[Diary], chance: u64) -> Verdict<()> {
+fn judge_twice(image: &World, background: bool, books: &Books, chance: u64) -> Verdict<()> {
     let env = reopen(image, background, chance >> 8)?;
-    let shown = judge(&env, diaries, None)?;
+    let shown = judge(&env, books, None)?;
     image.sim.cut_power_at(image.sim.op_count() + chance % 20);
     let _ = env.checkpoint();
     drop(env);
     let again = image.after(Cut { op: chance, fate: Fate::Power((chance >> 32) as usize % policies()) });
     let env = reopen(&again, false, chance >> 16)?;
-    judge(&env, diaries, Some(&shown)).map(drop).map_err(|what| format!("after a second cut: {what}"))
+    judge(&env, books, Some(&shown)).map(drop).map_err(|what| format!("after a second cut: {what}"))
 }
 
-/// The state of each thread that the store shows: from the last acknowledged one on, or exactly `wanted`.
-fn judge(env: &DbEnv, diaries: &[Diary], wanted: Option<&[usize]>) -> Verdict<Vec<usize>> {
-    let state = oracle::read(env)?;
+/// What the store shows: from what was acknowledged last on, or exactly `wanted`.
+fn judge(env: &DbEnv, books: &Books, wanted: Option<&Shown>) -> Verdict<Shown> {
+    let (state, diaries) = (oracle::read(env)?, &books.diaries);
+    books.becoming.check(&state.kinds)?;
+    if let Some(before) = wanted.filter(|before| before.kinds != state.kinds) {
+        return Err(format!("kinds {:?} were shown before, now {:?}", before.kinds, state.kinds));
+    }
     let rows = |name: &str| state.rows(name).ok_or_else(|| format!("keyspace {name} is missing"));
     let (own, accounts) = (rows(OWN)?, rows(ACCOUNTS)?);
     let mut shown = Vec::new();
     for (number, diary) in diaries.iter().enumerate() {
         let k = diary.place(own).map_err(|what| format!("thread {number}: {what}"))?;
-        if let Some(before) = wanted.map(|wanted| wanted[number]).filter(|before| *before != k) {
+        if let Some(before) = wanted.map(|wanted| wanted.states[number]).filter(|before| *before != k) {
             return Err(format!("thread {number}: state {before} was shown before, now {k}"));
         }
         shown.push(k);
@@ -172,7 +209,7 @@ fn judge(env: &DbEnv, diaries: &[Diary], wanted: Option<&[usize]>) -> Verdict<Ve
         return Err(format!("{} rows, but the threads have written {known}", own.len()));
     }
     check_accounts(accounts, diaries, &shown)?;
-    Ok(shown)
+    Ok(Shown { states: shown, kinds: state.kinds })
 }
 
 fn check_accounts(accounts: &Rows, diaries: &[Diary], shown: &[usize]) -> Verdict<()> {

@@ -221,6 +221,24 @@ fn a_nested_part_that_panics_is_undone_and_the_rest_can_commit() {
     assert_eq!((value(&db, b"a").as_deref(), value(&db, b"b")), (Some("1"), None));
 }
 
+/// Found by a script with rows in bulk on a full disk: the error was told as `TxnOver`, which says nothing of the cause.
+#[test]
+fn a_nested_part_whose_error_ends_the_transaction_tells_that_error() {
+    let home = Home::new();
+    let db = home.open();
+    let mut txn = db.begin().unwrap();
+    let ended = txn.nested(|txn| txn.put_stream(db.keyspace(), b"a", 100_000, &mut &b"short"[..]));
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(txn.put(db.keyspace(), b"b", b"1").unwrap_err().kind(), ErrorKind::TxnOver);
+    drop(txn);
+    let (files, space) = (Env::memory(), Space::new(u64::MAX));
+    let env = DbEnv::open_in(limited(files, &space), Path::new("/full"), small()).unwrap();
+    let db = Db::in_env(env, "default").unwrap();
+    space.set(0);
+    let rows = (0..2_000_u32).map(|number| Ok((number.to_be_bytes().to_vec(), vec![7; 3_000])));
+    assert_eq!(db.ingest(rows).unwrap_err().kind(), ErrorKind::Full);
+}
+
 #[test]
 fn a_thread_that_dies_with_a_transaction_gives_its_rows_back() {
     let home = Home::new();

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 const ATTEMPTS: u32 = 100;
 /// Without durability, every so many transactions one is made durable, and with it those before.
 const BARRIER_EVERY: u64 = 50;
+/// Every so many transactions one puts its rows in bulk.
+const BULK_EVERY: u64 = 60;
 const SMALL_VALUE_BYTES: u64 = 120;
 const MIDDLE_VALUE_BYTES: u64 = 3000;
 
@@ -88,18 +90,19 @@ impl<'a> Client<'a> {
         let writes = self.writes(number);
         let others = self.others();
         for _ in 1..ATTEMPTS {
-            match self.attempt(&writes, &others) {
+            match self.attempt(number, &writes, &others) {
                 Ok((txn, read)) => return Ok((txn, writes, read)),
                 Err(error) if error.advice() == Advice::Retry => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let (txn, read) = self.attempt(&writes, &others)?;
+        let (txn, read) = self.attempt(number, &writes, &others)?;
         Ok((txn, writes, read))
     }
 
     fn attempt(
         &self,
+        number: u64,
         writes: &[KeyWrite],
         others: &[(u32, String)],
     ) -> aether::Result<(Txn, BTreeMap<u32, u64>)> {
@@ -112,11 +115,18 @@ impl<'a> Client<'a> {
                 *newest = number.max(*newest);
             }
         }
-        for (key, value) in writes {
-            match value {
-                Some(value) => txn.put(self.db.keyspace(), key.as_bytes(), value.as_bytes())?,
-                None => txn.delete(self.db.keyspace(), key.as_bytes()).map(|_| ())?,
+        let (put, gone): (Vec<_>, Vec<_>) = writes.iter().partition(|(_, value)| value.is_some());
+        let rows = put.iter().flat_map(|(key, value)| value.as_ref().map(|value| (key, value)));
+        if number.is_multiple_of(BULK_EVERY) {
+            let rows = rows.map(|(key, value)| Ok((key.clone().into_bytes(), value.clone().into_bytes())));
+            txn.ingest(self.db.keyspace(), rows)?;
+        } else {
+            for (key, value) in rows {
+                txn.put(self.db.keyspace(), key.as_bytes(), value.as_bytes())?;
             }
+        }
+        for (key, _) in gone {
+            txn.delete(self.db.keyspace(), key.as_bytes())?;
         }
         Ok((txn, read))
     }

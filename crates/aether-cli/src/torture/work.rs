@@ -6,11 +6,15 @@ use crate::arguments::Work;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use aether::buffer::BufferConfig;
+use aether::lsm::{LsmConfig, PolicyKind};
 use aether::types::PageSize;
 use aether::wal::WalConfig;
-use aether::{Db, Durability, Options};
+use aether::{Advice, Db, Durability, IndexKind, KeyspaceOptions, Options};
 use std::thread;
 use std::time::Duration;
+
+const POLICIES: [PolicyKind; 5] =
+    [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled, PolicyKind::Adaptive];
 
 pub(super) fn run(work: &Work) -> Outcome {
     let db = Db::open_with(&work.dir, options(work)?).map_err(|error| home::refused(error, &work.dir))?;
@@ -18,22 +22,39 @@ pub(super) fn run(work: &Work) -> Outcome {
     let clients = (0..work.clients)
         .map(|number| Client::new(number, &db, work, &events, durability(work)))
         .collect::<Outcome<Vec<_>>>()?;
-    all(clients, work)?;
+    all(clients, work, &db)?;
     db.env().clone().close()?;
     Ok(Exit::Done)
 }
 
-/// Runs every client in a thread of its own; the first failure is the outcome.
-fn all(clients: Vec<Client<'_>>, work: &Work) -> Outcome<()> {
+/// Runs every client in a thread of its own, and converts the keyspace meanwhile; the first failure is the outcome.
+fn all(clients: Vec<Client<'_>>, work: &Work, db: &Db) -> Outcome<()> {
     thread::scope(|scope| {
+        let conversion = scope.spawn(|| convert(work, db));
         let threads: Vec<_> = (0..)
             .zip(clients)
             .map(|(number, client)| scope.spawn(move || client.run(share(work, number))))
             .collect();
         let ends: Vec<_> =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect();
-        ends.into_iter().collect()
+        let converted = conversion.join().unwrap_or_else(|_| died());
+        ends.into_iter().chain([converted]).collect()
     })
+}
+
+/// Gives the default keyspace the kind that is asked for. A refusal that another attempt may spare is none: the kind stays.
+fn convert(work: &Work, db: &Db) -> Outcome<()> {
+    let Some(kind) = work.kind.map(IndexKind::from).filter(|kind| *kind != db.keyspace().kind()) else {
+        return Ok(());
+    };
+    let mut options = KeyspaceOptions::of(kind);
+    if kind == IndexKind::LSM {
+        options = KeyspaceOptions::lsm(POLICIES[(work.seed % POLICIES.len() as u64) as usize]);
+    }
+    match db.env().convert(db.keyspace().name(), options) {
+        Err(error) if error.advice() != Advice::Retry => Err(Failure::from(error).within("converting", "")),
+        _ => Ok(()),
+    }
 }
 
 fn died() -> Outcome<()> {
@@ -58,9 +79,11 @@ fn options(work: &Work) -> aether::Result<Options> {
         ..BufferConfig::default()
     };
     let wal = WalConfig { segment_bytes: work.segment_bytes, streams: work.streams, ..WalConfig::default() };
+    let lsm = LsmConfig { memtable_bytes: LsmConfig::MEMTABLE_BYTES_MIN, ..LsmConfig::default() };
     Ok(Options {
         buffer,
         wal,
+        lsm,
         max_recovery_bytes: work.max_recovery_bytes,
         durability: durability(work),
         ..Options::default()

@@ -179,6 +179,7 @@ fn put_row(env: &DbEnv) -> Result<(), Error> {
 /// What was right, and was written to, is right still.
 fn second_look(world: &World, env: Env, state: &State) -> Result<(), Trouble> {
     let mut wanted = state.clone();
+    wanted.kinds.entry("default".into()).or_default();
     wanted.spaces.entry("default".into()).or_default().insert(ROW.0.into(), ROW.1.into());
     let env = DbEnv::open_in(env, shape::home(), world.options())?;
     match look(&env)?.difference(&wanted) {
@@ -191,9 +192,10 @@ fn look(env: &DbEnv) -> Result<State, Trouble> {
     let snapshot = env.snapshot()?;
     let mut state = State::default();
     for name in env.keyspaces()? {
-        let rows = read(&snapshot, &env.keyspace(&name)?)?;
+        let space = env.keyspace(&name)?;
+        let rows = read(&snapshot, &space)?;
         if name != "default" || !rows.is_empty() {
-            state.spaces.insert(name, rows);
+            state.add(&name, space.kind(), rows);
         }
     }
     Ok(state)

@@ -163,9 +163,10 @@ fn contents(store: &DbEnv) -> Result<State, Error> {
     let snapshot = store.snapshot()?;
     let mut state = State::default();
     for name in store.keyspaces()? {
-        let rows = rows(&snapshot, &store.keyspace(&name)?)?;
+        let space = store.keyspace(&name)?;
+        let rows = rows(&snapshot, &space)?;
         if name != "default" || !rows.is_empty() {
-            state.spaces.insert(name, rows);
+            state.add(&name, space.kind(), rows);
         }
     }
     Ok(state)

@@ -24,6 +24,8 @@ pub struct Work {
     max_recovery_bytes: usize,
     durability: &'static str,
     wait_us: usize,
+    /// What the keyspace is, or is to become; none: what it is made as, a B+tree.
+    kind: Option<&'static str>,
 }
 
 impl Make {
@@ -35,7 +37,7 @@ impl Make {
 
 impl Work {
     /// Work of chance on a store that has lived for `age` rounds; older ones have more keys.
-    pub fn draw(rng: &mut Rng, make: Make, age: u64) -> Self {
+    pub fn draw(rng: &mut Rng, make: Make, age: u64, kind: Option<&'static str>) -> Self {
         Self {
             make,
             streams: one_of(rng, &[1, 1, 2, 4]),
@@ -48,6 +50,7 @@ impl Work {
             max_recovery_bytes: one_of(rng, &[64 << 10, 256 << 10, 1 << 20, 16 << 20]),
             durability: one_of(rng, &["sync", "sync", "group", "async", "none"]),
             wait_us: one_of(rng, &[0, 200, 2000, 50_000]),
+            kind,
         }
     }
 
@@ -68,9 +71,15 @@ impl Work {
         ];
         let mut arguments = vec!["torture".into(), "work".into(), home.display().to_string()];
         arguments.extend(["--durability".into(), self.durability.into()]);
+        arguments.extend(self.kind.into_iter().flat_map(|kind| ["--kind".into(), kind.into()]));
         arguments.extend(options.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]));
         arguments
     }
+}
+
+/// A kind of keyspace by the name that `work` knows it by; twice as often an LSM tree as another.
+pub fn kind(rng: &mut Rng) -> &'static str {
+    one_of(rng, &["btree", "rax", "skiplist", "lsm", "lsm"])
 }
 
 /// When working processes die: some while they start, most amid work, a few late.

@@ -6,6 +6,7 @@ use super::event;
 use super::ledger::{self, Findings, Ledger};
 use super::process::{Ending, Outputs, Process};
 use super::tally::{Failure, Tally};
+use crate::kind::Kinds;
 use crate::oracle::Verdict;
 use crate::rng::{Rng, derive};
 use std::fs;
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 /// Attempts to hit a recovery before the round goes on without.
 const ATTEMPTS: u32 = 6;
 
+/// In so many of a hundred rounds the keyspace is to become another.
+const CONVERTED_PERCENT: usize = 25;
+
 /// Every so many rounds the store is also asked to verify itself.
 const VERIFY_EVERY: u64 = 10;
 
@@ -25,6 +29,8 @@ pub struct Lane {
     dir: TempDir,
     ledger: Ledger,
     make: Make,
+    /// What the keyspace is asked to be, if it is not always a B+tree.
+    kind: Option<&'static str>,
     /// The round in which the store was begun.
     begun: u64,
     /// What the last whole dump took: about what recovery takes.
@@ -48,6 +54,7 @@ impl Lane {
             dir,
             ledger: Ledger::default(),
             make: Make::draw(&mut Rng::new(settings.seed)),
+            kind: None,
             begun: 0,
             opening: Duration::from_millis(10),
             commands: Vec::new(),
@@ -63,6 +70,9 @@ impl Lane {
         let mut rng = Rng::new(derive(self.settings.seed, number));
         if number == 0 || number - self.begun >= self.settings.life {
             self.begin_store(&mut rng, number)?;
+        }
+        if self.settings.kinds == Kinds::Mixed && (self.begun == number || rng.chance(CONVERTED_PERCENT)) {
+            self.kind = Some(design::kind(&mut rng));
         }
         self.commands.clear();
         self.tally.rounds += 1;
@@ -146,7 +156,7 @@ impl Lane {
 
     /// Lets `work` run and kills it; true if it had said nothing yet.
     fn work(&mut self, name: &str, rng: &mut Rng, number: u64, moment: Duration) -> Verdict<bool> {
-        let work = Work::draw(rng, self.make, number - self.begun);
+        let work = Work::draw(rng, self.make, number - self.begun, self.kind);
         let ending = self.start(name, work.arguments(&self.home()))?.kill_after(moment)?;
         self.note_kill(&ending)?;
         let events = event::parse(&ending.told)?;

@@ -1,16 +1,21 @@
 //! One thread: what it does, and what it remembers of it.
 
 use super::{ACCOUNT_COUNT, ACCOUNTS, OWN, account};
-use crate::model::{Bytes, Rows, rows_difference};
+use crate::model::{Bytes, Range, Rows, rows_difference};
 use crate::oracle::{Verdict, failed};
 use crate::rng::Rng;
 use crate::script::tagged;
 use aether_kv::{DbEnv, Durability, Error, ErrorKind, Keyspace, Result, Txn};
 use aether_sync::Arc;
+use core::ops::Bound;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Commits that a thread makes at the most.
 const COMMITS: usize = 60;
+
+/// Of a hundred transactions so many put rows in bulk, and as many delete a range.
+const RARE_PERCENT: usize = 4;
 
 /// Names of a thread's own rows.
 const NAMES: usize = 40;
@@ -69,6 +74,10 @@ impl Diary {
 
 /// The calls of one transaction.
 struct Order {
+    /// What goes at first.
+    range: Option<Range>,
+    /// Rows are put in bulk.
+    in_bulk: bool,
     changes: Vec<(Bytes, Option<Bytes>)>,
     /// Changes that are undone by going back to a savepoint.
     undone: Vec<(Bytes, Option<Bytes>)>,
@@ -83,6 +92,8 @@ pub(super) struct Teller {
     own: Keyspace,
     accounts: Keyspace,
     rng: Rng,
+    /// Decides about rows in bulk and ranges, if there are any.
+    rare: Option<Rng>,
     diary: Diary,
 }
 
@@ -96,7 +107,12 @@ impl Teller {
         let accounts = env.keyspace(ACCOUNTS).map_err(failed("keyspace"))?;
         let prefix = format!("teller-{number}-");
         let diary = Diary { prefix, entries: vec![Entry::default()], acknowledged: 0, error: None };
-        Ok(Self { env: env.clone(), own, accounts, rng, diary })
+        Ok(Self { env: env.clone(), own, accounts, rng, rare: None, diary })
+    }
+
+    /// The same, who now and then puts rows in bulk, and deletes ranges of its own.
+    pub(super) fn with_bulk(self, rare: Rng) -> Self {
+        Self { rare: Some(rare), ..self }
     }
 
     /// Works until all is done or the store fails.
@@ -134,7 +150,22 @@ impl Teller {
             2..5 => Durability::Group { max_wait: Duration::from_micros(50) },
             _ => Durability::Sync,
         };
-        Order { changes, undone, transfer, durability, commits: !self.rng.chance(10) }
+        let commits = !self.rng.chance(10);
+        let range = if self.is_rare() { Some(self.range()) } else { None };
+        Order { range, in_bulk: self.is_rare(), changes, undone, transfer, durability, commits }
+    }
+
+    fn is_rare(&mut self) -> bool {
+        self.rare.as_mut().is_some_and(|rare| rare.chance(RARE_PERCENT))
+    }
+
+    /// A range of its own rows, but not the counter.
+    fn range(&mut self) -> Range {
+        let mut bound = || {
+            let name = self.rare.as_mut().map_or(0, |rare| rare.below(NAMES));
+            self.key(&format!("{name:02}"))
+        };
+        Range { from: Bound::Included(bound()), to: Bound::Excluded(bound()) }
     }
 
     /// A change of one of the thread's own rows.
@@ -154,6 +185,9 @@ impl Teller {
     fn next(&self, order: &Order) -> Entry {
         let before = &self.diary.entries[self.diary.entries.len() - 1];
         let (mut rows, mut moved) = ((*before.rows).clone(), before.moved);
+        if let Some(range) = &order.range {
+            rows.retain(|key, _| !range.has(key));
+        }
         for (key, value) in &order.changes {
             match value {
                 Some(value) => drop(rows.insert(key.clone(), value.clone())),
@@ -169,7 +203,10 @@ impl Teller {
 
     fn carry_out(&mut self, order: &Order, next: Entry) -> Result<()> {
         let mut txn = self.env.begin()?;
-        self.change_rows(&mut txn, &order.changes)?;
+        if let Some(range) = &order.range {
+            txn.delete_range(&self.own, range.bounds())?;
+        }
+        self.change_rows(&mut txn, &order.changes, order.in_bulk)?;
         self.go_back(&mut txn, order)?;
         if let Some((from, to, amount)) = order.transfer {
             self.add(&mut txn, from, -amount)?;
@@ -194,11 +231,23 @@ impl Teller {
         Ok(())
     }
 
-    fn change_rows(&self, txn: &mut Txn, changes: &[(Bytes, Option<Bytes>)]) -> Result<()> {
+    fn change_rows(&self, txn: &mut Txn, changes: &[(Bytes, Option<Bytes>)], in_bulk: bool) -> Result<()> {
+        if in_bulk {
+            return self.change_in_bulk(txn, changes);
+        }
         changes.iter().try_for_each(|(key, value)| match value {
             Some(value) => txn.put(&self.own, key, value),
             None => txn.delete(&self.own, key).map(drop),
         })
+    }
+
+    /// The last change of each key: rows in bulk, then what goes, one by one.
+    fn change_in_bulk(&self, txn: &mut Txn, changes: &[(Bytes, Option<Bytes>)]) -> Result<()> {
+        let last: BTreeMap<_, _> = changes.iter().map(|(key, value)| (key, value)).collect();
+        let put = last.iter().filter_map(|(key, value)| Some((key.to_vec(), value.as_ref()?.to_vec())));
+        txn.ingest(&self.own, put.map(Ok))?;
+        let mut gone = last.iter().filter(|(_, value)| value.is_none());
+        gone.try_for_each(|(key, _)| txn.delete(&self.own, key).map(drop))
     }
 
     /// Makes changes and goes back to a savepoint: half of them to one inside the first, and once more.
@@ -208,10 +257,10 @@ impl Teller {
         }
         let outer = txn.savepoint();
         let (first, second) = order.undone.split_at(order.undone.len() / 2);
-        self.change_rows(txn, first)?;
+        self.change_rows(txn, first, order.in_bulk)?;
         let inner = txn.savepoint();
         for _ in 0..2 {
-            self.change_rows(txn, second)?;
+            self.change_rows(txn, second, false)?;
             if let Some((from, _, amount)) = order.transfer {
                 self.add(txn, from, amount)?;
             }

@@ -4,7 +4,7 @@
 //!
 //! The redo threads are real and their calls come in another order each time, so a seed is a chance, not a promise.
 
-use super::{Diary, judge};
+use super::{Books, judge};
 use crate::oracle::{Verdict, failed};
 use crate::rng::Rng;
 use crate::shape;
@@ -20,7 +20,7 @@ const FRAMES: usize = 104;
 const PAGES: &str = "pages-00000001";
 
 /// Recovers copies of `image` and compares.
-pub(super) fn compare(image: &World, diaries: &[Diary], rng: &mut Rng) -> Verdict<()> {
+pub(super) fn compare(image: &World, books: &Books, rng: &mut Rng) -> Verdict<()> {
     let threads = rng.between(2, 4);
     let (one, several) = (image.fork(), image.fork());
     open(&one, 1)?.close().map_err(failed("close"))?;
@@ -35,7 +35,7 @@ pub(super) fn compare(image: &World, diaries: &[Diary], rng: &mut Rng) -> Verdic
     drop(open(&cut, threads));
     let fate = Fate::Power(rng.below(policies()));
     let again = open(&cut.after(Cut { op: cut.sim.op_count(), fate }), threads)?;
-    let judged = judge(&again, diaries, None);
+    let judged = judge(&again, books, None);
     judged
         .map(drop)
         .map_err(|what| format!("a recovery by {threads} threads was cut short, {fate:?}: {what}"))

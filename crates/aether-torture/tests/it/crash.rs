@@ -81,6 +81,18 @@ fn a_full_disk_loses_nothing_and_is_written_again_when_there_is_space() {
     assert!(report.tally.full_disks > 20, "{report}");
 }
 
+/// Seed 3 found that an ingest without space was told as `TxnOver`, seed 4 that the judge took a conversion in doubt, which a store that
+/// had failed showed, for one that no crash may undo.
+#[test]
+fn rows_in_bulk_and_conversions_bear_failing_calls_and_full_disks() {
+    let mixed = |seed| Settings { transactions: 20, kinds: Kinds::Mixed, ..Settings::full(seed) };
+    let full = sweep(Settings { stride: 4, ..mixed(3) }, |trouble| matches!(trouble, Trouble::Disk(_)));
+    assert!(full.is_clean() && full.tally.full_disks > 5, "{full}");
+    let failing = Settings { first: 19, stride: 97, ..mixed(4) };
+    let failing = sweep(failing, |trouble| matches!(trouble, Trouble::Calls { .. }));
+    assert!(failing.is_clean() && failing.tally.faults > 30, "{failing}");
+}
+
 #[test]
 fn a_store_with_too_little_memory_says_so() {
     let settings = Settings { transactions: 12, ..Settings::full(2) };

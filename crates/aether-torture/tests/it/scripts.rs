@@ -1,12 +1,14 @@
 //! A script must be wild enough: it splits, merges, evicts, checkpoints, aborts and goes back to savepoints.
 
 use aether_kv::{DbEnv, Stat};
+use aether_torture::kind::Kinds;
 use aether_torture::model::Op;
 use aether_torture::mutant;
 use aether_torture::player::{self, AfterError, Run};
-use aether_torture::script::{End, SPACES, Script, Side, Step};
+use aether_torture::script::{Conversion, End, SPACES, Script, Side, Step};
 use aether_torture::shape::{self, Shape};
 use aether_torture::world::World;
+use aether_types::IndexKind;
 
 /// What a run did, from the outside.
 #[derive(Debug, Default)]
@@ -86,10 +88,43 @@ fn a_script_has_every_kind_of_step() {
 }
 
 #[test]
+fn a_script_of_several_kinds_has_rows_in_bulk_and_conversions() {
+    let scripts: Vec<Script> = (1..=12).map(|seed| Script::new(seed, 60).of_kinds(Kinds::Mixed)).collect();
+    let ops = || scripts.iter().flat_map(Script::transactions).flat_map(|txn| &txn.ops);
+    assert!(ops().filter(|op| matches!(op, Op::Ingest(_, rows) if rows.len() > 3)).count() > 12);
+    assert!(ops().filter(|op| matches!(op, Op::DeleteRange(..))).count() > 12);
+    let conversions = || scripts.iter().flat_map(|script| &script.steps).filter_map(as_conversion);
+    let seen =
+        |wanted: fn(&Conversion) -> bool| conversions().filter(|conversion| wanted(conversion)).count();
+    assert!(seen(|conversion| conversion.to.index() == IndexKind::LSM) > 3);
+    assert!(seen(|conversion| conversion.to.index() != IndexKind::LSM) > 3);
+    assert!(seen(|conversion| conversion.is_broken_off) > 1);
+    assert!(seen(|conversion| !conversion.is_broken_off && conversion.during.ops.len() > 2) > 3);
+    assert!(seen(|conversion| conversion.during.ops.iter().any(Op::is_bulk)) > 1);
+    for script in &scripts {
+        let world = World::traced(script.seed, Shape::new(0));
+        let run = player::play(&world, script, AfterError::Stop, |_, _| {});
+        assert_eq!((run.first_error(), run.broken.as_deref()), (None, None), "seed {}", script.seed);
+    }
+}
+
+fn as_conversion(step: &Step) -> Option<&Conversion> {
+    match step {
+        Step::Convert(conversion) => Some(conversion),
+        _ => None,
+    }
+}
+
+#[test]
 fn two_runs_of_a_script_make_the_same_calls() {
+    two_runs_make_the_same_calls(&Script::new(7, 60));
+    two_runs_make_the_same_calls(&Script::new(7, 60).of_kinds(Kinds::Mixed));
+}
+
+fn two_runs_make_the_same_calls(script: &Script) {
     let calls = || {
         let world = World::traced(7, Shape::new(0));
-        let run = player::play(&world, &Script::new(7, 60), AfterError::Stop, |_, _| {});
+        let run = player::play(&world, script, AfterError::Stop, |_, _| {});
         assert_eq!(run.first_error(), None);
         (world.calls(), world.sim.log())
     };

@@ -3,6 +3,7 @@
 use aether_sync::Arc;
 use aether_torture::campaign::{self, Limits};
 use aether_torture::faults::{self, Plan, Trouble};
+use aether_torture::kind::Kinds;
 use aether_torture::mutant::Mutant;
 use aether_torture::report::Failure;
 use aether_torture::script::Script;
@@ -51,10 +52,14 @@ fn a_failing_call_in_sixty_transactions_shrinks_to_a_handful_of_steps() {
 #[test]
 fn every_script_can_be_written_and_read() {
     for seed in 1..=8 {
-        let script = Script::new(seed, 60);
+        let script = Script::new(seed, 60).of_kinds(if seed % 2 == 0 { Kinds::Mixed } else { Kinds::Btree });
         let read: Script = script.to_string().parse().expect("what was written can be read");
         assert_eq!(format!("{:?}", read.steps), format!("{:?}", script.steps), "seed {seed}");
     }
+    let bounds = "seed 1\ntxn commit\n  create alpha\n  delete-range alpha\n  delete-range alpha after \"a b\"\n  \
+                  delete-range alpha below \"c\"\n  ingest alpha \"a\" \"x y\" \"b\" 20@7\n  ingest alpha\n";
+    assert_eq!(bounds.parse::<Script>().expect("a script").to_string(), bounds);
+    assert!("txn commit\n  create alpha\n  ingest alpha \"b\" \"\" \"a\" \"\"".parse::<Script>().is_err());
     let error = "seed 1\ntxn never".parse::<Script>().expect_err("no such end");
     assert!(error.contains("line 2"), "{error}");
 }

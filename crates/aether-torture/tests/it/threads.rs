@@ -1,6 +1,7 @@
 //! Several threads in small. A seed that has failed stays here, although another run of it may be spared.
 
 use aether_torture::campaign::Limits;
+use aether_torture::kind::Kinds;
 use aether_torture::mutant::Mutant;
 use aether_torture::report::Report;
 use aether_torture::study::Settings;
@@ -13,6 +14,13 @@ fn run(settings: Settings, runs: u64) -> Report {
 #[test]
 fn what_several_threads_have_committed_survives() {
     let report = run(Settings::full(7), 60);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.tally.threaded, 60);
+}
+
+#[test]
+fn what_threads_have_put_in_bulk_and_converted_survives() {
+    let report = run(Settings { kinds: Kinds::Mixed, ..Settings::full(8) }, 60);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.tally.threaded, 60);
 }
