@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 const KINDS: [IndexKind; 4] = [IndexKind::BTREE, IndexKind::RAX, IndexKind::SKIPLIST, IndexKind::LSM];
 
 /// Bytes of a value, and those that may be allocated at once while it is copied: rows in memory take 4 MiB for the first of them.
-const VALUE_BYTES: u64 = 16 << 20;
+const VALUE_BYTES: u64 = 8 << 20;
 const BYTES_MAX: u64 = 6 << 20;
 
 /// Whoever copies does it in its own thread, which is the one that is counted.
