@@ -197,8 +197,6 @@ fn every_call_may_fail_while_the_default_keyspace_is_converted() {
 
 #[test]
 fn a_full_disk_is_told_and_the_conversion_goes_through_once_there_is_room() {
-    for (from, to) in [(IndexKind::BTREE, IndexKind::LSM), (IndexKind::LSM, IndexKind::RAX)] {
-        // With large segments the log needs no new one: a transaction can always be rolled back.
-        fill_up(Case { segment_bytes: 1 << 20, ..case("rows", from, to) });
-    }
+    // The files of runs find no room before the log does. Of page-based kinds only the log writes during a conversion.
+    fill_up(Case { segment_bytes: 1 << 20, ..case("rows", IndexKind::BTREE, IndexKind::LSM) });
 }
