@@ -1,12 +1,14 @@
 //! The whole command line.
 
 mod bulk;
+mod convert;
 mod history;
 
 pub(crate) use bulk::{
     Batches, Dump, Import, InputFormat, Load, OnDuplicate, OutputFormat, Salvage, StoreKind,
 };
 
+pub(crate) use convert::{Convert, KindName};
 pub(crate) use history::{History, Level};
 
 use crate::exit;
@@ -74,6 +76,12 @@ pub(crate) enum Command {
     /// Print rows in key order.
     #[command(after_help = exit::HELP)]
     Scan(Scan),
+    /// Give a keyspace another kind of index. Killed at any time, it leaves the keyspace whole, in one or the other.
+    ///
+    /// There must be room for both indexes, in memory for those that are kept there. What it did is printed: the rows
+    /// copied, and how long that took.
+    #[command(after_help = exit::HELP)]
+    Convert(Convert),
     /// Print sizes and counters.
     #[command(after_help = exit::HELP)]
     Stat {

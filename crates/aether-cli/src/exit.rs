@@ -9,8 +9,8 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
   1  the key or keyspace was not found; `demo`: an acknowledged row is missing
-  2  wrong usage or bad input (malformed line, key over the limit, no such home or table, an engine
-     that this build cannot import)
+  2  wrong usage or bad input (malformed line, key over the limit, no such home, table or kind of index, a
+     keyspace that is of that kind already, an engine that this build cannot import)
   3  refused: damaged or foreign data, or a version this build does not know
   4  the home, or the source of an import, is in use by another process
   5  input, output, permission or full disk

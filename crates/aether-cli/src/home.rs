@@ -40,6 +40,15 @@ pub(crate) fn open_existing(common: &Common) -> Outcome<DbEnv> {
     Ok(env)
 }
 
+/// Opens a home that exists, for a bulk of work. Blocks on recovery.
+pub(crate) fn open_existing_for_bulk(common: &Common) -> Outcome<DbEnv> {
+    let home = existing_path(common)?;
+    let options = Options { create: false, ..Options::default() };
+    let env = DbEnv::open(&home, options).map_err(|error| refused(error, &home))?;
+    warn_of_fences(&env);
+    Ok(env)
+}
+
 /// Opens a home, creating it if it is absent, for one small change. Blocks on recovery.
 pub(crate) fn open_or_create(common: &Common) -> Outcome<DbEnv> {
     let home = path(common);

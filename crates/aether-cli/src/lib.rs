@@ -7,6 +7,7 @@
 #![cfg_attr(feature = "import-lmdb", deny(unsafe_code))]
 
 mod arguments;
+mod convert;
 mod csv;
 mod db_dump;
 mod delete;
@@ -53,6 +54,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Put(put) => put::run(common, put),
         Command::Delete(delete) => delete::run(common, delete),
         Command::Scan(scan) => scan::run(common, scan),
+        Command::Convert(convert) => convert::run(common, convert),
         Command::Stat { full } => stat::run(common, *full),
         Command::Verify => verify::run(common),
         Command::Salvage(salvage) => salvage::run(common, salvage),

@@ -22,7 +22,7 @@ pub(crate) use db_dump::DbDump;
 pub(crate) use json::Json;
 pub(crate) use lines::LineLimit;
 pub(crate) use loader::{Loader, Report, Rules};
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Progress, bar};
 pub(crate) use source::{Next, Row, Source};
 
 use crate::arguments::{Batches, Common, Format, Load};

@@ -45,5 +45,5 @@ pub use findings::{IndexCheck, LostRange, Salvaged, Shape, Sink};
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub use resident::{Resident, ResidentCursor, ResidentFactory, Tables, TablesConfig};
 pub use rows::{Coverage, Fit, Survey, ValueReader};
-pub use traits::{Anchor, BulkLoad, Index, IndexFactory, OrderedCursor, OrderedIndex, RowSource};
+pub use traits::{Anchor, BulkLoad, Index, IndexFactory, LazyRow, OrderedCursor, OrderedIndex, RowSource};
 pub use undo::KindsUndo;

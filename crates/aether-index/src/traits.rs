@@ -110,6 +110,9 @@ pub trait Index: Send + Sync {
     fn free_all(&self) -> Result<()>;
 }
 
+/// A row whose value is not there if it is large.
+pub type LazyRow<'r> = (&'r [u8], Option<&'r [u8]>);
+
 /// A position in an ordered index. Holds no latch between calls; changes made in between are no trouble.
 pub trait OrderedCursor: Send {
     /// Goes to the first key at or above `key`; the next step forward returns it.
@@ -126,6 +129,15 @@ pub trait OrderedCursor: Send {
 
     /// The next row upward, if there is one.
     fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>>;
+
+    /// As [`OrderedCursor::next`], but a value that stands apart from its row is not read: [`Index::get_stream`] does that.
+    /// [`OrderedCursor::current`] has an empty one in its place. Unless the index can do better it reads all values.
+    ///
+    /// # Errors
+    /// As [`OrderedCursor::next`].
+    fn next_lazy(&mut self, view: &ReadView) -> Result<Option<LazyRow<'_>>> {
+        Ok(self.next(view)?.map(|(key, value)| (key, Some(value))))
+    }
 
     /// The next row downward, if there is one.
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>>;

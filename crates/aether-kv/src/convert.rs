@@ -110,11 +110,14 @@ impl DbEnv {
     /// rows are copied; writers wait twice for a moment, and while more is changed than can be copied again. Begin no conversion in a thread
     /// whose transaction has written to the keyspace: it is waited for.
     ///
+    /// Memory does not depend on the length of values: notes of at most 16 MiB, about 256 KiB of rows, and a piece of a large value at a time.
+    ///
     /// # Errors
     /// `NotFound` without such a keyspace, also if it is dropped meanwhile; `InvalidInput` if it is of that kind; `Unsupported` for a kind that is not
     /// registered; `Conflict` if it is being converted already, or while a prepared transaction has read it; `TimedOut` if a
     /// writer or a prepared transaction is not over within `lock_timeout`; `OverLimit` without memory, or if transactions under way change too much;
-    /// those of reading and writing. Then the keyspace is what it was. `InDoubt` if the log failed at the end: the next open tells.
+    /// `Expired` if a single value takes longer than `snapshot_age_max`; those of reading and writing. Then the keyspace is what it was.
+    /// `InDoubt` if the log failed at the end: the next open tells.
     pub fn convert(&self, name: &str, options: KeyspaceOptions) -> Result<Conversion> {
         let done = self.convert_with(name, options, |_| ControlFlow::Continue(()))?;
         Ok(done.expect("nobody has cancelled it"))

@@ -1,7 +1,7 @@
 //! The rows of a keyspace, whatever its index is: a B+tree is called directly, others through their traits.
 
 use crate::lsm::index::txn::{ReadView, Txn};
-use crate::lsm::index::{Anchor, BTree, Cursor, OrderedCursor, OrderedIndex};
+use crate::lsm::index::{Anchor, BTree, Cursor, LazyRow, OrderedCursor, OrderedIndex};
 use aether_sync::Arc;
 use aether_types::Result;
 
@@ -117,6 +117,11 @@ impl RowsCursor {
             Self::Tree(cursor) => cursor.next(view),
             Self::Other(cursor) => cursor.next(view),
         }
+    }
+
+    /// The next row upward; a value that stands apart from its row is not read.
+    pub(crate) fn next_lazy(&mut self, view: &ReadView) -> Result<Option<LazyRow<'_>>> {
+        self.get().next_lazy(view)
     }
 
     #[inline]

@@ -228,7 +228,13 @@ impl Inner {
     /// Appends the value of `key` that `view` shows; false if there is none.
     fn get_any(&self, view: &ReadView, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         let start = out.len();
-        match self.find(view, key, out)? {
+        let found = self.find(view, key, out)?;
+        self.read_found(found, start, out)
+    }
+
+    /// Puts the value that was found behind `start` of the output, which has what was found there; false if there is none.
+    fn read_found(&self, found: Found, start: usize, out: &mut Vec<u8>) -> Result<bool> {
+        match found {
             Found::Nothing => return Ok(false),
             Found::Value => {}
             Found::Extents => {

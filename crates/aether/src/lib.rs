@@ -45,8 +45,8 @@
 /// of: its traits, and, for one whose rows lie in pages, `rows`.
 pub mod index {
     pub use aether_kv::lsm::index::{
-        Anchor, BulkLoad, Index, IndexCheck, IndexFactory, LostRange, OrderedCursor, OrderedIndex, RowSource,
-        Salvaged, Shape, Sink, Tree, rax, rows, skiplist, txn,
+        Anchor, BulkLoad, Index, IndexCheck, IndexFactory, LazyRow, LostRange, OrderedCursor, OrderedIndex,
+        RowSource, Salvaged, Shape, Sink, Tree, rax, rows, skiplist, txn,
     };
 }
 /// LSM trees: the small [`Engine`](lsm::Engine) on its own, and what a keyspace of the kind `LSM` is made of.

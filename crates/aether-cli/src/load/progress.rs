@@ -46,7 +46,8 @@ impl Progress {
     }
 }
 
-fn bar(total: Option<u64>, template: &str) -> ProgressBar {
+/// A bar over so much, if that is known; hidden unless stderr is a terminal.
+pub(crate) fn bar(total: Option<u64>, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -52,7 +52,10 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn a_home_that_is_missing_is_not_created() {
     let home = Home::new();
-    for arguments in [&["get", "k"][..], &["delete", "k"], &["scan"], &["dump"], &["stat"], &["verify"]] {
+    let convert = ["convert", "--to", "lsm"];
+    for arguments in
+        [&["get", "k"][..], &["delete", "k"], &["scan"], &["dump"], &["stat"], &["verify"], &convert]
+    {
         let text = told(&home.run(arguments), 2);
         assert!(text.contains("there is no home at") && text.contains("home"), "{text}");
         assert!(!home.path().exists());
@@ -110,7 +113,8 @@ fn a_key_over_the_limit_is_refused() {
 fn an_unknown_keyspace_is_told_and_not_created() {
     let home = Home::new();
     told(&home.run(&["put", "k", "v"]), 0);
-    for arguments in [&["get", "k"][..], &["delete", "k"], &["scan"], &["dump"]] {
+    for arguments in [&["get", "k"][..], &["delete", "k"], &["scan"], &["dump"], &["convert", "--to", "lsm"]]
+    {
         let text = told(&home.run(&[arguments, &["--keyspace", "nowhere"]].concat()), 1);
         assert!(text.contains("nowhere"), "{text}");
     }
@@ -131,6 +135,8 @@ fn wrong_usage_has_code_2() {
         &["load", "-", "--input-format", "delimited", "--delimiter", "ab"],
         &["scan", "--limit", "many"],
         &["get", "k", "--format", "xml"],
+        &["convert"],
+        &["convert", "--to", "tree"],
     ] {
         told(&home.feed(b"", arguments), 2);
     }
@@ -149,7 +155,7 @@ fn a_home_in_use_is_told() {
     let mut output = BufReader::new(holder.stdout.take().unwrap());
     output.read_line(&mut first).unwrap();
     assert_eq!(first, "committed 1\n");
-    for arguments in [&["get", "a"][..], &["put", "a", "2"], &["verify"]] {
+    for arguments in [&["get", "a"][..], &["put", "a", "2"], &["verify"], &["convert", "--to", "lsm"]] {
         let text = told(&home.run(arguments), 4);
         assert!(text.contains("in use"), "{text}");
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod convert;
 mod damage;
 mod formats;
 mod full;

@@ -175,16 +175,13 @@ pub(super) fn compare(
         assert_eq!(found.as_ref().map(|(key, value)| (key, value)), Some(wanted), "downward");
     }
     assert!(cursor.prev(view)?.is_none(), "rows before the first");
+    compare_lazily(index, view, model)?;
     for _ in 0..20 {
         let key = dice.key();
         let mut value = Vec::new();
         let found = index.get_into(view, &key, &mut value)?.then_some(&value);
         assert_eq!(found, model.get(&key), "the value of {key:02x?}");
-        let mut streamed = Vec::new();
-        if let Some(mut reader) = index.get_stream(view, &key)? {
-            std::io::Read::read_to_end(&mut reader, &mut streamed).expect("the pages are in memory");
-            assert_eq!(Some(&streamed), model.get(&key), "the stream of {key:02x?}");
-        }
+        assert_eq!(read_stream(index, view, &key)?.as_ref(), model.get(&key), "the stream of {key:02x?}");
         cursor.seek(&key);
         let above = model.range(key.clone()..).next().map(|(key, _)| &key[..]);
         assert_eq!(cursor.next(view)?.map(|(key, _)| key), above, "at or above {key:02x?}");
@@ -196,6 +193,37 @@ pub(super) fn compare(
     assert_eq!(cursor.prev(view)?.map(|(key, _)| key), model.keys().next_back().map(|key| &key[..]), "last");
     cursor.seek_first();
     assert_eq!(cursor.next(view)?.map(|(key, _)| key), model.keys().next().map(|key| &key[..]), "first");
+    Ok(())
+}
+
+fn read_stream(index: &dyn OrderedIndex, view: &ReadView, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    let Some(mut reader) = index.get_stream(view, key)? else { return Ok(None) };
+    let mut value = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut value).expect("the pages are in memory");
+    Ok(Some(value))
+}
+
+/// Upward without the values that stand apart, each of which a stream reads; now and then back over the row, which then has its value.
+fn compare_lazily(index: &dyn OrderedIndex, view: &ReadView, model: &Model) -> Result<()> {
+    let mut cursor = index.cursor();
+    for (number, (wanted, whole)) in model.iter().enumerate() {
+        let row = cursor.next_lazy(view)?.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        let Some((key, value)) = row else { panic!("{wanted:02x?} was passed by") };
+        assert_eq!(&key, wanted, "upward, lazily");
+        let current = cursor.current().map(|(_, value)| value.to_vec());
+        assert_eq!(
+            current,
+            Some(value.clone().unwrap_or_default()),
+            "the value given out last of {key:02x?}"
+        );
+        let value = value.map_or_else(|| read_stream(index, view, &key), |value| Ok(Some(value)))?;
+        assert_eq!(value.as_ref(), Some(whole), "the value of {key:02x?}, lazily");
+        if number.is_multiple_of(3) {
+            assert_eq!(cursor.prev(view)?, Some((&wanted[..], &whole[..])), "back over {key:02x?}");
+            assert_eq!(cursor.next(view)?.map(|(key, _)| key), Some(&wanted[..]), "over {key:02x?} again");
+        }
+    }
+    assert!(cursor.next_lazy(view)?.is_none(), "rows behind the last");
     Ok(())
 }
 

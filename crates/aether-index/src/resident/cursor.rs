@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::read::{Newest, is_changed, newest};
 use crate::rows::{Seen, read_extents};
 use crate::skiplist::{Entry, Guard, MapCursor};
-use crate::traits::OrderedCursor;
+use crate::traits::{LazyRow, OrderedCursor};
 use aether_txn::ReadView;
 use aether_types::{Result, TxnId};
 use std::collections::VecDeque;
@@ -237,6 +237,16 @@ impl OrderedCursor for ResidentCursor {
 
     fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
         self.step(view, true)
+    }
+
+    fn next_lazy(&mut self, view: &ReadView) -> Result<Option<LazyRow<'_>>> {
+        let Some(mut row) = self.next_in(view, true)? else { return Ok(None) };
+        let is_apart = row.is_stub();
+        if is_apart {
+            row.value.clear();
+        }
+        self.current = Some((row, true));
+        Ok(self.current().map(|(key, value)| (key, (!is_apart).then_some(value))))
     }
 
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {

@@ -7,7 +7,7 @@
 use super::read::{Seen, older};
 use super::value::read_extents;
 use super::{Leaves, Rows, Stop, Towards, retry};
-use crate::traits::OrderedCursor;
+use crate::traits::{LazyRow, OrderedCursor};
 use aether_page::UndoPtr;
 use aether_page::node::Node;
 use aether_sync::Arc;
@@ -218,6 +218,16 @@ impl<L: Leaves> OrderedCursor for RowsCursor<L> {
         self.turn(true);
         let Some(index) = self.step(view, true)? else { return Ok(None) };
         self.row(index).map(Some)
+    }
+
+    fn next_lazy(&mut self, view: &ReadView) -> Result<Option<LazyRow<'_>>> {
+        self.turn(true);
+        if self.step(view, true)?.is_none() {
+            return Ok(None);
+        }
+        self.value.clear();
+        let is_apart = self.last.is_some_and(|(index, _)| self.batch.rows[index].seen == Seen::Stub);
+        Ok(self.current().map(|(key, value)| (key, (!is_apart).then_some(value))))
     }
 
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {

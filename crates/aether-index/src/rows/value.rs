@@ -185,12 +185,16 @@ struct Source<'f> {
 impl Source<'_> {
     fn next(&mut self, capacity: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (self.left).min(capacity as u64) as usize];
-        self.from
-            .read_exact(&mut bytes)
-            .map_err(|error| Error::invalid(format!("the value ended {} bytes early: {error}", self.left)))?;
+        self.from.read_exact(&mut bytes).map_err(|error| self.cut_short(error))?;
         self.left -= bytes.len() as u64;
         self.sum.update(&bytes);
         Ok(bytes)
+    }
+
+    /// An error of ours comes from a value that is stored, and is not the caller's.
+    fn cut_short(&self, error: std::io::Error) -> Error {
+        let early = |error| Error::invalid(format!("the value ended {} bytes early: {error}", self.left));
+        error.downcast::<Error>().unwrap_or_else(early)
     }
 }
 
@@ -239,6 +243,14 @@ impl ValueReader {
     /// A reader of a value of `len` bytes that an index keeps in its own way.
     pub fn of_reader(from: impl Read + Send + 'static, len: u64) -> Self {
         Self { len, from: From::Elsewhere(Box::new(from)) }
+    }
+
+    /// The value, if it is in memory, and nothing of it was read.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        match &self.from {
+            From::Memory { value, at: 0 } => Some(value),
+            _ => None,
+        }
     }
 
     /// Bytes of the value.

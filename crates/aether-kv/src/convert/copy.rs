@@ -1,10 +1,14 @@
 //! Copying rows from the old index to the new one, in transactions of bounded size that nobody waits for.
+//!
+//! Memory: a value that stands apart from its row goes from one index to the other piece by piece, so what is held at once is some rows that lie
+//! together, the notes of a round, and of the largest value a few pages or one piece of a value file.
 
 use super::captured::{Note, bytes_of};
 use super::{Converter, begin};
+use crate::lsm::index::ValueReader;
 use crate::lsm::index::txn::{Durability, Txn};
 use crate::rows::Rows;
-use aether_types::Result;
+use aether_types::{Error, Result};
 
 /// Rows of one transaction.
 const ROWS_MAX: usize = if cfg!(test) { 4 } else { 512 };
@@ -22,9 +26,9 @@ struct Used {
 }
 
 impl Used {
-    fn add(&mut self, key: &[u8], value: &[u8]) {
+    fn add(&mut self, key: &[u8], value_bytes: u64) {
         self.rows += 1;
-        self.bytes += key.len() + value.len();
+        self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value_bytes as usize);
     }
 
     fn is_full(&self) -> bool {
@@ -70,15 +74,17 @@ impl Converter<'_> {
             None => cursor.seek_first(),
         }
         let (mut last, mut is_end) = (None, false);
-        while !used.is_full() && !is_end {
-            match cursor.next(txn.view())? {
-                None => is_end = true,
-                Some((key, value)) => {
-                    new.put(&mut txn, key, value)?;
-                    used.add(key, value);
-                    last = Some(key.to_vec());
-                }
-            }
+        while !used.is_full() {
+            let Some((key, value)) = cursor.next_lazy(txn.view())? else {
+                is_end = true;
+                break;
+            };
+            let bytes = match value {
+                Some(value) => new.put(&mut txn, key, value).map(|()| value.len() as u64)?,
+                None => copy_value(old, new, &mut txn, key)?.ok_or_else(|| missing(key))?,
+            };
+            used.add(key, bytes);
+            last = Some(key.to_vec());
         }
         self.commit_copy(txn)?;
         self.copied_to = last.or(self.copied_to.take());
@@ -115,8 +121,7 @@ impl Converter<'_> {
             if !txn.view().sees(*writer) {
                 unfinished.push((key.clone(), *writer));
             } else if self.has_passed(key) {
-                let value = self.copy_row(&mut txn, key)?;
-                used.add(key, &value);
+                used.add(key, self.copy_row(&mut txn, key)?);
             }
         }
         self.done.rows_copied_again += used.rows as u64;
@@ -124,18 +129,39 @@ impl Converter<'_> {
         Ok(taken)
     }
 
-    fn copy_row(&self, txn: &mut Txn, key: &[u8]) -> Result<Vec<u8>> {
-        let ((old, new), mut value) = (self.rows(), Vec::new());
-        if old.get_into(txn.view(), key, &mut value)? {
-            new.put(txn, key, &value)?;
-        } else {
-            new.delete(txn, key)?;
+    /// Copies a row, or deletes it; how many bytes its value has.
+    fn copy_row(&self, txn: &mut Txn, key: &[u8]) -> Result<u64> {
+        let (old, new) = self.rows();
+        match copy_value(old, new, txn, key)? {
+            Some(bytes) => Ok(bytes),
+            None => new.delete(txn, key).map(|_| 0),
         }
-        Ok(value)
     }
 
     /// False for a key whose row is still to be copied: then its newest committed state will be.
     fn has_passed(&self, key: &[u8]) -> bool {
         self.has_copied || self.copied_to.as_deref().is_some_and(|last| key <= last)
     }
+}
+
+/// Copies the value of `key`, piece by piece if it stands apart; how many bytes it has. None: there is none.
+fn copy_value(old: &Rows, new: &Rows, txn: &mut Txn, key: &[u8]) -> Result<Option<u64>> {
+    let Some(mut value) = old.index().get_stream(txn.view(), key)? else { return Ok(None) };
+    let bytes = value.len();
+    put_value(new, txn, key, &mut value)?;
+    Ok(Some(bytes))
+}
+
+fn put_value(new: &Rows, txn: &mut Txn, key: &[u8], value: &mut ValueReader) -> Result<()> {
+    if let Some(value) = value.in_memory() {
+        return new.put(txn, key, value);
+    }
+    let put = new.index().put_from(txn, key, value.len(), value);
+    // The pages of the value are kept for as long as the snapshot is: what was read later may be anything.
+    txn.view().check().map_err(|error| error.at_key(key))?;
+    put
+}
+
+fn missing(key: &[u8]) -> Error {
+    Error::corruption("a row that a scan has met is not found by its key").at_key(key)
 }

@@ -1,6 +1,8 @@
 //! Conversions in parts of few rows.
 
 mod crash;
+mod faults;
 mod notes;
 mod rounds;
 mod slots;
+mod world;

@@ -4,16 +4,16 @@
 //! the copied rows reach, both together say what a snapshot shows, however long the cursor rests; then it copies the next ones.
 
 use super::runs::values_in;
-use super::{Inner, Live, Lsm};
+use super::{Found, Inner, Live, Lsm};
 use crate::read::RunsCursor;
 use crate::run::Kind;
 use crate::values::ValueAt;
 use crate::version::Version;
-use aether_index::OrderedCursor;
 use aether_index::resident::{Chunk, ChunkRow, Position};
-use aether_index::rows::{Seen, read_extents};
+use aether_index::rows::Seen;
 use aether_index::txn::ReadView;
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
+use aether_index::{LazyRow, OrderedCursor};
 use aether_types::{FileId, Result, Timestamp, TxnId};
 use core::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
@@ -35,6 +35,9 @@ struct Row {
     kind: Kind,
     value: Vec<u8>,
 }
+
+/// A key, and its value; none if that stands apart and was not to be read.
+type Owned = (Vec<u8>, Option<Vec<u8>>);
 
 /// A cursor over an LSM tree. Holds a list of runs between calls, and no lock.
 pub struct LsmCursor {
@@ -97,13 +100,17 @@ impl LsmCursor {
     }
 
     fn step(&mut self, view: &ReadView, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
+        Ok(self.step_as(view, forward, false)?.map(|(key, value)| (key, value.unwrap_or_default())))
+    }
+
+    fn step_as(&mut self, view: &ReadView, forward: bool, lazily: bool) -> Result<Option<LazyRow<'_>>> {
         let read_at = (view.at(), view.own(), view.own_changes());
         self.settle();
         if forward != self.forward || self.read_at != read_at {
             self.forget();
             (self.forward, self.read_at) = (forward, read_at);
         }
-        let row = self.next_row(view);
+        let row = self.next_row(view, lazily);
         if row.is_err() {
             // Asked again it tries the same row again.
             self.forget();
@@ -112,11 +119,12 @@ impl LsmCursor {
             self.go(if forward { Position::Last } else { Position::First });
             return Ok(None);
         };
-        self.current = Some((key, value, forward));
-        Ok(self.current())
+        let is_apart = value.is_none();
+        self.current = Some((key, value.unwrap_or_default(), forward));
+        Ok(self.current().map(|(key, value)| (key, (!is_apart).then_some(value))))
     }
 
-    fn next_row(&mut self, view: &ReadView) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    fn next_row(&mut self, view: &ReadView, lazily: bool) -> Result<Option<Owned>> {
         loop {
             if !self.is_filled {
                 self.fill(view)?;
@@ -136,17 +144,19 @@ impl LsmCursor {
                 (Some(row), Some(head)) if self.forward => row.key.cmp(&head.key),
                 (Some(row), Some(head)) => head.key.cmp(&row.key),
             };
-            let mut value = Vec::new();
             if order == Ordering::Greater {
                 let Some(row) = self.take_head() else { continue };
-                self.value_below(&row, &mut value).map_err(|error| error.at_key(&row.key))?;
+                let value = self.value_below(row.value, row.kind, lazily);
+                let value = value.map_err(|error| error.at_key(&row.key))?;
                 return Ok(Some((row.key, value)));
             }
-            let Some(row) = self.ahead.pop_front() else { continue };
+            let Some(mut row) = self.ahead.pop_front() else { continue };
             if order == Ordering::Equal {
                 drop(self.take_head());
             }
-            if self.value_of(view, &row, &mut value).map_err(|error| error.at_key(&row.key))? {
+            let (found, value) = self.find_value(view, &mut row).map_err(|error| error.at_key(&row.key))?;
+            if !matches!(found, Found::Nothing) {
+                let value = self.read_unless(lazily, found, value).map_err(|error| error.at_key(&row.key))?;
                 return Ok(Some((row.key, value)));
             }
             self.position = Position::beyond(row.key, self.forward);
@@ -180,25 +190,37 @@ impl LsmCursor {
         below.head.take()
     }
 
-    fn value_below(&self, row: &Row, out: &mut Vec<u8>) -> Result<()> {
-        if row.kind != Kind::Stub {
-            out.extend_from_slice(&row.value);
-            return Ok(());
+    fn value_below(&self, value: Vec<u8>, kind: Kind, lazily: bool) -> Result<Option<Vec<u8>>> {
+        if kind != Kind::Stub {
+            return Ok(Some(value));
         }
-        let at = ValueAt::decode(&row.value)?;
+        let at = ValueAt::decode(&value)?;
         let below = self.below.as_ref().expect("the row is from there");
-        values_in(&below.version, at.file)?.read_into(at, out)
+        self.read_unless(lazily, Found::File(values_in(&below.version, at.file)?, at), Vec::new())
     }
 
-    /// The value of a row in memory; false if it is not there. What memory does not tell any more is asked for anew.
-    fn value_of(&self, view: &ReadView, row: &ChunkRow, out: &mut Vec<u8>) -> Result<bool> {
-        match row.seen {
-            Some(Seen::Value) => out.extend_from_slice(&row.value),
-            Some(Seen::Stub) => read_extents(self.tree.0.txns.store(), &row.value, out)?,
-            Some(Seen::Absent) => return Ok(false),
-            Some(Seen::Missing) | None => return self.tree.0.get_any(view, &row.key, out),
+    /// The value of a row in memory, as [`Inner::find`] has it. What memory does not tell any more is asked for anew.
+    fn find_value(&self, view: &ReadView, row: &mut ChunkRow) -> Result<(Found, Vec<u8>)> {
+        let mut value = core::mem::take(&mut row.value);
+        let found = match row.seen {
+            Some(Seen::Value) => Found::Value,
+            Some(Seen::Stub) => Found::Extents,
+            Some(Seen::Absent) => Found::Nothing,
+            Some(Seen::Missing) | None => {
+                value.clear();
+                self.tree.0.find(view, &row.key, &mut value)?
+            }
+        };
+        Ok((found, value))
+    }
+
+    /// The value that was found; none if it stands apart and is to be read lazily.
+    fn read_unless(&self, lazily: bool, found: Found, mut value: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        if lazily && matches!(found, Found::Extents | Found::File(..)) {
+            return Ok(None);
         }
-        Ok(true)
+        self.tree.0.read_found(found, 0, &mut value)?;
+        Ok(Some(value))
     }
 }
 
@@ -258,6 +280,10 @@ impl OrderedCursor for LsmCursor {
 
     fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {
         self.step(view, true)
+    }
+
+    fn next_lazy(&mut self, view: &ReadView) -> Result<Option<LazyRow<'_>>> {
+        self.step_as(view, true, true)
     }
 
     fn prev(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>> {

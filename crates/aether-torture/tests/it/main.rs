@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 mod anomalies;
+mod conversion;
 mod crash;
 mod damage;
 mod fuzz;
