@@ -31,8 +31,14 @@ const CHECKPOINT_SHARE: u64 = 8;
 /// Slices of write-back that fit between two checkpoints.
 const SLICES: u64 = 256;
 
+/// Pages that a batch of write-back has at the most.
+const BATCH_PAGES: u64 = 64;
+
 /// Where there is a thread for it, others help from this part of the way between one checkpoint and the next on.
 const HELP_FROM: (u64, u64) = (3, 2);
+
+/// A checkpoint that should have been taken this many times is paid at once by who finds it so: the bound is near.
+const TIMES_MAX: u64 = 3;
 
 /// The checkpoints of a store.
 pub(crate) struct Checkpoints {
@@ -109,12 +115,11 @@ impl Store {
     #[cold]
     fn pay_or_ask(&self, log: &Wal) -> Result<()> {
         let since = self.checkpoints.pace.since(total(&log.positions()));
-        let (part, of) = HELP_FROM;
-        if self.checkpoints.background.takes_over() && since < self.checkpoint_bytes() / of * part {
+        if self.checkpoints.background.takes_over() && !self.is_behind(since) {
             return Ok(());
         }
-        let state = match self.is_late(since) {
-            // Whoever pays pays all of it: the bound holds for those who write meanwhile too.
+        let state = match self.checkpoints.background.runs() || self.is_late(since) {
+            // Whoever comes while another pays waits, and does not write on at full speed.
             true => Some(self.checkpoints.state.lock()),
             false => self.checkpoints.state.try_lock(),
         };
@@ -124,18 +129,43 @@ impl Store {
         Ok(())
     }
 
-    /// Pays slices until none is due. Blocks.
+    /// Pays slices until none is due; one after the other, once they are behind. Blocks.
     fn pay_what_is_due(&self) -> Result<()> {
-        let Some(log) = self.log() else { return Ok(()) };
-        while self.checkpoints.pace.is_due(total(&log.positions())) {
-            self.pay_slice(log, self.checkpoints.state.lock())?;
+        let (Some(log), pace) = (self.log(), &self.checkpoints.pace) else { return Ok(()) };
+        loop {
+            let position = total(&log.positions());
+            let is_behind = self.is_behind(pace.since(position));
+            if !is_behind && !pace.is_due(position) {
+                return Ok(());
+            }
+            let state = self.checkpoints.state.lock();
+            if is_behind {
+                pace.wait_until(position);
+            }
+            self.pay_slice(log, state)?;
         }
-        Ok(())
+    }
+
+    /// Slices are not enough: those who write help the thread.
+    fn is_behind(&self, since: u64) -> bool {
+        let (part, of) = HELP_FROM;
+        since >= self.checkpoint_bytes() / of * part
     }
 
     /// Slices have not been enough: the next checkpoint should have been taken by now.
     fn is_late(&self, since: u64) -> bool {
         since >= 2 * self.checkpoint_bytes()
+    }
+
+    /// Batches of pages that a slice writes back: one, or if that has not been enough so many that all frames are written before the bound is near, so
+    /// that nobody waits for all of them.
+    fn batches(&self, since: u64) -> u64 {
+        let frames = self.config.buffer.num_frames as u64;
+        match since / self.checkpoint_bytes().max(1) {
+            0 | 1 => 1,
+            times if times < TIMES_MAX => (frames / (SLICES * BATCH_PAGES / 2)).max(2),
+            _ => u64::MAX,
+        }
     }
 
     fn pay_slice(&self, log: &Wal, mut state: MutexGuard<'_, State>) -> Result<()> {
@@ -146,16 +176,18 @@ impl Store {
             return Ok(());
         }
         pace.wait_until(position + due / SLICES);
-        let late = self.is_late(pace.since(position));
+        let since = pace.since(position);
         let bound = *state.bound.get_or_insert_with(|| self.write_back_bound(log));
+        let mut batches = self.batches(since);
         while self.pool.write_back_below(&bound)? > 0 {
-            if !late {
+            batches -= 1;
+            if batches == 0 {
                 return Ok(());
             }
         }
         if !state.is_let_go && !self.is_let_go(&bound) {
             drop(state);
-            return self.pay_participants(&bound, late);
+            return self.pay_participants(&bound, self.is_late(since));
         }
         self.checkpoints.finish(&mut state, position, due);
         self.take_checkpoint(log)

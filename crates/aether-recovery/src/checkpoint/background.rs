@@ -68,9 +68,14 @@ impl Background {
         self.bell.ask(|asked| asked.stop = true);
     }
 
+    /// True if there is a thread.
+    pub(super) fn runs(&self) -> bool {
+        self.bell.runs.load(Relaxed)
+    }
+
     /// True if the thread does what is due. Asks it to.
     pub(super) fn takes_over(&self) -> bool {
-        let takes_over = self.bell.runs.load(Relaxed) && !self.bell.has_failed.load(Relaxed);
+        let takes_over = self.runs() && !self.bell.has_failed.load(Relaxed);
         if takes_over && !self.bell.is_rung.swap(true, Relaxed) {
             self.bell.ask(|asked| asked.work = true);
         }
