@@ -13,6 +13,8 @@ mod faults;
 mod held;
 #[path = "lsm_tests/ingest.rs"]
 mod ingest;
+#[path = "lsm_tests/ingest_damage.rs"]
+mod ingest_damage;
 #[path = "lsm_tests/ingest_faults.rs"]
 mod ingest_faults;
 #[path = "lsm_tests/ingest_held.rs"]

@@ -101,9 +101,13 @@ impl Runs {
     ) -> Result<Option<Timestamp>> {
         for run in version.candidates(key).filter(|run| !run.file().is_open()) {
             let live = run.file();
-            if live.run.get(key, KeyHash::of(key), Timestamp::new(u64::MAX), &mut Vec::new())?.is_some()
-                && let Some(at) = self.came_since(txn, live)?
-            {
+            let said = live.run.get(key, KeyHash::of(key), Timestamp::new(u64::MAX), &mut Vec::new());
+            if matches!(said, Ok(None)) {
+                continue;
+            }
+            if let Some(at) = self.came_since(txn, live)? {
+                // A damaged run is no matter of those for whom it is not there.
+                said?;
                 return Ok(Some(at));
             }
         }

@@ -326,16 +326,14 @@ pub(super) fn find<'v>(
     out: &mut Vec<u8>,
     asks: impl Fn(&RunInfo) -> bool,
 ) -> Result<Option<(Answer, &'v Live)>> {
-    let (mut hash, start) = (None, out.len());
+    let mut hash = None;
     for run in version.candidates(key) {
         let (live, run) = (run.file(), &run.file().run);
-        if run.info().may_concern(key) && asks(run.info()) {
+        // Who does not see a run does not read it, and so is not told that it is damaged.
+        if run.info().may_concern(key) && asks(run.info()) && sight.shows(live)? {
             let hash = *hash.get_or_insert_with(|| KeyHash::of(key));
             if let Some(answer) = run.get(key, hash, sight.at, out)? {
-                if sight.shows(live)? {
-                    return Ok(Some((answer, live)));
-                }
-                out.truncate(start);
+                return Ok(Some((answer, live)));
             }
         }
     }
