@@ -27,6 +27,8 @@ mod rng;
 mod room;
 #[path = "../../aether-index/tests/shared/simulated.rs"]
 mod simulated;
+#[path = "lsm_tests/slices.rs"]
+mod slices;
 #[path = "lsm_tests/stale.rs"]
 mod stale;
 #[path = "lsm_tests/threads.rs"]
