@@ -10,7 +10,7 @@ use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::{Below, NewestBelow};
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
 use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,10 @@ pub(super) struct Runs {
     on_last: OnLast,
     pub(super) txns: Arc<TxnManager>,
     filter_bits_per_key: f64,
+    /// Some run is ingested, and the manifest does not say that everybody sees it. Set by who edits.
+    pub(super) has_pending: AtomicBool,
+    /// How often the list was looked through for such runs.
+    pub(super) looks: Counter,
     /// The tree is no more, and its manifest's pages may be another's. Set under the locks of who flushes, merges and edits.
     is_over: AtomicBool,
 }
@@ -98,7 +102,7 @@ impl Runs {
         let editing = Mutex::new(rank::EDITING, ());
         let txns = txns.clone();
         let is_over = AtomicBool::new(false);
-        Ok(Arc::new(Self {
+        let this = Self {
             home,
             manifest,
             set,
@@ -107,8 +111,12 @@ impl Runs {
             on_last,
             txns,
             filter_bits_per_key,
+            has_pending: AtomicBool::new(false),
+            looks: Counter::new(),
             is_over,
-        }))
+        };
+        this.note_pending();
+        Ok(Arc::new(this))
     }
 
     pub(super) fn set(&self) -> &VersionSet<Live> {
@@ -139,6 +147,12 @@ impl Runs {
         }
         let what = "the LSM tree is no more: it was dropped, or its creation was rolled back";
         Err(Error::new(ErrorKind::NotFound, what))
+    }
+
+    /// Finds out whether there is something to settle, now or later.
+    fn note_pending(&self) {
+        let any = self.current().runs().any(|run| run.file().is_unsettled());
+        self.has_pending.store(any, Relaxed);
     }
 
     /// What policies will see once the merges under way are done.
@@ -177,6 +191,7 @@ impl Runs {
         // Nobody else installs anything: what was found to fit fits.
         self.set.install(edit).map_err(refused)?;
         stale.iter().for_each(|run| run.file().note_listed());
+        self.note_pending();
         gone.iter().for_each(|held| held.retire());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Slices of merges: none is long, whatever is left out, and what only matters when a merge begins is not done in each.
 
-use crate::ingest::delete_range;
+use crate::ingest::{delete_range, ingest};
 use crate::rng::Rng;
 use crate::world::{Model, Shape, World};
 use aether_lsm::policy::PolicyKind;
@@ -60,4 +60,28 @@ fn a_slice_ends_though_all_that_it_reads_is_left_out() {
     assert!(most <= 64 << 10, "{most} bytes in one write");
     world.tree.merge_all().unwrap();
     assert_eq!(world.problems(), Vec::<String>::new());
+}
+
+/// Each slice of work looked through all runs for ingested ones to settle; now it does while there are such.
+#[test]
+fn slices_look_for_ingested_runs_only_while_there_are_some() {
+    let world = covered();
+    assert!(world.tree.looks_for_pending() > 0, "the range that went is settled at open");
+    let before = world.tree.looks_for_pending();
+    let (_, slices) = pay_for_all(&world);
+    assert!(slices > 20, "{slices} slices were seen");
+    assert_eq!(world.tree.looks_for_pending() - before, 0, "of {slices} slices and more");
+    let held = world.manager.begin();
+    let mut txn = world.manager.begin();
+    ingest(&world.tree, &mut txn, &[(vec![1], vec![1])]).unwrap();
+    txn.commit().unwrap();
+    world.tree.flush().unwrap();
+    assert_ne!(world.tree.looks_for_pending(), before, "a run waits");
+    drop(held);
+    world.manager.collect().unwrap();
+    world.tree.merge_all().unwrap();
+    let settled = world.tree.looks_for_pending();
+    world.tree.flush().unwrap();
+    world.tree.merge_all().unwrap();
+    assert_eq!(world.tree.looks_for_pending(), settled, "it is settled");
 }
