@@ -19,6 +19,8 @@ mod ingest_damage;
 mod ingest_faults;
 #[path = "lsm_tests/ingest_held.rs"]
 mod ingest_held;
+#[path = "lsm_tests/ingest_levels.rs"]
+mod ingest_levels;
 #[path = "lsm_tests/merging.rs"]
 mod merging;
 #[path = "../../aether-index/tests/shared/rng.rs"]

@@ -184,6 +184,26 @@ impl Runs {
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
     ) -> Result<()> {
         let _one_at_a_time = self.begin_edit()?;
+        self.edit_alone(edit, also)
+    }
+
+    /// Lists a run that was ingested, in the level that `level` names for the list as it is then. As [`Runs::edit`].
+    pub(super) fn list_ingested(
+        &self,
+        run: &Arc<Run<Live>>,
+        level: impl FnOnce(&Version<Live>) -> usize,
+    ) -> Result<()> {
+        let _one_at_a_time = self.begin_edit()?;
+        let level = level(&self.current());
+        self.edit_alone(&Edit::ingest(run.clone(), level), |_, _| Ok(()))
+    }
+
+    /// The caller edits, and nobody else.
+    fn edit_alone(
+        &self,
+        edit: &Edit<Live>,
+        also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<()> {
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
         let Prepared { txn, gone, stale } = prepared?;
@@ -362,7 +382,11 @@ fn shape(live: &Live) -> RunShape {
         bytes: info.bytes,
         entries: info.entries,
         tombstones: info.tombstones,
-        range: KeyRange::new(&info.smallest, &info.largest),
+        range: if info.is_largest_excluded {
+            KeyRange::up_to(&info.smallest, &info.largest)
+        } else {
+            KeyRange::new(&info.smallest, &info.largest)
+        },
         newest: info.newest,
         is_merging: false,
     }
