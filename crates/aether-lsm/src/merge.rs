@@ -117,6 +117,17 @@ impl Sink for RunBuilder {
     }
 }
 
+/// What a merge has next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pulled<'m> {
+    /// A version that is kept.
+    Kept(Entry<'m>),
+    /// None for now: what was read is left out.
+    Nothing,
+    /// None any more.
+    End,
+}
+
 /// How far a merge is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
@@ -161,20 +172,32 @@ impl<'a> Merge<'a> {
         self.layers.iter().map(|layer| layer.passed_bytes()).sum()
     }
 
-    /// The next version that is kept; none at the end. Blocks for reads.
+    /// Bytes of versions that were read so far, those left out among them.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// The next version that is kept. Comes back without one after `bytes` bytes of versions, or one version more, that are all
+    /// left out. Blocks for reads.
     ///
     /// # Errors
     /// Those of the sources; `Corruption` if a layer says what it cannot: nothing is given out any more then.
-    pub fn pull(&mut self) -> Result<Option<Entry<'_>>> {
+    pub fn pull(&mut self, bytes: u64) -> Result<Pulled<'_>> {
+        let start = self.read_bytes;
         if core::mem::take(&mut self.must_advance) {
             self.advance()?;
         }
-        while self.ready.is_empty() && self.is_next.is_none() {
+        loop {
+            if !self.ready.is_empty() || self.is_next.is_some() {
+                return Ok(self.give().map_or(Pulled::End, Pulled::Kept));
+            }
+            if self.read_bytes - start > bytes {
+                return Ok(Pulled::Nothing);
+            }
             if !self.judge()? {
-                return Ok(None);
+                return Ok(Pulled::End);
             }
         }
-        Ok(self.give())
     }
 
     /// Reads `bytes` bytes of versions, or one version more, or what is left, and hands on what is kept of them; goes on where it

@@ -100,6 +100,12 @@ pub trait MergePolicy: Send + Sync + fmt::Debug {
     /// Bytes of merging that a written byte causes in the long run, for a tree of this shape.
     fn price(&self, shape: &Shape) -> u64;
 
+    /// The level for a run of so many bytes that overlaps no other: where no merge takes it along for what it has nothing to do with.
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        let _ = bytes;
+        shape.bottom().unwrap_or(0)
+    }
+
     /// Bytes that must be read to bring the shape in order, beside the merges under way. Costs as much as that many picks.
     fn owed(&self, shape: &Shape) -> u64 {
         plan::owed(shape, |shape| self.pick(shape))

@@ -218,6 +218,12 @@ impl Lsm {
         Ok(())
     }
 
+    /// How often the list of runs was looked through for ingested ones that everybody sees by now.
+    #[doc(hidden)]
+    pub fn looks_for_pending(&self) -> u64 {
+        self.0.runs.looks.get()
+    }
+
     /// The files that the tree's runs and large values are in.
     pub fn files(&self) -> std::collections::BTreeSet<FileId> {
         self.0.runs.files()

@@ -54,7 +54,8 @@ impl<F> Default for Version<F> {
 fn order<F>(runs: &[Arc<Run<F>>]) -> Option<Vec<usize>> {
     let mut order: Vec<_> = (0..runs.len()).collect();
     order.sort_unstable_by(|a, b| runs[*a].shape().range.first().cmp(runs[*b].shape().range.first()));
-    let are_apart = |pair: &[usize]| runs[pair[0]].shape().range.last() < runs[pair[1]].shape().range.first();
+    let are_apart =
+        |pair: &[usize]| !runs[pair[0]].shape().range.reaches(runs[pair[1]].shape().range.first());
     order.windows(2).all(are_apart).then_some(order)
 }
 

@@ -13,10 +13,14 @@ mod faults;
 mod held;
 #[path = "lsm_tests/ingest.rs"]
 mod ingest;
+#[path = "lsm_tests/ingest_damage.rs"]
+mod ingest_damage;
 #[path = "lsm_tests/ingest_faults.rs"]
 mod ingest_faults;
 #[path = "lsm_tests/ingest_held.rs"]
 mod ingest_held;
+#[path = "lsm_tests/ingest_levels.rs"]
+mod ingest_levels;
 #[path = "lsm_tests/merging.rs"]
 mod merging;
 #[path = "../../aether-index/tests/shared/rng.rs"]
@@ -25,6 +29,8 @@ mod rng;
 mod room;
 #[path = "../../aether-index/tests/shared/simulated.rs"]
 mod simulated;
+#[path = "lsm_tests/slices.rs"]
+mod slices;
 #[path = "lsm_tests/stale.rs"]
 mod stale;
 #[path = "lsm_tests/threads.rs"]

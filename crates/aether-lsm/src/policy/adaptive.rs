@@ -151,6 +151,10 @@ impl MergePolicy for Adaptive {
         self.now.price(shape)
     }
 
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        self.now.level_for(shape, bytes)
+    }
+
     fn observe(&mut self, mix: Mix) -> Option<Switch> {
         if self.is_fixed || mix.all() < USES_MIN {
             return None;

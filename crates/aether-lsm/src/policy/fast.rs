@@ -5,7 +5,7 @@
 //! it once all that lies above takes half as much space as itself.
 
 use super::pick::Picked;
-use super::predictable::{capacity, full};
+use super::predictable::{capacity, full, level_with_room};
 use super::shape::Shape;
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
 
@@ -43,14 +43,16 @@ impl Fast {
         Picked::level(shape, above).with_overlapped(bottom, true).into_plan(bottom, reason, u64::MAX)
     }
 
-    /// A bottom of more than its size goes down a level; nothing is rewritten.
+    /// A bottom of more than its size goes down a level, all of its runs if none overlap; nothing is rewritten.
     fn deepen(&self, shape: &Shape, bottom: usize) -> Option<Plan> {
-        let size_max = capacity(shape.unit_bytes, self.ratio, bottom + 1);
-        let is_due =
-            bottom > 0 && shape.levels[bottom].runs.len() == 1 && shape.levels[bottom].bytes() > size_max;
-        let plan =
-            is_due.then(|| Picked::level(shape, bottom).into_plan(bottom + 1, Reason::Large, u64::MAX));
-        plan.flatten()
+        let level = &shape.levels[bottom];
+        let is_due = bottom > 0 && level.depth() == 1 && level.bytes() > self.bottom_share(shape, bottom);
+        is_due.then(|| Picked::level(shape, bottom).into_plan(bottom + 1, Reason::Deep, u64::MAX)).flatten()
+    }
+
+    /// Bytes that a level may have at the bottom.
+    fn bottom_share(&self, shape: &Shape, level: usize) -> u64 {
+        capacity(shape.unit_bytes, self.ratio, level + 1)
     }
 
     /// Several runs that overlap at the bottom become one: what another policy has left.
@@ -75,6 +77,14 @@ impl MergePolicy for Fast {
         lowest
             .or_else(|| tiered.into_iter().find_map(|level| full(shape, level, self.ratio)))
             .or_else(|| density::dense(shape, self.dense_percent))
+    }
+
+    /// With all that is at the bottom: what has another place there would be merged to come to it.
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        match shape.bottom() {
+            Some(bottom) if bottom > 0 => bottom,
+            _ => level_with_room(bytes, |level| self.bottom_share(shape, level)),
+        }
     }
 
     fn price(&self, shape: &Shape) -> u64 {

@@ -6,6 +6,7 @@
 //! a merge. [`WorkBudget`] shares such work out, [`Schedule`](crate::schedule::Schedule) has it done; `tla/hanoi` shows the bound.
 
 use super::pick::Picked;
+use super::predictable::{deepest, level_with_room};
 use super::shape::{Place, Shape};
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
 use aether_trace::planted;
@@ -29,6 +30,10 @@ impl MergePolicy for Hanoi {
 
     fn price(&self, shape: &Shape) -> u64 {
         shape.levels.len() as u64
+    }
+
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        deepest(shape, level_with_room(bytes, |level| capacity(shape, level)))
     }
 }
 

@@ -5,7 +5,7 @@
 //! with dynamic level sizes: each has `ratio` times less than the one below, however much that is, so that little lies above the bottom.
 
 use super::pick::Picked;
-use super::predictable::capacity;
+use super::predictable::{capacity, level_with_room};
 use super::shape::{Place, RunShape, Shape};
 use super::{MergePolicy, Plan, PolicyKind, Reason, density};
 
@@ -39,13 +39,19 @@ impl Leveled {
 
     /// Bytes that a level may have.
     fn share(&self, shape: &Shape, level: usize) -> u64 {
-        let first = shape.unit_bytes.saturating_mul(self.first_runs as u64);
+        let first = self.bottom_share(shape, 1);
         let Some(below) = shape.bottom().map(|bottom| bottom.saturating_sub(level)) else { return first };
         if below == 0 {
-            return capacity(first, self.ratio, level.saturating_sub(1));
+            return self.bottom_share(shape, level);
         }
         let bottom = shape.levels[level + below].bytes();
         (bottom / capacity(1, self.ratio, below)).max(first)
+    }
+
+    /// Bytes that a level may have at the bottom.
+    fn bottom_share(&self, shape: &Shape, level: usize) -> u64 {
+        let first = shape.unit_bytes.saturating_mul(self.first_runs as u64);
+        capacity(first, self.ratio, level.saturating_sub(1))
     }
 
     /// A run of a level that has more than its share; of several the one with the most for its share.
@@ -113,6 +119,13 @@ impl MergePolicy for Leveled {
         let large: u64 = (1..bottom).map(|level| above(&level)).sum();
         let first = self.first(shape).map_or(0, |plan| plan.bytes);
         large.saturating_mul(self.ratio as u64 + 1).saturating_add(first)
+    }
+
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        match shape.bottom() {
+            Some(bottom) if bottom > 0 => bottom,
+            _ => level_with_room(bytes, |level| self.bottom_share(shape, level)),
+        }
     }
 
     fn price(&self, shape: &Shape) -> u64 {

@@ -22,6 +22,15 @@ impl<'a> Picked<'a> {
         Self::new(shape, shape.places_of(level))
     }
 
+    /// The runs of a level that overlap others there.
+    pub(crate) fn overlapping(shape: &'a Shape, level: usize) -> Self {
+        let meets = |place: &Place| {
+            let range = &shape.at(*place).range;
+            shape.places_of(level).any(|other| other != *place && shape.at(other).range.overlaps(range))
+        };
+        Self::new(shape, shape.places_of(level).filter(meets))
+    }
+
     /// Takes in the runs of `level` that overlap the chosen ones and are older, or stand in the target: until there are no more.
     #[must_use]
     pub(crate) fn with_overlapped(mut self, level: usize, is_target: bool) -> Self {

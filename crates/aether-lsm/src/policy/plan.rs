@@ -12,6 +12,8 @@ pub enum Reason {
     Full,
     /// A level has more bytes than its share.
     Large,
+    /// The bottom has more bytes than a level of its depth may have there.
+    Deep,
     /// What lies above the bottom takes too much space beside it.
     Space,
     /// A run is mostly tombstones.
@@ -25,6 +27,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Full => "full",
             Self::Large => "large",
+            Self::Deep => "deep",
             Self::Space => "space",
             Self::Dense => "dense",
             Self::Garbage => "garbage",
@@ -55,11 +58,18 @@ impl Plan {
         Picked::new(shape, shape.places(&[id])?).into_plan(level, reason, u64::MAX)
     }
 
-    /// True if nothing is to be rewritten: one run only gets another level.
+    /// True if nothing is to be rewritten: runs only get another level.
     pub fn is_move(&self) -> bool {
-        self.inputs.len() == 1
-            && !matches!(self.reason, Reason::Dense | Reason::Garbage)
-            && self.bytes <= self.run_bytes_max
+        match self.reason {
+            Reason::Deep => true,
+            Reason::Dense | Reason::Garbage => false,
+            _ => self.inputs.len() == 1 && self.bytes <= self.run_bytes_max,
+        }
+    }
+
+    /// The part of a move that is of one run.
+    fn of(&self, id: FileId) -> Self {
+        Self { inputs: vec![id], is_bottom: false, ..self.clone() }
     }
 }
 
@@ -95,6 +105,15 @@ impl Shape {
     /// after the newest of them.
     #[must_use]
     pub fn after(&self, plan: &Plan) -> Self {
+        if plan.reason == Reason::Deep {
+            // Each comes before those that are there.
+            let moved = |shape: Self, id: &FileId| shape.after_one(&plan.of(*id));
+            return plan.inputs.iter().rev().fold(self.clone(), moved);
+        }
+        self.after_one(plan)
+    }
+
+    fn after_one(&self, plan: &Plan) -> Self {
         let Some(places) = self.places(&plan.inputs) else { return self.clone() };
         let Some(merged) = places.iter().map(|place| self.at(*place).clone()).reduce(join) else {
             return self.clone();

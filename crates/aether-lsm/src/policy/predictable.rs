@@ -37,6 +37,20 @@ impl MergePolicy for Predictable {
     fn price(&self, shape: &Shape) -> u64 {
         shape.levels.len() as u64
     }
+
+    fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
+        deepest(shape, level_with_room(bytes, |level| capacity(shape.unit_bytes, self.ratio, level)))
+    }
+}
+
+/// The first level below the one of flushes that may have so many bytes.
+pub(crate) fn level_with_room(bytes: u64, capacity: impl Fn(usize) -> u64) -> usize {
+    (1..).find(|level| bytes <= capacity(*level)).unwrap_or(1)
+}
+
+/// That level, or the deepest that there is.
+pub(crate) fn deepest(shape: &Shape, level: usize) -> usize {
+    shape.bottom().map_or(level, |bottom| bottom.max(level))
 }
 
 /// `unit_bytes` times `ratio` to the power of `level`.
@@ -45,11 +59,12 @@ pub(crate) fn capacity(unit_bytes: u64, ratio: usize, level: usize) -> u64 {
     factor.map_or(u64::MAX, |factor| unit_bytes.saturating_mul(factor))
 }
 
-/// All runs of a level in which a key may be in `ratio` of them. What is small enough stays, so that a tree of few keys stays low.
+/// The runs of a level in which a key may be in `ratio` of them, but for those that overlap no other. What is small enough stays, so
+/// that a tree of few keys stays low.
 pub(crate) fn full(shape: &Shape, level: usize, ratio: usize) -> Option<Plan> {
     let runs = &shape.levels[level];
     let is_due = !runs.is_merging() && runs.depth() >= ratio;
-    let all = is_due.then(|| Picked::level(shape, level))?;
+    let all = is_due.then(|| Picked::overlapping(shape, level))?;
     let stays = all.bytes() <= capacity(shape.unit_bytes, ratio, level);
     all.into_plan(if stays { level } else { level + 1 }, Reason::Full, u64::MAX)
 }

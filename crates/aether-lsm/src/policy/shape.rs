@@ -8,13 +8,19 @@ use aether_types::{FileId, Timestamp};
 pub struct KeyRange {
     first: Arc<[u8]>,
     last: Arc<[u8]>,
+    is_last_excluded: bool,
 }
 
 impl KeyRange {
     /// The keys from `first` to `last`, both included; the order of the two does not matter.
     pub fn new(first: &[u8], last: &[u8]) -> Self {
         let (first, last) = if first <= last { (first, last) } else { (last, first) };
-        Self { first: first.into(), last: last.into() }
+        Self { first: first.into(), last: last.into(), is_last_excluded: false }
+    }
+
+    /// The keys from `first` up to `end`, which is not one of them if it lies above `first`.
+    pub fn up_to(first: &[u8], end: &[u8]) -> Self {
+        Self { is_last_excluded: first < end, ..Self::new(first, end) }
     }
 
     /// The first key.
@@ -22,27 +28,37 @@ impl KeyRange {
         &self.first
     }
 
-    /// The last key.
+    /// The last key, or what all keys lie below.
     pub fn last(&self) -> &[u8] {
         &self.last
     }
 
     /// True if some key lies in both.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.first <= other.last && other.first <= self.last
+        self.reaches(&other.first) && other.reaches(&self.first)
     }
 
     /// True if `key` lies in it.
     pub fn contains(&self, key: &[u8]) -> bool {
-        *self.first <= *key && *key <= *self.last
+        *self.first <= *key && self.reaches(key)
+    }
+
+    /// True if it does not end before `key`.
+    pub(crate) fn reaches(&self, key: &[u8]) -> bool {
+        if self.is_last_excluded { *key < *self.last } else { *key <= *self.last }
+    }
+
+    /// What ranges are ordered by so that those that end before a key come first.
+    fn end(&self) -> (&[u8], bool) {
+        (&self.last, !self.is_last_excluded)
     }
 
     /// The smallest range that holds both.
     #[must_use]
     pub fn hull(&self, other: &Self) -> Self {
         let first = (&self.first).min(&other.first).clone();
-        let last = (&self.last).max(&other.last).clone();
-        Self { first, last }
+        let last = if self.end() < other.end() { other } else { self };
+        Self { first, last: last.last.clone(), is_last_excluded: last.is_last_excluded }
     }
 }
 
@@ -81,11 +97,11 @@ impl LevelShape {
     /// In how many of its runs a key may be at most.
     pub fn depth(&self) -> usize {
         let mut firsts: Vec<_> = self.runs.iter().map(|run| run.range.first()).collect();
-        let mut lasts: Vec<_> = self.runs.iter().map(|run| run.range.last()).collect();
+        let mut ranges: Vec<_> = self.runs.iter().map(|run| &run.range).collect();
         firsts.sort_unstable();
-        lasts.sort_unstable();
+        ranges.sort_unstable_by_key(|range| range.end());
         // At the first key of the run that begins `begun`-th: less the runs that end before it.
-        let ended = |first: &[u8]| lasts.partition_point(|last| *last < first);
+        let ended = |first: &[u8]| ranges.partition_point(|range| !range.reaches(first));
         (1..).zip(&firsts).map(|(begun, first)| begun - ended(first)).max().unwrap_or(0)
     }
 
@@ -133,6 +149,13 @@ impl Shape {
     /// The deepest level with a run.
     pub fn bottom(&self) -> Option<usize> {
         self.levels.iter().rposition(|level| !level.runs.is_empty())
+    }
+
+    /// The deepest level where a run over `range` stands above all that it overlaps: the first one, should something in it be in the way.
+    /// None if it overlaps nothing.
+    pub fn level_above(&self, range: &KeyRange) -> Option<usize> {
+        let overlaps = |level: &LevelShape| level.runs.iter().any(|run| run.range.overlaps(range));
+        Some(self.levels.iter().position(overlaps)?.saturating_sub(1))
     }
 
     /// Whether the runs called `inputs` may become one in `target` without an older version getting before a newer one: wherever

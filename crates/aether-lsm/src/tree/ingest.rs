@@ -1,8 +1,9 @@
 //! Sorted rows in bulk, and ranges that go: into a run of their own, past memory and log.
 //!
 //! The transaction has the keyspace to itself. Rows in memory lie over all runs, so what is there is changed row by row, as ever;
-//! everything else goes to one run, which the transaction brings (`pending`). It stands over all runs that there are and under what is
-//! flushed later: of its keys nothing is in memory, and until the transaction is over nobody but itself puts any there.
+//! everything else goes to one run, which the transaction brings (`pending`). It stands over all runs that it overlaps, as deep as
+//! that allows, and under what is flushed later: of its keys nothing is in memory, and until the transaction is over nobody but itself puts
+//! any there.
 //!
 //! A row that a flush has taken out of memory may come back when the log is redone, if that flush let no log go; it would lie over the
 //! run. So before anything is looked for in memory all rows are flushed such that the log before can go, and until the run is listed
@@ -11,8 +12,9 @@
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
 use super::{Inner, Live, Lsm, OnBehalf};
+use crate::policy::MergePolicy;
 use crate::run::{Entry, Kind, RangeTombstone, RunCursor};
-use crate::version::Edit;
+use crate::version::{Run, Version};
 use aether_index::RowSource;
 use aether_index::bulk::{Ascending, delete_rows, put_rows};
 use aether_index::resident::{Below, Chunk, Position};
@@ -167,13 +169,25 @@ impl Inner {
         self.runs.claims.hold(run.id());
         {
             let _now = Working::begin();
-            let listed = self.runs.edit(&Edit::flush(run.clone()), |_, _| Ok(()));
+            let listed = self.runs.list_ingested(&run, |version| self.ingest_level(&run, version));
             listed.inspect_err(|_| self.runs.claims.release(run.id()))?;
         }
         self.runs.manifest.put_ingested(txn, run.id())?;
         self.ingested.add(run.shape().bytes);
         self.reckon();
         Ok(())
+    }
+
+    /// Where an ingested run stands: over all that it overlaps. A range that goes stands over all runs.
+    ///
+    /// What is in memory is newer, but of other keys: wherever that is flushed to, and whatever it is merged with.
+    fn ingest_level(&self, run: &Run<Live>, version: &Version<Live>) -> usize {
+        if run.file().run.info().range_tombstones > 0 {
+            return 0;
+        }
+        let shape = version.shape(self.config.unit_bytes(), Timestamp::new(0), |_| false);
+        let (range, bytes) = (&run.shape().range, run.shape().bytes);
+        shape.level_above(range).unwrap_or_else(|| self.policy.lock().policy.level_for(&shape, bytes))
     }
 
     /// Fails if the row of `key`, which is not in memory, has changed after the snapshot.

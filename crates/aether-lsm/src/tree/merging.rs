@@ -3,7 +3,7 @@
 use super::working::Working;
 use super::writer::{Recipe, RunWriter};
 use super::{Inner, Live, OnBehalf};
-use crate::merge::{Keep, Layer, Merge, OwnedEntry};
+use crate::merge::{Keep, Layer, Merge, OwnedEntry, Pulled};
 use crate::policy::{Plan, PolicyKind, Reason, Shape};
 use crate::run::{Entry, Kind};
 use crate::schedule::{Begun, Crew, Did, Round};
@@ -215,18 +215,22 @@ impl Reading {
             copy(&mut self.writer, &self.leaves, &entry.as_entry())?;
         }
         let end = self.merge.passed_bytes().saturating_add(bytes);
-        let mut seen = 0;
+        let mut looked_at = self.merge.read_bytes();
         loop {
-            let Some(entry) = self.merge.pull()? else { return Ok(Step::Done) };
-            seen += (entry.key.len() + entry.value.len() + 8) as u64;
-            if !may_sync && self.writer.is_full_at(entry.key) {
-                let Entry { key, timestamp, kind, value } = entry;
-                self.pending = Some(OwnedEntry { key: key.to_vec(), timestamp, kind, value: value.to_vec() });
-                break;
+            match self.merge.pull(LOOK_BYTES)? {
+                Pulled::End => return Ok(Step::Done),
+                Pulled::Nothing => {}
+                Pulled::Kept(Entry { key, timestamp, kind, value })
+                    if !may_sync && self.writer.is_full_at(key) =>
+                {
+                    self.pending =
+                        Some(OwnedEntry { key: key.to_vec(), timestamp, kind, value: value.to_vec() });
+                    break;
+                }
+                Pulled::Kept(entry) => copy(&mut self.writer, &self.leaves, &entry)?,
             }
-            copy(&mut self.writer, &self.leaves, &entry)?;
-            if seen >= LOOK_BYTES {
-                seen = 0;
+            if self.merge.read_bytes() - looked_at >= LOOK_BYTES {
+                looked_at = self.merge.read_bytes();
                 if self.merge.passed_bytes() >= end {
                     break;
                 }

@@ -64,6 +64,11 @@ impl Live {
         self.pending.as_ref().is_none_or(Pending::is_open)
     }
 
+    /// True if the manifest does not say that everybody sees the run.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.state.load(Acquire) != LISTED)
+    }
+
     /// True if everybody sees the run and the manifest does not say so.
     pub(super) fn is_stale(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.state.load(Acquire) == OPEN)
@@ -101,9 +106,13 @@ impl Runs {
     ) -> Result<Option<Timestamp>> {
         for run in version.candidates(key).filter(|run| !run.file().is_open()) {
             let live = run.file();
-            if live.run.get(key, KeyHash::of(key), Timestamp::new(u64::MAX), &mut Vec::new())?.is_some()
-                && let Some(at) = self.came_since(txn, live)?
-            {
+            let said = live.run.get(key, KeyHash::of(key), Timestamp::new(u64::MAX), &mut Vec::new());
+            if matches!(said, Ok(None)) {
+                continue;
+            }
+            if let Some(at) = self.came_since(txn, live)? {
+                // A damaged run is no matter of those for whom it is not there.
+                said?;
                 return Ok(Some(at));
             }
         }
@@ -147,9 +156,10 @@ impl Runs {
     /// # Errors
     /// Those of pages and of the log; what is not done is done next time.
     pub(super) fn settle(&self) -> Result<()> {
-        if self.is_over() {
+        if self.is_over() || !self.has_pending.load(Relaxed) {
             return Ok(());
         }
+        self.looks.add(1);
         let version = self.current();
         let is_over = |run: &&Arc<Run<Live>>| {
             run.file().writer().is_some_and(|writer| self.txns.outcome(writer).is_none())

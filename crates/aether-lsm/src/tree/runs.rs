@@ -10,7 +10,7 @@ use crate::values::ValueFile;
 use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
 use aether_index::resident::{Below, NewestBelow};
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Mutex, MutexGuard};
+use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
 use aether_index::txn::{Durability, ReadView, Txn, TxnManager};
 use aether_types::{Error, ErrorKind, FileId, Result, Timestamp, TxnId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,10 @@ pub(super) struct Runs {
     on_last: OnLast,
     pub(super) txns: Arc<TxnManager>,
     filter_bits_per_key: f64,
+    /// Some run is ingested, and the manifest does not say that everybody sees it. Set by who edits.
+    pub(super) has_pending: AtomicBool,
+    /// How often the list was looked through for such runs.
+    pub(super) looks: Counter,
     /// The tree is no more, and its manifest's pages may be another's. Set under the locks of who flushes, merges and edits.
     is_over: AtomicBool,
 }
@@ -98,7 +102,7 @@ impl Runs {
         let editing = Mutex::new(rank::EDITING, ());
         let txns = txns.clone();
         let is_over = AtomicBool::new(false);
-        Ok(Arc::new(Self {
+        let this = Self {
             home,
             manifest,
             set,
@@ -107,8 +111,12 @@ impl Runs {
             on_last,
             txns,
             filter_bits_per_key,
+            has_pending: AtomicBool::new(false),
+            looks: Counter::new(),
             is_over,
-        }))
+        };
+        this.note_pending();
+        Ok(Arc::new(this))
     }
 
     pub(super) fn set(&self) -> &VersionSet<Live> {
@@ -141,6 +149,12 @@ impl Runs {
         Err(Error::new(ErrorKind::NotFound, what))
     }
 
+    /// Finds out whether there is something to settle, now or later.
+    fn note_pending(&self) {
+        let any = self.current().runs().any(|run| run.file().is_unsettled());
+        self.has_pending.store(any, Relaxed);
+    }
+
     /// What policies will see once the merges under way are done.
     pub(super) fn shape_ahead(&self, unit_bytes: u64) -> Shape {
         self.claims.shape_ahead(&self.set, unit_bytes, self.txns.horizon())
@@ -170,6 +184,26 @@ impl Runs {
         also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
     ) -> Result<()> {
         let _one_at_a_time = self.begin_edit()?;
+        self.edit_alone(edit, also)
+    }
+
+    /// Lists a run that was ingested, in the level that `level` names for the list as it is then. As [`Runs::edit`].
+    pub(super) fn list_ingested(
+        &self,
+        run: &Arc<Run<Live>>,
+        level: impl FnOnce(&Version<Live>) -> usize,
+    ) -> Result<()> {
+        let _one_at_a_time = self.begin_edit()?;
+        let level = level(&self.current());
+        self.edit_alone(&Edit::ingest(run.clone(), level), |_, _| Ok(()))
+    }
+
+    /// The caller edits, and nobody else.
+    fn edit_alone(
+        &self,
+        edit: &Edit<Live>,
+        also: impl FnOnce(&Manifest, &mut Txn) -> Result<()>,
+    ) -> Result<()> {
         let old = self.current();
         let prepared = self.prepare(&old, edit, also).inspect_err(|_| self.give_up(&old, edit));
         let Prepared { txn, gone, stale } = prepared?;
@@ -177,6 +211,7 @@ impl Runs {
         // Nobody else installs anything: what was found to fit fits.
         self.set.install(edit).map_err(refused)?;
         stale.iter().for_each(|run| run.file().note_listed());
+        self.note_pending();
         gone.iter().for_each(|held| held.retire());
         Ok(())
     }
@@ -326,16 +361,14 @@ pub(super) fn find<'v>(
     out: &mut Vec<u8>,
     asks: impl Fn(&RunInfo) -> bool,
 ) -> Result<Option<(Answer, &'v Live)>> {
-    let (mut hash, start) = (None, out.len());
+    let mut hash = None;
     for run in version.candidates(key) {
         let (live, run) = (run.file(), &run.file().run);
-        if run.info().may_concern(key) && asks(run.info()) {
+        // Who does not see a run does not read it, and so is not told that it is damaged.
+        if run.info().may_concern(key) && asks(run.info()) && sight.shows(live)? {
             let hash = *hash.get_or_insert_with(|| KeyHash::of(key));
             if let Some(answer) = run.get(key, hash, sight.at, out)? {
-                if sight.shows(live)? {
-                    return Ok(Some((answer, live)));
-                }
-                out.truncate(start);
+                return Ok(Some((answer, live)));
             }
         }
     }
@@ -349,7 +382,11 @@ fn shape(live: &Live) -> RunShape {
         bytes: info.bytes,
         entries: info.entries,
         tombstones: info.tombstones,
-        range: KeyRange::new(&info.smallest, &info.largest),
+        range: if info.is_largest_excluded {
+            KeyRange::up_to(&info.smallest, &info.largest)
+        } else {
+            KeyRange::new(&info.smallest, &info.largest)
+        },
         newest: info.newest,
         is_merging: false,
     }

@@ -41,6 +41,11 @@ impl<F> Edit<F> {
         Self { removed: Vec::new(), added: vec![run], level: 0 }
     }
 
+    /// A new run before all others of `level`. It is newer than all that it overlaps: that stands there, or below.
+    pub fn ingest(run: Arc<Run<F>>, level: usize) -> Self {
+        Self { removed: Vec::new(), added: vec![run], level }
+    }
+
     /// None at all.
     pub fn nothing() -> Self {
         Self { removed: Vec::new(), added: Vec::new(), level: 0 }
@@ -96,7 +101,16 @@ impl<F> Version<F> {
         if !edit.removed.is_empty() && !shape.fits(&edit.removed, edit.level) {
             return Err(Refused::OutOfOrder);
         }
+        if edit.removed.is_empty() && edit.added.iter().any(|run| self.is_above(run, edit.level)) {
+            return Err(Refused::OutOfOrder);
+        }
         Ok(self.apply(edit))
+    }
+
+    /// True if something that a new run overlaps stands above `level`.
+    fn is_above(&self, run: &Run<F>, level: usize) -> bool {
+        let above = self.levels.iter().take(level).flatten();
+        above.into_iter().any(|other| other.shape().range.overlaps(&run.shape().range))
     }
 
     fn apply(&self, edit: &Edit<F>) -> Self {

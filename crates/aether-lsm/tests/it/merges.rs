@@ -2,8 +2,8 @@
 
 use crate::runs::{BLOOM, FILE, Version, build, get, home, range};
 use aether_lsm::index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_lsm::merge::{Keep, Layer, Merge, OwnedEntry, Sorted};
-use aether_lsm::run::{BuildOptions, Kind, RangeTombstone, Run, RunBuilder, RunHome, ingest};
+use aether_lsm::merge::{Keep, Layer, Merge, OwnedEntry, Pulled, Sorted};
+use aether_lsm::run::{BuildOptions, Entry, Kind, RangeTombstone, Run, RunBuilder, RunHome, ingest};
 use aether_types::{Error, ErrorKind, FileId, Result, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -216,10 +216,40 @@ fn merged(
     let keep = Keep::new(snapshots, Timestamp::new(settled), is_bottom)?;
     let mut merge = Merge::new(layers, keep, Box::new(|_, _| ()));
     let mut all = Vec::new();
-    while let Some(entry) = merge.pull()? {
-        all.push((String::from_utf8(entry.key.to_vec()).unwrap(), entry.timestamp.get(), entry.kind));
+    loop {
+        match merge.pull(1)? {
+            Pulled::Kept(Entry { key, timestamp, kind, .. }) => {
+                all.push((String::from_utf8(key.to_vec()).unwrap(), timestamp.get(), kind));
+            }
+            Pulled::Nothing => {}
+            Pulled::End => return Ok(all),
+        }
     }
-    Ok(all)
+}
+
+/// Where nothing is kept a pull read all there was.
+#[test]
+fn a_pull_comes_back_though_nothing_is_kept() {
+    const BYTES: u64 = 512;
+    let keys = (0..2000).map(|number| format!("{number:05}"));
+    let (old, gone): (Vec<_>, _) =
+        (keys.map(|key| owned(&key, 0, Kind::Value)).collect(), range(b"0", b"1", 9));
+    let dead = (0..2000).map(|number| owned(&format!("1{number:05}"), 0, Kind::Tombstone)).collect();
+    let layers =
+        vec![layer(vec![owned("2", 0, Kind::Value)], vec![gone]), layer(old, vec![]), layer(dead, vec![])];
+    let keep = Keep::new(Vec::new(), Timestamp::new(9), true).unwrap();
+    let (mut merge, mut kept, mut pulls) = (Merge::new(layers, keep, Box::new(|_, _| ())), 0, 0);
+    loop {
+        let before = merge.read_bytes();
+        match merge.pull(BYTES).unwrap() {
+            Pulled::Kept(_) => kept += 1,
+            Pulled::Nothing => pulls += 1,
+            Pulled::End => break,
+        }
+        let read = merge.read_bytes() - before;
+        assert!(read <= BYTES + 20, "{read} bytes in one pull");
+    }
+    assert!(kept == 1 && pulls > 100, "{kept} versions in {pulls} pulls");
 }
 
 /// Bare rows have lost their timestamps: the order of layers alone says that they are newer.

@@ -2,7 +2,7 @@
 //! prints it.
 
 use crate::simulator::{Figures, Load, Pace, Simulator, World, simulate};
-use aether_lsm::policy::{Adaptive, Hanoi, Leveled, MergePolicy, PolicyKind};
+use aether_lsm::policy::{Adaptive, Hanoi, KeyRange, Leveled, MergePolicy, PolicyKind};
 
 const KINDS: [PolicyKind; 4] =
     [PolicyKind::Hanoi, PolicyKind::Predictable, PolicyKind::Fast, PolicyKind::Leveled];
@@ -193,4 +193,16 @@ fn whatever_one_policy_leaves_another_takes() {
             assert_eq!(adaptive.kind(), PolicyKind::Adaptive);
         }
     }
+}
+
+/// Runs that were cut inside of a range that is gone share the key of the cut, which only the second has.
+#[test]
+fn a_range_ends_before_a_last_key_that_is_excluded() {
+    let (cut, next) = (KeyRange::up_to(b"a", b"m"), KeyRange::new(b"m", b"z"));
+    assert!(!cut.overlaps(&next) && !next.overlaps(&cut) && cut.overlaps(&KeyRange::new(b"l", b"m")));
+    assert!(cut.contains(b"lz") && !cut.contains(b"m") && next.contains(b"m"));
+    let all = [cut.hull(&next), next.hull(&cut), cut.hull(&KeyRange::new(b"b", b"m"))];
+    assert!(all[0].contains(b"z") && all[1].contains(b"z") && all[2].contains(b"m"));
+    assert!(!cut.hull(&KeyRange::up_to(b"b", b"m")).contains(b"m"));
+    assert!(KeyRange::up_to(b"m", b"m").contains(b"m"), "no range is empty");
 }

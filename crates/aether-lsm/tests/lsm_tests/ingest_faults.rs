@@ -45,6 +45,15 @@ fn change(tree: &Lsm, txn: &mut Txn, rng: &mut Rng, model: &mut Model) -> Result
 struct History {
     states: Vec<Model>,
     acknowledged: usize,
+    /// Transactions after which there were runs below the first level.
+    deep: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Life {
+    seed: u64,
+    txns: u64,
+    change: Change,
 }
 
 const COUNTER: &[u8] = b"counter";
@@ -69,7 +78,10 @@ impl History {
     }
 }
 
-fn transact(world: &World, history: &mut History, rng: &mut Rng) -> Result<()> {
+/// What a transaction does to tree and model.
+type Change = fn(&Lsm, &mut Txn, &mut Rng, &mut Model) -> Result<()>;
+
+fn transact(world: &World, history: &mut History, rng: &mut Rng, change: Change) -> Result<()> {
     let mut model = history.states.last().unwrap().clone();
     let mut txn = world.manager.begin();
     change(&world.tree, &mut txn, rng, &mut model)?;
@@ -91,11 +103,12 @@ fn transact(world: &World, history: &mut History, rng: &mut Rng) -> Result<()> {
 }
 
 /// Opens, judges, and plays so many transactions; an error is the power's.
-fn live(sim: &Sim, shape: Shape, history: &mut History, (seed, txns): (u64, u64)) -> Result<()> {
-    let (world, mut rng) = (World::open(sim, shape)?, Rng(seed));
+fn live(sim: &Sim, shape: Shape, history: &mut History, life: Life) -> Result<()> {
+    let (world, mut rng) = (World::open(sim, shape)?, Rng(life.seed));
     history.judge(&world)?;
-    for _ in 0..txns {
-        transact(&world, history, &mut rng)?;
+    for _ in 0..life.txns {
+        transact(&world, history, &mut rng, life.change)?;
+        history.deep += u64::from(world.tree.stat().levels.iter().skip(1).any(|level| level.runs > 0));
         match rng.below(6) {
             0 => world.tree.flush()?,
             1 => world.tree.merge_all()?,
@@ -107,7 +120,7 @@ fn live(sim: &Sim, shape: Shape, history: &mut History, (seed, txns): (u64, u64)
     Ok(())
 }
 
-fn lived(sim: &Sim, shape: Shape, history: &mut History, life: (u64, u64), cut: u64) -> Sim {
+fn lived(sim: &Sim, shape: Shape, history: &mut History, life: Life, cut: u64) -> Sim {
     let sim = sim.fork();
     sim.cut_power_at(cut);
     let lived = live(&sim, shape, history, life);
@@ -117,24 +130,33 @@ fn lived(sim: &Sim, shape: Shape, history: &mut History, life: (u64, u64), cut: 
 
 /// Cuts the first life at each operation, the second at a random one, mostly within its recovery, and judges a third.
 fn cut_everywhere(streams: usize, seed: u64) {
+    cut_everywhere_of(streams, seed, change);
+}
+
+/// The same of other changes; how often runs stood below the first level.
+pub(crate) fn cut_everywhere_of(streams: usize, seed: u64, change: Change) -> u64 {
+    let mut deep = 0;
     let (shape, sim, mut rng) = (Shape::of_streams(streams), Sim::new(1), Rng(seed));
     drop(World::open(&sim, shape).unwrap());
     for cut in 0.. {
-        let mut first = History { states: vec![Model::new()], acknowledged: 0 };
-        let dead = lived(&sim, shape, &mut first, (seed, 6), cut);
+        let mut first = History { states: vec![Model::new()], acknowledged: 0, deep: 0 };
+        let dead = lived(&sim, shape, &mut first, Life { seed, txns: 6, change }, cut);
         let policies = CrashPolicy::all(cut);
         let policy = policies[rng.below(policies.len() as u64) as usize];
         for image in [dead.crash_image(policy), dead.kill_image()] {
             let mut second = first.clone();
-            let dead = lived(&image, shape, &mut second, (rng.next(), 2), rng.below(40));
+            let again = Life { seed: rng.next(), txns: 2, change };
+            let dead = lived(&image, shape, &mut second, again, rng.below(40));
             let image = dead.crash_image(CrashPolicy::Mixed { seed: rng.next() });
-            live(&image, shape, &mut second, (rng.next(), 1)).unwrap();
-            live(&image, shape, &mut second, (0, 0)).unwrap();
+            live(&image, shape, &mut second, Life { seed: rng.next(), txns: 1, change }).unwrap();
+            live(&image, shape, &mut second, Life { seed: 0, txns: 0, change }).unwrap();
         }
+        deep += first.deep;
         if !dead.is_off() {
-            break;
+            return deep;
         }
     }
+    unreachable!("a life ends")
 }
 
 #[test]
