@@ -12,7 +12,7 @@ pub(crate) use convert::{Convert, KindName};
 pub(crate) use history::{History, Level};
 
 use crate::exit;
-use aether::{Durability, IndexKind};
+use aether::Durability;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -241,26 +241,6 @@ pub(crate) struct Work {
     /// merges as the seed has it.
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindName>,
-}
-
-/// A kind of keyspace by name.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KindName {
-    Btree,
-    Rax,
-    Skiplist,
-    Lsm,
-}
-
-impl From<KindName> for IndexKind {
-    fn from(name: KindName) -> Self {
-        match name {
-            KindName::Btree => Self::BTREE,
-            KindName::Rax => Self::RAX,
-            KindName::Skiplist => Self::SKIPLIST,
-            KindName::Lsm => Self::LSM,
-        }
-    }
 }
 
 /// A durability by name.

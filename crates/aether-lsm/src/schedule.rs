@@ -1,6 +1,6 @@
 //! The merges of a tree that are under way: who works at which, and in which order their results come in.
 //!
-//! Each merge is a job with a lock of its own, held by whoever works at it for a slice of work. There is one for each level at most
+//! Each merge is a job with a lock of its own, held by whoever works at it for a slice of work; it is given up if that one panics. There is one for each level at most
 //! ([`Claims`](crate::version::Claims)), so a merge that takes hours holds up nobody who has a small one to do. Two orders of work:
 //!
 //! - [`Schedule::work_at_one`]: the shallowest first, as in SILK (Balmau et al., USENIX ATC 2019). Its result comes in as soon as it is there.
@@ -9,6 +9,7 @@
 //!
 //! Spec of the rounds: `tla/hanoi`.
 
+mod guard;
 mod round;
 mod state;
 
@@ -18,6 +19,7 @@ use crate::policy::Plan;
 use crate::rank;
 use aether_sync::{Arc, Mutex, MutexGuard};
 use aether_types::Result;
+use guard::AtWork;
 use state::State;
 
 /// What a schedule asks of the tree.
@@ -105,6 +107,7 @@ impl<J> Schedule<J> {
             state.take(may_sync)
         };
         let Some(merge) = taken else { return Ok(None) };
+        let at_work = AtWork::begin(self, &merge, false);
         let did = self.work(crew, &merge, bytes, may_sync)?;
         if did.left_bytes == 0 && may_sync {
             self.bring_in(crew, &merge)?;
@@ -112,6 +115,7 @@ impl<J> Schedule<J> {
         } else {
             self.state.lock().put_back(&merge, did, may_sync);
         }
+        at_work.end();
         Ok(Some(did.bytes))
     }
 

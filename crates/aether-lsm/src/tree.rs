@@ -46,7 +46,7 @@ use aether_index::rows::{Seen, read_extents};
 use aether_index::txn::recovery::Advance;
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
 use aether_index::txn::{ReadView, Txn, TxnManager};
-use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
+use aether_sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use aether_types::{Error, ErrorKind, FileId, Result};
 use charge::Policy;
 use flushing::FlushJob;
@@ -96,7 +96,7 @@ impl Live {
 /// On whose behalf a slice of work is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OnBehalf {
-    /// A writer pays; syncs are left to background threads, if there are any.
+    /// A writer pays; syncs are left to background threads, if there are any and as long as they are not stopped.
     Payer,
     /// A background thread, or whoever asked for the work itself.
     Worker,
@@ -116,6 +116,8 @@ pub(crate) struct Inner {
     /// Bytes to be merged beside those merges.
     pending: AtomicU64,
     workers: Arc<Workers>,
+    /// Background threads are there, to sync and to settle: payers leave that to them.
+    has_threads: Arc<AtomicBool>,
     gets: Counter,
     scans: Counter,
     puts: Counter,
@@ -364,12 +366,17 @@ impl Inner {
         self.runs.end();
     }
 
+    /// True until the background threads are stopped, if there are any.
+    fn has_threads(&self) -> bool {
+        self.has_threads.load(Relaxed)
+    }
+
     /// Tells the pacer what is owed after some work was done. Of what background threads are at, writers pay for no more than what
     /// is free anyway: a large merge is no reason to slow them down, but what waits behind it is.
     fn owes(&self) {
         let left = self.merges.left_bytes();
         let low = self.config.pacer().merging.low;
-        let counted = if self.config.threads == 0 { left } else { left.min(low) };
+        let counted = if self.has_threads() { left.min(low) } else { left };
         self.pacer.owes(self.pending.load(Relaxed).saturating_add(counted));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::event::Events;
-use crate::arguments::Work;
+use crate::arguments::{KindName, Work};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::home;
 use aether::buffer::BufferConfig;
@@ -44,7 +44,7 @@ fn all(clients: Vec<Client<'_>>, work: &Work, db: &Db) -> Outcome<()> {
 
 /// Gives the default keyspace the kind that is asked for. A refusal that another attempt may spare is none: the kind stays.
 fn convert(work: &Work, db: &Db) -> Outcome<()> {
-    let Some(kind) = work.kind.map(IndexKind::from).filter(|kind| *kind != db.keyspace().kind()) else {
+    let Some(kind) = work.kind.map(KindName::kind).filter(|kind| *kind != db.keyspace().kind()) else {
         return Ok(());
     };
     let mut options = KeyspaceOptions::of(kind);

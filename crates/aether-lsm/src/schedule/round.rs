@@ -1,5 +1,6 @@
 //! Rounds: each gives every level the same.
 
+use super::guard::AtWork;
 use super::state::{Entry, State};
 use super::{Crew, Did, Schedule, UnderWay};
 use crate::trace;
@@ -69,7 +70,9 @@ impl<J> Schedule<J> {
     }
 
     fn do_share(&self, crew: &impl Crew<J>, share: &Share<J>, may_sync: bool) -> Result<u64> {
+        let at_work = AtWork::begin(self, &share.merge, true);
         let did = self.work(crew, &share.merge, share.bytes, may_sync);
+        at_work.end();
         let mut state = self.state.lock();
         let ended = Did { bytes: 0, left_bytes: 0 };
         let now = *did.as_ref().unwrap_or(&ended);
@@ -82,7 +85,9 @@ impl<J> Schedule<J> {
     }
 
     fn end_one(&self, crew: &impl Crew<J>, merge: &Arc<UnderWay<J>>) -> Result<u64> {
+        let at_work = AtWork::begin(self, merge, true);
         let arrived = self.bring_in(crew, merge);
+        at_work.end();
         let mut state = self.state.lock();
         trace::arrive([merge.level, merge.plan.target], || {
             state.at_work -= 1;

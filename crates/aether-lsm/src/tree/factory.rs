@@ -12,7 +12,9 @@ use aether_index::resident::{Flush, tree_id};
 use aether_index::rows::log_creation;
 use aether_index::txn::recovery::wal::buffer::Budget;
 use aether_index::txn::recovery::wal::buffer::page::UndoPtr;
-use aether_index::txn::recovery::wal::buffer::page::sync::atomic::AtomicU64;
+use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::Relaxed,
+};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, Weak};
 use aether_index::txn::recovery::{ActiveTxn, Participant};
 use aether_index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
@@ -26,6 +28,8 @@ pub struct LsmFactory {
     rows: Arc<ResidentFactory>,
     config: LsmConfig,
     workers: Arc<Workers>,
+    /// There are threads, or will be with the first tree.
+    has_threads: Arc<AtomicBool>,
     /// The merge policies of trees that are made and not opened yet: until who makes one commits, nobody can read its manifest.
     made: Mutex<BTreeMap<u32, PolicyKind>>,
     /// True if the rows' participant is this factory's to give.
@@ -40,7 +44,8 @@ impl LsmFactory {
 
     fn make(rows: Arc<ResidentFactory>, config: LsmConfig, is_alone: bool) -> Self {
         let made = Mutex::new(rank::MADE, BTreeMap::new());
-        Self { rows, config, workers: Workers::new(), made, is_alone }
+        let has_threads = Arc::new(AtomicBool::new(config.threads > 0));
+        Self { rows, config, workers: Workers::new(), has_threads, made, is_alone }
     }
 
     /// The same where no other kind keeps rows in memory: this factory takes part in recovery itself.
@@ -71,6 +76,7 @@ impl LsmFactory {
             merges: Schedule::default(),
             pending: AtomicU64::new(0),
             workers: self.workers.clone(),
+            has_threads: self.has_threads.clone(),
             gets: Counter::new(),
             scans: Counter::new(),
             puts: Counter::new(),
@@ -119,8 +125,10 @@ impl LsmFactory {
         Ok(runs.chain(listed.values.keys().copied()).collect())
     }
 
-    /// Ends the threads; blocks until they have done the slice in hand. To be called before the store is closed.
+    /// Ends the threads; blocks until they have done the slice in hand. To be called before the store is closed. Trees go on without
+    /// them: who writes flushes, merges and syncs, as with no threads at all.
     pub fn stop(&self) {
+        self.has_threads.store(false, Relaxed);
         self.workers.stop();
     }
 }

@@ -98,7 +98,7 @@ impl Inner {
         let written = self.rows.leave(&mut job.leaving, bytes, &mut |leaver| add(writer, store, &leaver))?;
         match written {
             Some(bytes) => Ok(bytes),
-            None if who == OnBehalf::Payer && self.config.threads > 0 => Ok(0),
+            None if who == OnBehalf::Payer && self.has_threads() => Ok(0),
             None => self.end_flush(job).map(|()| 1),
         }
     }

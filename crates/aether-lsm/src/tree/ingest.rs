@@ -126,7 +126,7 @@ impl Inner {
 
     /// Settles runs that were ingested, but not for a payer where there are threads to do it.
     pub(super) fn settle_unless_payer(&self, who: OnBehalf) -> Result<()> {
-        if who == OnBehalf::Payer && self.config.threads > 0 {
+        if who == OnBehalf::Payer && self.has_threads() {
             return Ok(());
         }
         self.runs.settle()

@@ -48,7 +48,7 @@ impl Inner {
         }
         self.check_healthy()?;
         self.settle_unless_payer(who)?;
-        let may_sync = who != OnBehalf::Payer || self.config.threads == 0;
+        let may_sync = who != OnBehalf::Payer || !self.has_threads();
         let did = if self.policy.lock().policy.current() == PolicyKind::Hanoi {
             let turn = self.merges.work_in_rounds(self, self.round(bytes, who), may_sync);
             turn.map(|turn| (turn.bytes > 0).then_some(turn.bytes))

@@ -4,6 +4,7 @@ use aether_lsm::policy::{Plan, Reason};
 use aether_lsm::schedule::{Begun, Crew, Did, Round, Schedule, Turn};
 use aether_types::{Error, FileId, Result};
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A merge of so many bytes, which fails when so many are left.
 #[derive(Clone, Copy)]
@@ -11,6 +12,8 @@ struct Job {
     level: usize,
     left: u64,
     fails_at: Option<u64>,
+    /// The same, but who works at it panics; at 0 as its result comes in.
+    panics_at: Option<u64>,
 }
 
 /// Has merges to begin, the next one last, and notes what is done.
@@ -30,7 +33,11 @@ impl Tree {
 
     /// A merge that may begin from now on.
     fn offer(&self, level: usize, left: u64, fails_at: Option<u64>) {
-        self.to_begin.borrow_mut().push(Job { level, left, fails_at });
+        self.begin_with(Job { level, left, fails_at, panics_at: None });
+    }
+
+    fn begin_with(&self, job: Job) {
+        self.to_begin.borrow_mut().push(job);
         self.version.set(self.version.get() + 1);
     }
 
@@ -60,6 +67,7 @@ impl Crew<Job> for Tree {
     fn work(&self, job: &mut Job, bytes: u64, _: bool) -> Result<Did> {
         let bytes = bytes.min(job.left);
         job.left -= bytes;
+        assert!(!job.panics_at.is_some_and(|left| left > 0 && job.left <= left), "planned");
         if job.fails_at.is_some_and(|left| job.left <= left) {
             return Err(Error::invalid("the disk is gone"));
         }
@@ -69,6 +77,7 @@ impl Crew<Job> for Tree {
 
     fn arrive(&self, job: Job) -> Result<()> {
         assert_eq!(job.left, 0);
+        assert_ne!(job.panics_at, Some(0), "planned");
         self.log.borrow_mut().push(format!("{} arrives", job.level));
         Ok(())
     }
@@ -146,6 +155,27 @@ fn a_merge_that_fails_is_given_up_alone() {
         assert!(work().is_err());
         assert_eq!(levels(&schedule).iter().map(|(level, _)| *level).collect::<Vec<_>>(), [2]);
         // Nobody is taken to be at work, and the level is free again.
+        tree.offer(0, 10, None);
+        (0..15).for_each(|_| work().unwrap());
+        assert_eq!(levels(&schedule), []);
+        let log = tree.take_log();
+        assert!(["0 arrives", "2 arrives"].iter().all(|end| log.iter().any(|line| line == end)), "{log:?}");
+    }
+}
+
+/// Who panicked at a merge left it taken: nobody went on with it, its level was never free again, and rounds waited for it for ever.
+#[test]
+fn a_merge_whose_worker_panics_is_given_up_alone() {
+    for (in_rounds, panics_at) in [(false, 15), (false, 0), (true, 15), (true, 0)] {
+        let (schedule, tree) = (Schedule::default(), Tree::of(&[(2, 100)]));
+        tree.begin_with(Job { level: 0, left: 30, fails_at: None, panics_at: Some(panics_at) });
+        let work = || match in_rounds {
+            true => schedule.work_in_rounds(&tree, ROUND, true).map(drop),
+            false => schedule.work_at_one(&tree, 10, true).map(drop),
+        };
+        let panics = (0..3).filter(|_| catch_unwind(AssertUnwindSafe(|| work().unwrap())).is_err()).count();
+        assert_eq!(panics, 1, "in rounds: {in_rounds}, at {panics_at}");
+        assert_eq!(levels(&schedule).iter().map(|(level, _)| *level).collect::<Vec<_>>(), [2]);
         tree.offer(0, 10, None);
         (0..15).for_each(|_| work().unwrap());
         assert_eq!(levels(&schedule), []);

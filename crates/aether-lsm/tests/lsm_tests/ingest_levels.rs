@@ -49,7 +49,7 @@ fn levels(world: &World) -> Vec<usize> {
 /// Puts of all of a range, again and again, each time flushed and merged.
 fn put_beside(world: &World, model: &mut Model, rng: &mut Rng) {
     for _ in 0..8 {
-        for (key, value) in block(100, 200, rng) {
+        for (key, value) in block(100, 700, rng) {
             world.put(&key, &value);
             model.insert(key, value);
         }
