@@ -128,7 +128,7 @@ fn who_writes_does_all_once_the_threads_are_stopped() {
     let (sim, mut rng) = (Sim::new(10), Rng(10));
     let world = World::open(&sim, shape(2)).unwrap();
     world.factory.stop();
-    for number in 0..6_000u64 {
+    for number in 0..20_000u64 {
         world.put(&rng.next().to_be_bytes(), &[number as u8; 100]);
         if number % 16 == 0 {
             world.sync();
@@ -137,7 +137,7 @@ fn who_writes_does_all_once_the_threads_are_stopped() {
     let stat = world.tree.stat();
     assert!(stat.flushed_bytes > 0 && stat.merged_bytes > 0, "{stat:?}");
     assert!(stat.memory_bytes < 4 * MEMTABLE_BYTES, "{stat:?}");
-    assert_eq!((world.rows().len(), world.problems()), (6_000, Vec::new()));
+    assert_eq!((world.rows().len(), world.problems()), (20_000, Vec::new()));
     world.close().unwrap();
 }
 
