@@ -92,6 +92,12 @@ fn unbroken(run: &Run) -> Verdict<()> {
     run.broken.as_ref().map_or(Ok(()), |what| Err(format!("{what} ({})", run.story())))
 }
 
+/// The error of the call that met it, or, if that was housekeeping after a transaction was over, which nobody is told of, that of a store that has
+/// stopped writing, with the cause.
+fn names_a_full_disk(error: &str) -> bool {
+    error.contains("Full") || (error.contains("Poisoned") && error.contains("No space left on device"))
+}
+
 fn full_disk(study: &Study, bytes_left: u64, chance: u64, tally: &mut Tally) -> Verdict<()> {
     let world = study.world();
     world.sim.inject(Fault::DiskFull { bytes_left });
@@ -99,7 +105,7 @@ fn full_disk(study: &Study, bytes_left: u64, chance: u64, tally: &mut Tally) -> 
     let Some(first) = run.first_error() else { return unbroken(&run) };
     tally.faults += 1;
     tally.full_disks += 1;
-    if !first.contains("Full") {
+    if !names_a_full_disk(first) {
         return Err(format!("a full disk is not named as such: {first}"));
     }
     restarts(&world, &run, chance, tally)?;
