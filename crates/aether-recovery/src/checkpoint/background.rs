@@ -36,7 +36,7 @@ impl Background {
     /// No thread yet.
     pub(super) fn none() -> Self {
         let asked = Mutex::new(rank::CHECKPOINT_BELL, Asked::default());
-        let [is_rung, runs, has_failed] = [const { AtomicBool::new(false) }; 3];
+        let [is_rung, runs, has_failed] = core::array::from_fn(|_| AtomicBool::new(false));
         let bell = Arc::new(Bell { asked, rung: Condvar::new(), is_rung, runs, has_failed });
         Self { bell, thread: Mutex::new(rank::CHECKPOINT_BELL, None) }
     }
