@@ -136,9 +136,11 @@ Gather(r, how) ==
   /\ UNCHANGED <<log, durable, row, busy, state, commit, floor, last, point, redoStart, found>>
 (* A row that is not settled is logged again as it is, unless it has changed  *)
 (* since; also if it has been taken out since, for the slice has an older one.*)
+(* One that is gone may be: nobody knows its number any more.                 *)
 IsDue(r) == slice.noted[r] # 0 /\ row[r].psn = slice.noted[r]
+MayCopy(r) == slice.noted[r] # 0 /\ (row[r].psn = slice.noted[r] \/ row[r].by = <<>>)
 Copy(r, s) ==
-  /\ slice.step = "copy" /\ IsDue(r) /\ Mark("copy", 0, r, s, row[r].by, Zero)
+  /\ slice.step = "copy" /\ MayCopy(r) /\ Mark("copy", 0, r, s, row[r].by, Zero)
   /\ UNCHANGED <<log, durable, row, state, commit, slice, last, point, redoStart, found>>
 (* The copies may stand in other streams than the slice will.                 *)
 WaitForStreams ==
