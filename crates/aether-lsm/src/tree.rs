@@ -304,7 +304,7 @@ impl Inner {
         if paid.is_time_to_look && self.pacer.next().is_some() {
             self.workers.wake();
         }
-        if self.config.threads == 0 && self.puts.get().is_multiple_of(OBSERVE_PUTS) {
+        if !self.has_threads() && self.puts.get().is_multiple_of(OBSERVE_PUTS) {
             self.observe();
         }
         Ok(())

@@ -21,7 +21,7 @@ use aether_trace::planted;
 use aether_types::limits::STREAMS_MAX;
 use aether_types::{Lsn, Lv, Result, StreamId, TxnId};
 use aether_wal::Wal;
-use aether_wal::buffer::page as aether_page;
+use aether_wal::buffer::{BATCH_PAGES, page as aether_page};
 use background::Background;
 use pace::Pace;
 
@@ -31,13 +31,10 @@ const CHECKPOINT_SHARE: u64 = 8;
 /// Slices of write-back that fit between two checkpoints.
 const SLICES: u64 = 256;
 
-/// Pages that a batch of write-back has at the most.
-const BATCH_PAGES: u64 = 64;
-
 /// Where there is a thread for it, others help from this part of the way between one checkpoint and the next on.
 const HELP_FROM: (u64, u64) = (3, 2);
 
-/// A checkpoint that should have been taken this many times is paid at once by who finds it so: the bound is near.
+/// From so many times the way from one checkpoint to the next on, whoever finds it so pays for all of it at once: the bound is near.
 const TIMES_MAX: u64 = 3;
 
 /// The checkpoints of a store.
@@ -103,7 +100,7 @@ impl Store {
 
     /// What each mini-transaction pays before its first latch: write-back and checkpoints in proportion to the
     /// log in use, so that a restart never reads more than `max_recovery_bytes`. A background thread takes it over, if there is one and
-    /// it keeps up. Blocks for a batch now and then, and for all that is owed only if batches have not kept up.
+    /// it keeps up. Blocks for a batch now and then, for more if batches have not kept up, and for all that is owed only near that bound.
     #[inline]
     pub(crate) fn pay(&self) -> Result<()> {
         match self.log() {
@@ -129,21 +126,21 @@ impl Store {
         Ok(())
     }
 
-    /// Pays slices until none is due; one after the other, once they are behind. Blocks.
+    /// What the thread does: pays slices until none is due; one after the other, once they are behind. Ends with the slice in hand when the thread
+    /// is to stop, and where others must go on first: the next write asks again. Blocks.
     fn pay_what_is_due(&self) -> Result<()> {
         let (Some(log), pace) = (self.log(), &self.checkpoints.pace) else { return Ok(()) };
-        loop {
+        while self.checkpoints.background.runs() {
             let position = total(&log.positions());
-            let is_behind = self.is_behind(pace.since(position));
-            if !is_behind && !pace.is_due(position) {
-                return Ok(());
-            }
             let state = self.checkpoints.state.lock();
-            if is_behind {
+            if self.is_behind(pace.since(position)) {
                 pace.wait_until(position);
             }
-            self.pay_slice(log, state)?;
+            if !self.pay_slice(log, state)? {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// Slices are not enough: those who write help the thread.
@@ -163,17 +160,18 @@ impl Store {
         let frames = self.config.buffer.num_frames as u64;
         match since / self.checkpoint_bytes().max(1) {
             0 | 1 => 1,
-            times if times < TIMES_MAX => (frames / (SLICES * BATCH_PAGES / 2)).max(2),
+            times if times < TIMES_MAX => (2 * frames / (SLICES * BATCH_PAGES as u64)).max(2),
             _ => u64::MAX,
         }
     }
 
-    fn pay_slice(&self, log: &Wal, mut state: MutexGuard<'_, State>) -> Result<()> {
+    /// Pays a slice, if one is due; false if there was nothing to do, or others are at it.
+    fn pay_slice(&self, log: &Wal, mut state: MutexGuard<'_, State>) -> Result<bool> {
         let (pace, due) = (&self.checkpoints.pace, self.checkpoint_bytes());
         let position = total(&log.positions());
         pace.begin(position, due);
         if !pace.is_due(position) {
-            return Ok(());
+            return Ok(false);
         }
         pace.wait_until(position + due / SLICES);
         let since = pace.since(position);
@@ -182,7 +180,7 @@ impl Store {
         while self.pool.write_back_below(&bound)? > 0 {
             batches -= 1;
             if batches == 0 {
-                return Ok(());
+                return Ok(true);
             }
         }
         if !state.is_let_go && !self.is_let_go(&bound) {
@@ -190,16 +188,17 @@ impl Store {
             return self.pay_participants(&bound, self.is_late(since));
         }
         self.checkpoints.finish(&mut state, position, due);
-        self.take_checkpoint(log)
+        self.take_checkpoint(log).map(|()| true)
     }
 
     /// Has participants do a slice of what holds the next checkpoint up, or all of it if that is late. They change pages
-    /// themselves, hence without the checkpoint's lock; whoever comes next goes on with the checkpoint.
-    fn pay_participants(&self, bound: &Lv, late: bool) -> Result<()> {
+    /// themselves, hence without the checkpoint's lock; whoever comes next goes on with the checkpoint. False if others are at it.
+    fn pay_participants(&self, bound: &Lv, late: bool) -> Result<bool> {
         loop {
             match self.advance_floors(bound)? {
                 Advance::Again if late => {}
-                Advance::Again | Advance::Busy => return Ok(()),
+                Advance::Again => return Ok(true),
+                Advance::Busy => return Ok(false),
                 Advance::Reached | Advance::Cannot => break,
             }
         }
@@ -207,7 +206,7 @@ impl Store {
             // What still needs older log cannot be helped: the checkpoint is taken, and its redo start stays.
             state.is_let_go = true;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Pages first dirtied below this hold the redo start below the newest half of the allowed log. A stream that is not

@@ -84,9 +84,7 @@ impl Background {
 
     /// Another has done what was due: the thread can, too.
     pub(super) fn try_again(&self) {
-        if self.bell.has_failed.load(Relaxed) {
-            self.bell.has_failed.store(false, Relaxed);
-        }
+        self.bell.has_failed.store(false, Relaxed);
     }
 }
 
