@@ -177,13 +177,17 @@ Install ==
   /\ redoStart' = Join(redoStart, point.start) /\ point' = NoPoint
   /\ UNCHANGED <<log, durable, row, busy, state, commit, floor, slice, last, found>>
 -----------------------------------------------------------------------------
-(* After a crash streams are cut to a consistent prefix.  Of a row the newest *)
-(* record counts that the newest slice does not know, and losers are undone.  *)
+(* After a crash each stream has what is durable, perhaps more, and is cut    *)
+(* back until nothing needs what is lost: that may be below what is durable.  *)
+(* Of a row the newest record counts that the newest slice does not know, and *)
+(* losers are undone.                                                         *)
 Lowest == CHOOSE n \in {durable[s] : s \in Streams} : \A s \in Streams : n <= durable[s]
 Highest == CHOOSE n \in {Len(log[s]) : s \in Streams} : \A s \in Streams : n >= Len(log[s])
-Cuts == {kept \in [Streams -> Lowest..Highest] :
-  \A s \in Streams : durable[s] <= kept[s] /\ kept[s] <= Len(log[s])
-                     /\ (kept[s] > 0 => IsIn(log[s][kept[s]].lv, kept))}
+Survivors == {kept \in [Streams -> Lowest..Highest] : \A s \in Streams : durable[s] <= kept[s] /\ kept[s] <= Len(log[s])}
+RECURSIVE Met(_, _, _), Largest(_)
+Met(s, i, cut) == IF i < cut[s] /\ IsIn(log[s][i + 1].lv, cut) THEN Met(s, i + 1, cut) ELSE i
+Largest(cut) == LET next == [s \in Streams |-> Met(s, 0, cut)] IN IF next = cut THEN cut ELSE Largest(next)
+Cuts == {Largest(kept) : kept \in Survivors}
 Records(from, to) == {log[p[1]][p[2]] : p \in UNION {{<<s, i>> : i \in (from[s] + 1)..to[s]} : s \in Streams}}
 IsLoser(t, kept) == state[t] # "over" \/ ~IsIn(commit[t], kept)
 Undone(record, kept) ==
@@ -195,7 +199,7 @@ Image(kept) ==
   IF S = {} THEN [by |-> FirstRows, known |-> Nothing] ELSE CHOOSE a \in S : \A b \in S : IsIn(b.lv, a.lv)
 Redone(r, kept) ==
   LET image == Image(kept)
-      S == {a \in Records(Meet(redoStart, kept), kept) : a.row = r /\ a.psn > image.known[r]}
+      S == {a \in Records(redoStart, kept) : a.row = r /\ a.psn > image.known[r]}
   IN IF S = {} THEN image.by[r] ELSE Undone(Newest(S), kept)
 (* What the whole log says, without copies and slices.                        *)
 Right(r, kept) ==
@@ -225,7 +229,7 @@ Spec == Init /\ [][Next]_vars
 (* the whole log would say.                                                   *)
 RowsAreRight == \A kept \in Cuts : \A r \in Rows : Redone(r, kept) = Right(r, kept)
 FoundIsRight == found.rows = found.right
-StartIsInside == IsIn(redoStart, durable)
+StartIsInside == \A kept \in Cuts : IsIn(redoStart, kept)
 (* What no slice has lies above the redo start.                               *)
 FloorHolds == IsIn(redoStart, [s \in Streams |-> Needed[s] - 1])
 =============================================================================
