@@ -101,6 +101,11 @@ impl<'p> Shared<'p> {
     pub fn page_no(&self) -> PageNo {
         self.pool.frame(self.frame).resident().page()
     }
+
+    /// The vector of the last log group that changed the page.
+    pub fn page_lv(&self) -> Lv {
+        self.pool.dirty.page_lv(self.frame)
+    }
 }
 
 impl Drop for Shared<'_> {

@@ -39,6 +39,8 @@ pub(crate) use clean::leaves_room;
 pub(crate) use extents::Extents;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use read::{older, with_record};
+#[cfg(any(feature = "btree", feature = "rax"))]
+pub(crate) use reclaim::collapse;
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 #[cfg(feature = "btree")]
@@ -55,7 +57,7 @@ use aether_page::{PageOp, header};
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::recovery::wal::buffer::{Access, Exclusive, Optimistic, Pool, Restart, ScanRing};
-use aether_txn::recovery::{PAGES_FILE, Store};
+use aether_txn::recovery::{Mtr, PAGES_FILE, Store};
 use aether_txn::{LockMode, ReadView, Txn, TxnManager};
 use aether_types::{Error, FileId, PageNo, Result, StreamId, limits};
 use core::ops::{Bound, Deref};
@@ -374,8 +376,8 @@ impl<L: Leaves> Index for Rows<L> {
         self.0.clear()
     }
 
-    fn free_all(&self) -> Result<()> {
-        Rows::free_all(self)
+    fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()> {
+        Rows::free_root(self, mtr)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::rows::ValueReader;
 use aether_sync::Arc;
 use aether_txn::recovery::wal::buffer::Budget;
 use aether_txn::recovery::wal::buffer::page::UndoPtr;
-use aether_txn::recovery::{ActiveTxn, Participant};
+use aether_txn::recovery::{ActiveTxn, Mtr, Participant};
 use aether_txn::{LockMode, ReadView, Txn, TxnManager, UndoRecord};
 use aether_types::{Error, IndexKind, PageNo, Result};
 use core::ops::Bound;
@@ -106,8 +106,15 @@ pub trait Index: Send + Sync {
     /// crash it goes on where it was.
     fn clear(&self) -> Result<()>;
 
-    /// Frees the root too. Nobody else uses the index any more. Blocks.
-    fn free_all(&self) -> Result<()>;
+    /// As [`Index::clear`], of an index that is about to go: nobody uses it from now on, but who does this again, also after a crash
+    /// and an open, and who frees its root then. Blocks.
+    fn free_below(&self) -> Result<()> {
+        self.clear()
+    }
+
+    /// Frees the root as part of a group, that which takes the index off the list where it stands: so a crash keeps both or neither. All
+    /// below the root is free. Blocks for its latch; the group commits without fail.
+    fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()>;
 }
 
 /// A row whose value is not there if it is large.

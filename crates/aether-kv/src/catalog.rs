@@ -15,7 +15,7 @@ use crate::keyspace::KeyspaceOptions;
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::FIRST_TREE_ROOT;
 use crate::lsm::index::txn::{LockMode, Prepared, ReadView, Txn, TxnManager};
-use crate::lsm::index::{Anchor, BTree, Cursor, OrderedCursor};
+use crate::lsm::index::{Anchor, BTree, Cursor, OrderedCursor, OrderedIndex};
 use crate::rows::Rows;
 use aether_sync::Arc;
 use aether_types::{Error, ErrorKind, IndexKind, PageNo, Result, limits};
@@ -280,7 +280,12 @@ impl Catalog {
         self.0.delete(txn, &[b"o", gtid].concat())
     }
 
-    pub(crate) fn forget_dropped(&self, txn: &mut Txn, id: u32) -> Result<()> {
+    /// Takes an index off the list of dropped ones, with its root: all else of it is free. Blocks.
+    pub(crate) fn remove_dropped(&self, id: u32, index: &dyn OrderedIndex) -> Result<()> {
+        self.0.remove_with_root(&dropped_key(id), index)
+    }
+
+    fn forget_dropped(&self, txn: &mut Txn, id: u32) -> Result<()> {
         self.0.delete(txn, &dropped_key(id)).map(|_| ())
     }
 }

@@ -14,7 +14,7 @@
 mod captured;
 mod copy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use captured::Captured;
 

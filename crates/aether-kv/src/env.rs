@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
-use crate::lsm::index::txn::{Deadlocks, Durability, TxnManager, TxnOptions};
+use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
 use crate::lsm::run::RunHome;
 use crate::lsm::tree::{Lsm, LsmFactory};
 use crate::options::Options;
@@ -32,7 +32,7 @@ pub(crate) struct Inner {
     report: RecoveryReport,
     home: PathBuf,
     /// Dropped keyspaces, with the commit that dropped them.
-    garbage: Mutex<Vec<(Timestamp, Entry)>>,
+    pub(crate) garbage: Mutex<Vec<(Timestamp, Entry)>>,
     pub(crate) prepared: Register,
 }
 
@@ -220,13 +220,6 @@ impl Inner {
         self.indexes.slot(&self.txns, entry.anchor(), &format!("the keyspace `{name}`"))
     }
 
-    /// Keyspaces dropped before this open: nobody can read them any more.
-    fn find_garbage(&self) -> Result<()> {
-        let dropped = self.catalog.dropped(&self.txns.view())?;
-        self.garbage.lock().extend(dropped.into_iter().map(|entry| (Timestamp::new(0), entry)));
-        Ok(())
-    }
-
     /// Opens the keyspaces in memory, which keep the log that they were redone from until then, and forgets the rows of those
     /// that are none any more; but not while a prepared transaction may have made them.
     fn open_rows_in_memory(&self) -> Result<()> {
@@ -258,52 +251,6 @@ impl Inner {
         }
         let home = RunHome::of(&self.store);
         home.leftovers(&known)?.into_iter().try_for_each(|file| home.remove(file))
-    }
-
-    pub(crate) fn throw_away(&self, at: Timestamp, entries: Vec<Entry>) {
-        self.garbage.lock().extend(entries.into_iter().map(|entry| (at, entry)));
-    }
-
-    /// Frees the pages of dropped keyspaces that no snapshot can read.
-    pub(crate) fn free_garbage(&self) -> Result<()> {
-        if self.garbage.lock().is_empty() {
-            return Ok(());
-        }
-        self.free_due()
-    }
-
-    #[cold]
-    fn free_due(&self) -> Result<()> {
-        let horizon = self.txns.horizon();
-        let due: Vec<Entry> = {
-            let mut garbage = self.garbage.lock();
-            let is_due =
-                |(at, entry): &(Timestamp, Entry)| *at <= horizon && !self.indexes.is_pinned(entry.id);
-            let (due, kept) = garbage.drain(..).partition::<Vec<_>, _>(is_due);
-            *garbage = kept;
-            due.into_iter().map(|(_, entry)| entry).collect()
-        };
-        due.iter().try_for_each(|entry| self.free_keyspace(entry))
-    }
-
-    /// The index is emptied first, then the catalog forgets it, then the root goes: a crash in between repeats the
-    /// first step or loses one page, and frees none twice. With several log streams each step is durable before the next: else the catalog's
-    /// change could be kept without that of the index, which nobody would free any more, or a later life of the root without the catalog's.
-    fn free_keyspace(&self, entry: &Entry) -> Result<()> {
-        let rows = entry.open(&self.indexes, &self.txns, "that was dropped")?;
-        rows.index().clear()?;
-        if let (2.., Some(log)) = (self.store.streams(), self.store.log()) {
-            log.flush_all()?;
-        }
-        let mut txn = self.txns.begin().for_bookkeeping();
-        self.catalog.forget_dropped(&mut txn, entry.id)?;
-        let forgotten = txn.commit_with(Durability::None)?;
-        if self.store.streams() > 1 {
-            forgotten.wait()?;
-        }
-        rows.index().free_all()?;
-        self.indexes.forget(entry.id);
-        Ok(())
     }
 
     fn shut(&self) -> Result<()> {

@@ -208,6 +208,13 @@ impl Indexes {
         drop((slot, open));
     }
 
+    /// Forgets an index that was freed, and what its rows in memory need of the log. Its id is not used again.
+    pub(crate) fn end(&self, id: u32) -> Result<()> {
+        self.forget(id);
+        self.skiplists.tables()?.forget(id);
+        Ok(())
+    }
+
     /// Lets go of all: they hold the transactions, which hold this.
     pub(crate) fn forget_all(&self) {
         // Not under the lock: the last handle on an index may do much.

@@ -15,6 +15,7 @@ pub mod engine;
 mod env;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod garbage;
 mod handle;
 mod iter;
 mod keyspace;

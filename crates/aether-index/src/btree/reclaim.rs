@@ -4,9 +4,9 @@
 //! crash in between, the walk begins again and meets no page that is free already.
 
 use super::Tree;
-use crate::rows::{FILE, Leaves, empty_leaf, is_of, mtr_bytes, psn_of};
-use aether_page::node::{Node, NodeImage};
-use aether_page::{PageOp, Swip};
+use crate::rows::{FILE, Leaves, collapse, empty_leaf, is_of};
+use aether_page::Swip;
+use aether_page::node::Node;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::{Error, PageNo, Result};
 
@@ -28,14 +28,6 @@ impl Tree {
             return empty_leaf(self, page);
         }
         children.iter().try_for_each(|child| self.empty_node(*child, Some(level)))?;
-        let psns = children.iter().map(|child| psn_of(self.store(), *child)).collect::<Result<Vec<_>>>()?;
-        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let node = mtr.add(self.pool().exclusive(FILE, Swip::new(page))?);
-        mtr.op(node, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        let mut freed: Vec<_> = children.into_iter().zip(psns).collect();
-        freed.sort_unstable();
-        freed.into_iter().try_for_each(|(child, psn)| mtr.free_run(child, 1, psn))?;
-        mtr.commit();
-        Ok(())
+        collapse(self, page, &children)
     }
 }

@@ -52,7 +52,7 @@ fn play(factory: &Arc<dyn IndexFactory>, seed: u64) -> Result<()> {
     compare(&*world.index, &world.txns.view(), &Model::new(), &mut dice)?;
     expect_sound(&world, 0)?;
     assert!(world.txns.store().space_stats()?.free_pages >= free, "what is cleared is given back");
-    world.index.free_all()
+    world.free()
 }
 
 /// Rows of which hardly two fit into a leaf, with keys that nest in each other, put upward, downward and from both ends: wherever a leaf

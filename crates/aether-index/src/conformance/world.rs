@@ -81,8 +81,14 @@ impl World {
         Self::with_index(txns, factory)
     }
 
+    /// Frees the index, and forgets where it is.
+    pub(super) fn free(self) -> Result<()> {
+        self.index.free_below()?;
+        names(&self.txns).remove_with_root(ROW, &*self.index)
+    }
+
     fn with_index(txns: Arc<TxnManager>, factory: &Arc<dyn IndexFactory>) -> Result<Self> {
-        let names = BTree::open(txns.clone(), FIRST_TREE_ROOT, 1);
+        let names = names(&txns);
         let mut root = Vec::new();
         let at = if names.get_into(&txns.view(), ROW, &mut root)? {
             let root = root.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -98,4 +104,8 @@ impl World {
         let index = factory.open(&txns, at)?;
         Ok(Self { txns, index })
     }
+}
+
+fn names(txns: &Arc<TxnManager>) -> BTree {
+    BTree::open(txns.clone(), FIRST_TREE_ROOT, 1)
 }

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::image::SliceImage;
 use super::memory::Need;
 use super::rows::{Home, Wanted};
-use super::{Resident, ResidentCursor, Tables, TablesConfig, image, rank};
+use super::{Resident, ResidentCursor, Tables, TablesConfig, image, rank, wait_for_all_streams};
 use crate::findings::{IndexCheck, Salvaged, Shape, Sink};
 use crate::rows::{Extents, free_extents, free_some, highest_psn, log_creation, mtr_bytes, read_extents};
 use crate::traits::{Anchor, Index, IndexFactory, OrderedCursor, OrderedIndex};
@@ -13,7 +13,7 @@ use aether_page::overflow::Stub;
 use aether_sync::{Arc, RwLock};
 use aether_txn::recovery::wal::buffer::Budget;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::{ActiveTxn, Participant, Store};
+use aether_txn::recovery::{ActiveTxn, Mtr, Participant, Store};
 use aether_txn::{ReadView, Txn, TxnManager, UndoKind, UndoRecord};
 use aether_types::{Error, ErrorKind, IndexKind, Psn, Result};
 
@@ -152,8 +152,8 @@ impl Resident {
         Ok(())
     }
 
-    /// Removes all rows, each with its large value, then frees the image's pages but its root. What is removed is logged; so
-    /// after a crash it stays removed.
+    /// Removes all rows, each with its large value, then frees the image's pages but its root. What is removed is logged, and durable before the
+    /// image goes; so after a crash it stays removed, and an image without slices says that there are no rows.
     pub(super) fn clear_all(&self) -> Result<()> {
         let rows = &self.0.rows;
         self.0.tables.detach(rows);
@@ -164,6 +164,7 @@ impl Resident {
                 self.remove(key)?;
             }
         }
+        wait_for_all_streams(self.store())?;
         self.image().clear()?;
         rows.drop_removed(self.manager());
         Ok(())
@@ -205,14 +206,6 @@ impl Resident {
             mtr.commit();
         }
         free_extents(store, extents)
-    }
-
-    /// Frees the image's root too, and forgets the table.
-    pub(super) fn free_table(&self) -> Result<()> {
-        self.clear_all()?;
-        self.image().free_all()?;
-        self.0.tables.forget(self.id());
-        Ok(())
     }
 }
 
@@ -294,8 +287,12 @@ impl Index for Resident {
         Ok(())
     }
 
-    fn free_all(&self) -> Result<()> {
-        self.free_table()
+    fn free_below(&self) -> Result<()> {
+        self.clear_all()
+    }
+
+    fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()> {
+        self.image().free_root(mtr)
     }
 }
 

@@ -36,8 +36,10 @@ impl Rows {
         })
         .map_err(|error| self.named(error))?;
         if extents.is_empty() {
-            // Its maker has not committed yet.
-            self.set_base(self.known_at_creation(manager.store().incarnation()));
+            // Its maker has not committed yet, or it was dropped and nothing but the root is left: what redo has met is of rows that are gone.
+            known = self.known_at_creation(manager.store().incarnation());
+            self.drop_known(&self.map.pin(), &[], None, &known);
+            self.set_base(known);
         }
         self.check_met(&known).map_err(|error| self.named(error))?;
         self.slices.lay(&extents);

@@ -1,17 +1,17 @@
 //! Giving pages back: extents of values nobody needs, and leaves.
 
 use super::extents::{Extent, Extents};
-use super::{FILE, Leaves, Rows, empty_root, mtr_bytes};
+use super::{FILE, Leaves, Rows, Stop, Towards, empty_root, mtr_bytes, retry};
+use crate::traits::Index;
 use aether_page::node::Node;
 use aether_page::overflow::Stub;
-use aether_page::{Swip, header};
+use aether_page::{PageOp, Swip, header};
 use aether_sync::Arc;
-#[cfg(all(feature = "btree", feature = "skiplist"))]
-use aether_txn::recovery::Mtr;
+use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::recovery::{ActiveTxn, Store};
+use aether_txn::recovery::{ActiveTxn, Mtr, Store};
 use aether_txn::{TxnManager, UndoRecord};
-use aether_types::{ErrorKind, PageNo, Psn, Result};
+use aether_types::{Error, ErrorKind, Lv, PageNo, Psn, Result};
 
 /// Extents freed in one group: each may have a map page of its own, and all these are latched together.
 const GROUP_EXTENTS: usize = 8;
@@ -50,7 +50,6 @@ pub fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
 
 /// Frees the first few of `extents`, which rise, in the group that removes what refers to them; leaves the rest there, for
 /// [`free_extents`].
-#[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) fn free_some(mtr: &mut Mtr<'_, '_>, extents: &mut Vec<Extent>, floor: Psn) -> Result<()> {
     let later = extents.split_off(extents.len().min(GROUP_EXTENTS));
     extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
@@ -70,43 +69,171 @@ pub(crate) fn free_extents(store: &Store, extents: Vec<Extent>) -> Result<()> {
 }
 
 impl<L: Leaves> Rows<L> {
-    /// Frees every page of the index, the root too. Nobody else uses it any more. Blocks.
-    pub fn free_all(&self) -> Result<()> {
-        self.clear()?;
+    /// Frees the root as part of a group; as [`Index::free_root`].
+    pub fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()> {
+        let root = mtr.add(mtr.store().pool().exclusive(FILE, Swip::new(self.root()))?);
+        mtr.free(root)
+    }
+
+    /// Takes the row of `key` out, for everybody, and frees the root of `index`, which has nothing else left: in one group, so that a crash
+    /// loses no root that is on no list, and lists none that is free. The row is committed, durable, and nobody changes it. Blocks.
+    ///
+    /// # Errors
+    /// `Corruption` without the row; those of pages and of the log. Then nothing has changed.
+    pub fn remove_with_root(&self, key: &[u8], index: &dyn Index) -> Result<()> {
+        retry(|| self.try_remove_with_root(key, index))?;
+        self.merge(key)
+    }
+
+    fn try_remove_with_root(&self, key: &[u8], index: &dyn Index) -> Result<(), Stop> {
         let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let root = mtr.add(self.pool().exclusive(FILE, Swip::new(self.root()))?);
-        mtr.free(root)?;
+        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
+        let node = Node::new(leaf.view());
+        let slot = node.search(key).ok().filter(|slot| !node.flags(*slot).is_ghost());
+        let missing = || Error::corruption("the row of an index is missing").at_file(FILE).at_key(key);
+        let slot = slot.ok_or_else(missing)?;
+        if let Some((writer, _)) = node.version(slot) {
+            assert!(self.manager().is_settled(writer), "what crashes may undo is not taken out for good");
+        }
+        let leaf = mtr.add(leaf);
+        mtr.op(leaf, PageOp::LeafRemove { slot })?;
+        index.free_root(&mut mtr)?;
         mtr.commit();
         Ok(())
     }
 }
 
-/// Empties a leaf and frees the extents of its rows: in one group if they are few. For
-/// [`Leaves::clear`]. Blocks.
+/// Frees the children of the node `page`, which are empty leaves, and makes the node one, in one group. That group is lost with those that have
+/// emptied the children: they say what has been freed below. Blocks.
+pub(crate) fn collapse<L: Leaves>(index: &L, page: PageNo, children: &[PageNo]) -> Result<()> {
+    let (store, mut freed, mut deps) = (index.store(), Vec::with_capacity(children.len()), Lv::ZERO);
+    for child in children {
+        let guard = store.pool().shared(FILE, Swip::new(*child))?;
+        deps.join(&guard.page_lv());
+        freed.push((*child, header::psn(guard.view())));
+    }
+    freed.sort_unstable();
+    let mut mtr = store.mtr(index.stream(), mtr_bytes(store))?;
+    mtr.depend(&deps);
+    let node = mtr.add(store.pool().exclusive(FILE, Swip::new(page))?);
+    mtr.op(node, empty_root(index.id()))?;
+    freed.into_iter().try_for_each(|(child, psn)| mtr.free_run(child, 1, psn))?;
+    mtr.commit();
+    Ok(())
+}
+
+/// Frees the extents of a leaf's rows, each row taken out in the group that does that: so a crash in between loses none, but of a value
+/// of more extents than a group frees. For [`Leaves::clear`]. Blocks.
 pub fn empty_leaf<L: Leaves>(index: &L, page: PageNo) -> Result<()> {
     let store = index.store();
-    let mut extents = Vec::new();
-    for stub in stubs(store, page)? {
-        extents.extend(Extents::of(store, &Stub::decode(&stub)?)?.sorted());
+    loop {
+        let (mut slots, mut extents) = (Vec::new(), Vec::new());
+        for (slot, stub) in stubs(store, page)? {
+            let more = Extents::of(store, &Stub::decode(&stub)?)?.sorted();
+            if !slots.is_empty() && extents.len() + more.len() > GROUP_EXTENTS {
+                break;
+            }
+            slots.push(slot);
+            extents.extend(more);
+        }
+        if slots.is_empty() {
+            return Ok(());
+        }
+        extents.sort_unstable();
+        free_rows(index, page, &slots, extents)?;
     }
-    if extents.is_empty() {
-        return Ok(());
-    }
-    extents.sort_unstable();
-    let later = extents.split_off(extents.len().min(GROUP_EXTENTS));
+}
+
+/// Takes rows out of a leaf and frees their extents.
+fn free_rows<L: Leaves>(index: &L, page: PageNo, slots: &[usize], mut extents: Vec<Extent>) -> Result<()> {
+    let store = index.store();
     let floor = highest_psn(store, &extents, Psn::new(0))?;
     let mut mtr = store.mtr(index.stream(), mtr_bytes(store))?;
     let leaf = mtr.add(store.pool().exclusive(FILE, Swip::new(page))?);
-    mtr.op(leaf, empty_root(index.id()))?;
-    extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))?;
+    slots.iter().rev().try_for_each(|slot| mtr.op(leaf, PageOp::LeafRemove { slot: *slot }))?;
+    free_some(&mut mtr, &mut extents, floor)?;
     mtr.commit();
-    free_extents(store, later)
+    free_extents(store, extents)
 }
 
-/// The stubs of a leaf's large values.
-fn stubs(store: &Store, page: PageNo) -> Result<Vec<Vec<u8>>> {
+/// The stubs of a leaf's large values, with their slots.
+fn stubs(store: &Store, page: PageNo) -> Result<Vec<(usize, Vec<u8>)>> {
     let guard = store.pool().shared(FILE, Swip::new(page))?;
     let node = Node::new(guard.view());
-    let stubs = (0..node.count()).filter(|slot| node.flags(*slot).is_overflow());
-    Ok(stubs.map(|slot| node.row(slot).value.into_owned()).collect())
+    let slots = (0..node.count()).filter(|slot| node.flags(*slot).is_overflow());
+    Ok(slots.map(|slot| (slot, node.row(slot).value.into_owned())).collect())
+}
+
+#[cfg(all(test, feature = "btree", not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::btree::{BTree, TreeUndo};
+    use aether_page::space_map::entries_per_page;
+    use aether_sync::Arc;
+    use aether_txn::recovery::wal::buffer::BufferConfig;
+    use aether_txn::recovery::{Opening, StoreConfig};
+    use aether_txn::{Durability, TxnConfig};
+    use aether_types::PageSize;
+    use aether_vfs::Env;
+    use std::path::Path;
+
+    fn manager() -> Result<Arc<TxnManager>> {
+        let buffer = BufferConfig {
+            num_frames: 4096,
+            page_size: PageSize::MIN,
+            enable_page_provider: false,
+            prefetch_threads: 0,
+            ..BufferConfig::default()
+        };
+        let mut config = StoreConfig { buffer, ..StoreConfig::default() };
+        (config.wal.streams, config.wal.flusher) = (2, false);
+        let opening = Opening::begin(Env::memory(), Path::new("/home"), config, true)?;
+        let redone = opening.scan()?.redo_with(|_| Vec::new())?;
+        let floor = redone.timestamp_floor();
+        let (store, losers, _) = redone.into_parts();
+        let config = TxnConfig::new(Durability::None);
+        TxnManager::resume(store, losers, floor, config, Box::new(TreeUndo))
+    }
+
+    fn put(manager: &Arc<TxnManager>, tree: &BTree, key: &[u8], bytes: usize) -> Result<()> {
+        let mut txn = manager.begin();
+        tree.put(&mut txn, key, &vec![7; bytes])?;
+        txn.commit_with(Durability::None).map(drop)
+    }
+
+    fn page_lv(store: &Store, page: PageNo) -> Result<Lv> {
+        Ok(store.pool().shared(FILE, Swip::new(page))?.page_lv())
+    }
+
+    /// The leaves stand on the first map page, the large values of their rows on the second, so no map page tells of both; and the groups
+    /// go to two streams.
+    #[test]
+    fn a_parent_says_what_was_freed_below_its_children() -> Result<()> {
+        let manager = manager()?;
+        let store = manager.store();
+        let mut txn = manager.begin();
+        let (tree, other) = (BTree::create(&mut txn, 16)?, BTree::create(&mut txn, 17)?);
+        drop(txn.commit_with(Durability::None)?);
+        (0..60).try_for_each(|key| put(&manager, &tree, &[key], 100))?;
+        (0..8).try_for_each(|key| put(&manager, &other, &[key], 1 << 20))?;
+        (0..60).try_for_each(|key| put(&manager, &other, &[9, key], 20_000))?;
+        (200..208).try_for_each(|key| put(&manager, &tree, &[key], 20_000))?;
+        assert!(store.space_stats()?.pages > entries_per_page(PageSize::MIN) as u64 + 2);
+
+        let children: Vec<PageNo> = {
+            let guard = store.pool().shared(FILE, Swip::new(tree.root()))?;
+            let node = Node::new(guard.view());
+            (0..node.count() + 1).map(|index| node.child(index).page()).collect()
+        };
+        let stream = store.pick_stream();
+        children.iter().try_for_each(|child| empty_leaf(&*tree, *child))?;
+        while store.pick_stream() == stream {
+            manager.begin().begin_write()?;
+        }
+        let below: Vec<Lv> = children.iter().map(|child| page_lv(store, *child)).collect::<Result<_>>()?;
+        collapse(&*tree, tree.root(), &children)?;
+        let root = page_lv(store, tree.root())?;
+        assert!(below.iter().all(|lv| root.covers(lv)), "{below:?}");
+        Ok(())
+    }
 }

@@ -5,4 +5,4 @@ mod faults;
 mod notes;
 mod rounds;
 mod slots;
-mod world;
+pub(crate) mod world;

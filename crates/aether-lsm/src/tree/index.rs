@@ -7,6 +7,7 @@ use crate::run::{Kind, RunCursor};
 use crate::values::ValueAt;
 use crate::version::Edit;
 use aether_index::rows::{Seen, ValueReader};
+use aether_index::txn::recovery::Mtr;
 use aether_index::txn::{LockMode, ReadView, Txn};
 use aether_index::{
     Anchor, BulkLoad, Index, IndexCheck, OrderedCursor, OrderedIndex, RowSource, Shape, Sink,
@@ -170,13 +171,18 @@ impl Index for Lsm {
         self.clear_all().map(drop)
     }
 
-    fn free_all(&self) -> Result<()> {
-        let alone = self.clear_all()?;
-        self.0.runs.end();
-        drop(alone);
-        self.0.runs.manifest.tree().free_all()?;
-        self.0.rows.forget();
-        Ok(())
+    fn free_below(&self) -> Result<()> {
+        let runs = &self.0.runs;
+        if !runs.is_over() {
+            let alone = self.clear_all()?;
+            runs.end();
+            drop(alone);
+        }
+        runs.manifest.tree().clear()
+    }
+
+    fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()> {
+        self.0.runs.manifest.tree().free_root(mtr)
     }
 }
 

@@ -83,6 +83,6 @@ fn a_handle_of_a_tree_that_was_freed_does_nothing() {
     let sim = Sim::new(8);
     let world = World::open(&sim, Shape::of_streams(1)).unwrap();
     fill(&world, &mut Model::new(), 1);
-    Index::free_all(&world.tree).unwrap();
+    Index::free_below(&world.tree).unwrap();
     use_it(&world, &world.tree);
 }

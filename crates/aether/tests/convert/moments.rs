@@ -2,8 +2,8 @@
 
 use super::create;
 use aether::index::rows::RowsFactory;
-use aether::index::txn::recovery::ActiveTxn;
 use aether::index::txn::recovery::wal::buffer::page::UndoPtr;
+use aether::index::txn::recovery::{ActiveTxn, Mtr};
 use aether::index::txn::{LockMode, ReadView, Txn, TxnManager, UndoRecord};
 use aether::index::{
     Anchor, Index, IndexCheck, IndexFactory, OrderedCursor, OrderedIndex, Shape, Sink, Tree,
@@ -97,8 +97,8 @@ impl Index for Interrupted {
         self.0.clear()
     }
 
-    fn free_all(&self) -> Result<()> {
-        self.0.free_all()
+    fn free_root(&self, mtr: &mut Mtr<'_, '_>) -> Result<()> {
+        self.0.free_root(mtr)
     }
 }
 

@@ -2,10 +2,10 @@
 //! crash in between, the walk begins again and meets no page that is free already.
 
 use super::Directory;
-use crate::rows::{FILE, Leaves, empty_leaf, is_of, mtr_bytes, psn_of};
-use aether_page::node::{Node, NodeImage};
+use crate::rows::{FILE, Leaves, collapse, empty_leaf, is_of};
+use aether_page::Swip;
+use aether_page::node::Node;
 use aether_page::radix::Radix;
-use aether_page::{PageOp, Swip};
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_types::{Error, PageNo, Result};
 
@@ -22,7 +22,7 @@ impl Directory {
         let mut way: Vec<Step> = self.enter(self.root())?.into_iter().collect();
         while let Some(step) = way.last_mut() {
             let Some(child) = step.children.get(step.emptied) else {
-                self.collapse(step)?;
+                collapse(self, step.page, &step.children)?;
                 way.pop();
                 continue;
             };
@@ -57,18 +57,5 @@ impl Directory {
             Some(children) => Ok(Some(Step { page, children, emptied: 0 })),
             None => empty_leaf(self, page).map(|()| None),
         }
-    }
-
-    /// Frees a node's children, which are empty leaves, and makes the node one.
-    fn collapse(&self, step: &Step) -> Result<()> {
-        let psn = |child: &PageNo| Ok((*child, psn_of(self.store(), *child)?));
-        let mut freed = step.children.iter().map(psn).collect::<Result<Vec<_>>>()?;
-        freed.sort_unstable();
-        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let node = mtr.add(self.pool().exclusive(FILE, Swip::new(step.page))?);
-        mtr.op(node, PageOp::NodeInit(NodeImage::leaf(self.id(), None, None)))?;
-        freed.into_iter().try_for_each(|(child, psn)| mtr.free_run(child, 1, psn))?;
-        mtr.commit();
-        Ok(())
     }
 }

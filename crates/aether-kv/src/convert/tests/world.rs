@@ -4,14 +4,13 @@
 //! restart shows is the state after one of them: at least the last one acknowledged as durable.
 
 use crate::lsm::index::txn::Durability;
-use crate::lsm::index::{BTree, Salvaged, Survey};
 use crate::lsm::run::RunHome;
 use crate::lsm::tree::{LsmConfig, LsmFactory};
 use crate::wal::WalConfig;
 use crate::{Db, DbEnv, IndexKind, Isolation, KeyspaceOptions, Options, Result, Txn};
-use crate::{buffer::BufferConfig, catalog::CATALOG_ID, catalog::DEFAULT_NAME};
+use crate::{buffer::BufferConfig, catalog::DEFAULT_NAME, garbage::tests::PagesInUse};
 use aether_sim::Sim;
-use aether_types::{PageNo, PageSize};
+use aether_types::PageSize;
 use core::ops::ControlFlow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,36 +23,36 @@ const BESIDE: &str = "beside";
 /// Bytes of a value from which on it stands in a file of values.
 const SEPARATE_BYTES: usize = 200;
 
-pub(super) struct Dice(pub(super) u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 11) % end
     }
 }
 
 /// A conversion of a keyspace, in a store with so many log streams.
 #[derive(Clone, Copy)]
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    pub(super) streams: usize,
-    pub(super) from: IndexKind,
-    pub(super) to: IndexKind,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) streams: usize,
+    pub(crate) from: IndexKind,
+    pub(crate) to: IndexKind,
     /// Bytes of the largest values that are replaced and deleted.
-    pub(super) large_bytes: u64,
+    pub(crate) large_bytes: u64,
     /// Bytes of a log segment.
-    pub(super) segment_bytes: u64,
+    pub(crate) segment_bytes: u64,
 }
 
 impl Case {
-    pub(super) fn open(self, sim: &Sim) -> Result<DbEnv> {
+    pub(crate) fn open(self, sim: &Sim) -> Result<DbEnv> {
         let buffer = BufferConfig {
             num_frames: 128,
             page_size: PageSize::MIN,
@@ -264,20 +263,9 @@ impl World {
         let inner = &self.env.0;
         let view = inner.txns.view();
         assert_eq!(inner.catalog.dropped(&view)?, []);
-        let (mut trees, mut known) = (BTreeSet::from([CATALOG_ID]), BTreeSet::new());
-        for (_, entry) in inner.catalog.list(&view)? {
-            trees.extend([entry.id, entry.id | 1 << 31]);
-        }
-        // A crash may lose the root of a tree that is being freed; with one log stream there is nothing in it.
-        let lost = Survey::new(&inner.txns)?.trees;
-        for tree in lost.difference(&trees).filter(|_| self.case.streams == 1) {
-            let leaves = BTree::open(inner.txns.clone(), PageNo::new(0), *tree);
-            leaves.salvage_leaves(&view, &mut |found| match found {
-                // What an empty manifest has.
-                Salvaged::Row(b"k" | b"p", _) => Ok(()),
-                found => panic!("tree {tree} has {found:?}"),
-            })?;
-        }
+        let pages = PagesInUse::of(&self.env)?;
+        assert_eq!(pages.nodes, pages.nodes_known, "pages of indexes that are no keyspace's");
+        let mut known = BTreeSet::new();
         for (_, entry) in
             inner.catalog.list(&view)?.iter().filter(|(_, entry)| entry.kind() == IndexKind::LSM)
         {
