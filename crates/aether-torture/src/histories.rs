@@ -8,12 +8,13 @@
 //!
 //! [`event`] reads and writes histories as JSON lines, [`transaction`] finds what belongs together, [`order`] the versions
 //! and what is wrong without any cycle, [`edge`] the edges, `graph` the cycles that a level forbids, [`judge`] does it
-//! all. [`run`] makes histories of the engine itself, through power cuts, with a planted [`lie::Lie`] if the test asks,
+//! all. [`run`] makes histories of the engine itself, through power cuts and conversions of the keyspace, with a planted [`lie::Lie`] if the test asks,
 //! and [`campaign`] many of them.
 
 pub mod anomaly;
 pub mod campaign;
 mod client;
+mod converter;
 pub mod edge;
 pub mod event;
 mod graph;

@@ -19,9 +19,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) const USAGE: &str = "\
-usage: aether-torture history run --level L [--threads T] [--txns N] [--keys K] [--ops N] [--seed S] [--crashes]
+usage: aether-torture history run --level L [--threads T] [--txns N] [--keys K] [--ops N] [--seed S] [--crashes] [--converts]
                                   [--judge-as L] [--lie NAME] [--mutant NAME] [--format plain|json]
-       aether-torture history run --ci [--txns N] [--seed S]  every level, contended and not, with crashes and without
+       aether-torture history run --ci [--txns N] [--seed S]  every level, contended and not, with crashes and without,
+                                                 converted meanwhile and not
        aether-torture history print (options of run)          one history as JSON lines, not judged
        aether-torture history check FILE --level L [--format plain|json]  judge one; FILE - is standard input
        aether-torture anomalies [--format plain|json]         each anomaly at each level: shown, or how it is prevented
@@ -173,13 +174,17 @@ struct Request {
 }
 
 fn parse(options: &[String]) -> Result<Request, String> {
-    let mut plan = Plan { crashes: vec![false], ..Plan::full(1) };
+    let mut plan = Plan { crashes: vec![false], converts: vec![false], ..Plan::full(1) };
     let (mut format_, mut level, mut is_ci) = (Format::Plain, None, false);
     let mut rest = options.iter();
     while let Some(option) = rest.next() {
         match option.as_str() {
             "--ci" => {
-                (plan.crashes, is_ci) = (vec![false, true], true);
+                (plan.crashes, plan.converts, is_ci) = (vec![false, true], vec![false, true], true);
+                continue;
+            }
+            "--converts" => {
+                plan.converts = vec![true];
                 continue;
             }
             "--crashes" => {
@@ -246,8 +251,8 @@ fn run_plan(Request { plan, format }: Request) -> ExitCode {
 fn print(Request { plan, .. }: Request) -> ExitCode {
     let settings = run::Settings { txns: plan.txns, ..plan.settings(0) };
     match run::make(&settings) {
-        Ok((events, _)) => {
-            write_out(&events.iter().map(Event::line).collect::<Vec<_>>().join("\n"));
+        Ok(made) => {
+            write_out(&made.events.iter().map(Event::line).collect::<Vec<_>>().join("\n"));
             ExitCode::SUCCESS
         }
         Err(what) => {

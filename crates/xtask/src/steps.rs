@@ -187,7 +187,7 @@ pub(crate) const GATE: &[Step] = &[
     Step {
         name: "histories",
         command: "cargo run --release -p aether-torture -- history run --ci",
-        shows: "20,000 transactions of eight threads, at every level, contended and not, through power cuts: no cycle that their level forbids",
+        shows: "20,000 transactions of eight threads, at every level, contended and not, through power cuts and conversions of their keyspace: no cycle that their level forbids",
         when: When::Path("crates/aether-torture/src/histories"),
         ..PLAIN
     },

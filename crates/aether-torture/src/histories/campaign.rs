@@ -30,6 +30,8 @@ pub struct Plan {
     pub keys: Vec<usize>,
     /// With crashes, or without.
     pub crashes: Vec<bool>,
+    /// With conversions meanwhile, or without: in turn, and the other way round when all else has had its turn.
+    pub converts: Vec<bool>,
     /// Transactions, of all histories together.
     pub txns: u64,
 }
@@ -43,6 +45,7 @@ impl Plan {
             judged_as: None,
             keys: KEYS.to_vec(),
             crashes: vec![false, true],
+            converts: vec![false, true],
             txns: CI_TXNS,
         }
     }
@@ -54,10 +57,12 @@ impl Plan {
         let turn = turn / self.levels.len();
         let keys = self.keys[turn % self.keys.len()];
         let crashes = self.crashes[turn / self.keys.len() % self.crashes.len()];
+        let turns = (self.levels.len() * self.keys.len() * self.crashes.len()) as u64;
+        let converts = self.converts[(number + number / turns) as usize % self.converts.len()];
         let txns = HISTORY_TXNS.min(self.txns - number * HISTORY_TXNS);
         let seed = derive(self.common.seed, number);
         let judged_as = self.judged_as.unwrap_or(level);
-        Settings { seed, level, judged_as, keys, crashes, txns, ..self.common }
+        Settings { seed, level, judged_as, keys, crashes, converts, txns, ..self.common }
     }
 
     fn histories(&self) -> u64 {
@@ -76,6 +81,8 @@ pub struct Tally {
     pub committed: u64,
     /// Restarts after a crash.
     pub restarts: u64,
+    /// Conversions of the keyspace that went through.
+    pub conversions: u64,
     /// Edges between transactions.
     pub edges: u64,
     /// The first history that is wrong: its number, and how.
@@ -117,6 +124,7 @@ impl Tally {
         self.committed += findings.committed as u64;
         self.edges += findings.edges as u64;
         self.restarts += outcome.restarts;
+        self.conversions += outcome.conversions;
         if findings.is_clean() { Ok(()) } else { Err(Failure::Anomalies(findings)) }
     }
 
@@ -137,6 +145,7 @@ impl Tally {
             "transactions": self.transactions,
             "committed": self.committed,
             "restarts": self.restarts,
+            "conversions": self.conversions,
             "edges": self.edges,
             "seconds": self.seconds,
             "failure": failure,
@@ -158,11 +167,11 @@ impl fmt::Display for Tally {
         if let Some((number, failure)) = &self.failure {
             writeln!(f, "history {number}: {failure}")?;
         }
-        let Self { histories, transactions, committed, restarts, edges, seconds, .. } = self;
+        let Self { histories, transactions, committed, restarts, conversions, edges, seconds, .. } = self;
         write!(
             f,
             "{transactions} transactions in {histories} histories, {committed} committed, {edges} edges, {restarts} restarts, \
-             {seconds:.1} s; {}",
+             {conversions} conversions, {seconds:.1} s; {}",
             if self.is_clean() { "no anomaly" } else { "stopped" }
         )
     }

@@ -8,7 +8,7 @@ use crate::rng::Rng;
 use aether_kv::{Advice, DbEnv, Durability, Error, ErrorKind, Keyspace, Result, Txn, TxnOptions};
 use aether_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aether_sync::thread::{sleep, yield_now};
-use aether_sync::{Arc, Mutex, Rank};
+use aether_sync::{Arc, Counter, Mutex, Rank};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) lie: Option<Lie>,
     /// The power may go: what is not durable may be undone.
     pub(super) crashes: bool,
+    /// Conversions that went through.
+    pub(super) conversions: Counter,
     txns: u64,
     begun: AtomicU64,
     processes: AtomicU64,
@@ -52,6 +54,7 @@ impl Shared {
             ops_max,
             lie: None,
             crashes: false,
+            conversions: Counter::new(),
             txns,
             begun: AtomicU64::new(0),
             processes: AtomicU64::new(0),

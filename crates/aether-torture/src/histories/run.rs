@@ -4,6 +4,7 @@
 //! restart: what was running is unknown, and so is what committed without waiting for the log.
 
 use super::client::{Client, Shared};
+use super::converter::Converter;
 use super::event::Event;
 use super::judge::{Findings, judge};
 use super::level::Level;
@@ -13,7 +14,9 @@ use crate::lives::{Life, Lives, side_by_side};
 use crate::mutant::Mutant;
 use crate::oracle::{Verdict, failed};
 use crate::rng::{Rng, derive};
+use aether_kv::Error;
 use aether_sync::Arc;
+use aether_sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The keyspace of the lists.
 const SPACE: &str = "lists";
@@ -37,6 +40,8 @@ pub struct Settings {
     pub ops_max: usize,
     /// The power goes now and then.
     pub crashes: bool,
+    /// The keyspace is converted from kind to kind meanwhile.
+    pub converts: bool,
     /// A bug planted in the clients.
     pub lie: Option<Lie>,
     /// A bug planted below the engine.
@@ -55,6 +60,7 @@ impl Settings {
             keys: 4,
             ops_max: 5,
             crashes: false,
+            converts: false,
             lie: None,
             mutant: None,
         }
@@ -68,6 +74,19 @@ pub struct Outcome {
     pub findings: Findings,
     /// Restarts in it.
     pub restarts: u64,
+    /// Conversions in it that went through.
+    pub conversions: u64,
+}
+
+/// A history as it was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The history.
+    pub events: Vec<Event>,
+    /// Restarts in it.
+    pub restarts: u64,
+    /// Conversions in it that went through.
+    pub conversions: u64,
 }
 
 /// Makes a history and judges it. Blocks.
@@ -75,32 +94,38 @@ pub struct Outcome {
 /// # Errors
 /// If the store fails with the power on, or cannot be opened after a crash.
 pub fn run(settings: &Settings) -> Verdict<Outcome> {
-    let (events, restarts) = make(settings)?;
-    Ok(Outcome { findings: judge(events, settings.judged_as)?, restarts })
+    let Made { events, restarts, conversions } = make(settings)?;
+    Ok(Outcome { findings: judge(events, settings.judged_as)?, restarts, conversions })
 }
 
-/// Makes a history; also says how often the store was restarted.
+/// Makes a history. Blocks.
 ///
 /// # Errors
 /// As [`run`].
-pub fn make(settings: &Settings) -> Verdict<(Vec<Event>, u64)> {
+pub fn make(settings: &Settings) -> Verdict<Made> {
     let mut shared = Shared::new(Lists::new(settings.keys), settings.level, settings.txns, settings.ops_max);
     (shared.lie, shared.crashes) = (settings.lie, settings.crashes);
     let shared = Arc::new(shared);
     let Settings { seed, mutant, crashes, .. } = *settings;
     let restarts =
         Lives { seed, mutant, crashes }.run(|| shared.is_done(), |life| live(settings, life, &shared))?;
-    Ok((shared.take_events(), restarts))
+    Ok(Made { events: shared.take_events(), restarts, conversions: shared.conversions.get() })
 }
 
 /// From one start of the store until its power goes or all is done; then, with the power on, reads every list.
 fn live(settings: &Settings, life: &mut Life<'_>, shared: &Arc<Shared>) -> Verdict<()> {
     let space = life.env.open_or_create_keyspace(SPACE).map_err(failed("open_or_create_keyspace"))?;
     life.arm();
-    let seed = life.rng.word();
+    let (seed, converts) = (life.rng.word(), Rng::new(life.rng.word()));
+    let is_over = Arc::new(AtomicBool::new(false));
     let client = |number: u64| Client::new(shared, &life.env, &space, Rng::new(derive(seed, number)));
-    let clients: Vec<Client> = (0..settings.threads as u64).map(client).collect();
-    let errors = side_by_side(clients.into_iter().map(|client| move || client.work()))?;
+    let mut bodies: Vec<Body> =
+        (0..settings.threads as u64).map(|number| working(client(number), &is_over)).collect();
+    if settings.converts {
+        let (shared, env, space) = (shared.clone(), life.env.clone(), space.clone());
+        bodies.push(converting(Converter { shared, env, space, rng: converts }, &is_over));
+    }
+    let errors = side_by_side(bodies)?;
     match errors.into_iter().flatten().next() {
         Some(error) if !life.is_off() => return Err(failed("a transaction")(error)),
         _ if life.is_off() => return Ok(()),
@@ -110,4 +135,22 @@ fn live(settings: &Settings, life: &mut Life<'_>, shared: &Arc<Shared>) -> Verdi
         Err(error) if !life.is_off() => Err(failed("the last read")(error)),
         _ => Ok(()),
     }
+}
+
+/// What a thread does; why the store failed, if it did.
+type Body = Box<dyn FnOnce() -> Option<Error> + Send>;
+
+/// A client; who converts ends with the first.
+fn working(client: Client, is_over: &Arc<AtomicBool>) -> Body {
+    let is_over = is_over.clone();
+    Box::new(move || {
+        let ended = client.work();
+        is_over.store(true, Relaxed);
+        ended
+    })
+}
+
+fn converting(converter: Converter, is_over: &Arc<AtomicBool>) -> Body {
+    let is_over = is_over.clone();
+    Box::new(move || converter.work(&is_over))
 }

@@ -90,6 +90,7 @@ fn histories_of_the_engine_show_nothing_forbidden() {
     let plan = Plan { txns: 12_000, ..Plan::full(3) };
     let tally = campaign::run(&plan, &mut |_| ());
     assert!(tally.is_clean(), "{tally}");
+    assert!(tally.conversions > 20, "{tally}");
     assert!(tally.restarts > 6 && tally.committed > 4_000 && tally.edges > 20_000, "{tally}");
 }
 
