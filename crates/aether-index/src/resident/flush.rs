@@ -9,7 +9,7 @@ use super::cell::Cell;
 use super::image::{Known, decode_known, encode_known};
 use super::slices::{Due, Extent};
 use super::write_out::{carry_over, is_settled};
-use crate::rows::{Stop, retry, row_before, with_record};
+use crate::rows::{Stop, long_row_before, retry, with_record};
 use crate::skiplist::{Entry, Guard};
 use aether_page::UndoPtr;
 use aether_page::node::Row;
@@ -114,7 +114,7 @@ impl Resident {
         while done < bytes {
             let Some(from) = leaving.next.take() else { break };
             any = true;
-            let (leavers, unsettled, next) = self.gather(&from, &leaving.known)?;
+            let (leavers, unsettled, next) = self.gather(&from, &leaving.known, bytes - done)?;
             done += leavers.iter().map(Leaver::bytes).sum::<u64>() + unsettled.len() as u64;
             for (key, psn) in unsettled {
                 match leaving.lets_log_go {
@@ -218,20 +218,21 @@ impl Resident {
         self.0.tables.forget(self.id());
     }
 
-    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to
+    /// The settled versions of some rows from `from` on, of little more than so many bytes; the rows that are not settled, with the number of their change; and where to
     /// go on.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn gather(
         &self,
         from: &[u8],
         known: &Known,
+        bytes: u64,
     ) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
-        let (mut leavers, mut unsettled) = (Vec::new(), Vec::new());
+        let (mut leavers, mut unsettled, mut found_bytes) = (Vec::new(), Vec::new(), 0);
         let pin = self.0.rows.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.seek(from);
         for _ in 0..ENTRIES {
-            if !found {
+            if !found || found_bytes >= bytes {
                 break;
             }
             let key = cursor.key().to_vec();
@@ -240,7 +241,10 @@ impl Resident {
             let is_later = |cell: Cell<'_>| cell.psn() > known[stripe_of(&key) as usize];
             if !Cell::in_entry(&pin, &entry).is_some_and(is_later) {
                 match retry(|| versions(self.manager(), &pin, &entry, &key))? {
-                    Ok(versions) => leavers.extend(versions),
+                    Ok(versions) => {
+                        found_bytes += versions.iter().map(Leaver::bytes).sum::<u64>();
+                        leavers.extend(versions);
+                    }
                     Err(psn) => unsettled.push((key, psn)),
                 }
             }
@@ -305,7 +309,7 @@ fn older(
             if record.kind == UndoKind::Insert {
                 return Ok(None);
             }
-            let row = row_before(record)?;
+            let row = long_row_before(manager, record)?.ok_or(Stop::Restart)?;
             // Of what one transaction wrote, only its last is a version.
             let at = match record.version {
                 Some((before, _)) if before == writer => None,

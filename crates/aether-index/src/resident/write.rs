@@ -2,13 +2,17 @@
 
 use super::Resident;
 use super::below::LooksBelow;
+use super::cell::Cell;
 use super::memory::Need;
 use super::rows::Wanted;
-use crate::rows::change::{self, Attempt, Change, Target, undo_record};
-use crate::rows::mtr_bytes;
+use crate::rows::change::{self, Attempt, Change, InParts, Target, undo_record};
+use crate::rows::row_mtr_bytes;
 use crate::traits::Anchor;
+use aether_page::node::Row;
+use aether_txn::recovery::Store;
+use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn};
-use aether_types::{Error, ErrorKind, Result};
+use aether_types::{Error, ErrorKind, Result, limits};
 
 impl Resident {
     /// Inserts or replaces; blocks for latches and log room.
@@ -57,15 +61,18 @@ impl Resident {
         txn: &Txn,
         key: &[u8],
         change: Change<'_>,
+        in_parts: Option<&InParts>,
         below: &LooksBelow,
     ) -> Result<Option<Attempt>> {
         let (rows, stream) = (&*self.0.rows, txn.stream().expect("begin_write was called"));
         let (pin, mut ready);
-        let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
+        let bytes = row_mtr_bytes(self.store(), change.value().len());
+        let mut mtr = self.store().mtr(stream, bytes)?;
         pin = rows.map.pin();
         let mut stripe = rows.latch(key);
         rows.purge(&pin, &mut stripe, self.manager());
-        let old = rows.find(&pin, key).and_then(|cell| cell.to_row());
+        let cell = rows.find(&pin, key);
+        let old = cell.and_then(Cell::to_row);
         let existed = match &old {
             Some(row) => !row.ghost,
             None => match self.below_still(below) {
@@ -81,7 +88,17 @@ impl Resident {
         if change.is_delete() && !existed {
             return Ok(Some(Attempt::Nothing));
         }
-        let plan = txn.log_undo(&mut mtr, &undo_record(txn, self.0.anchor, key, old.as_ref()))?;
+        let is_long =
+            |row: &Row<'_>| row.value.len() > limits::inline_value_bytes_max(self.store().page_size());
+        let mut logged = None;
+        if let (Some(cell), Some(row)) = (cell, old.as_ref().filter(|row| is_long(row))) {
+            logged = in_parts.filter(|parts| parts.psn == cell.psn());
+            if logged.is_none() {
+                return Ok(Some(Attempt::TooLong { psn: cell.psn(), value: row.value.to_vec() }));
+            }
+        }
+        let record = undo_record(txn, self.0.anchor, key, old.as_ref(), logged);
+        let plan = txn.log_undo(&mut mtr, &record)?;
         let row = Some(change.row(txn.id(), plan.pointer));
         let wanted = Wanted { key, row, need: Need::Refusable };
         ready = rows.prepare(&pin, stripe, self.store().incarnation(), wanted)?;
@@ -101,9 +118,22 @@ impl Target for Resident {
         Resident::check_key(self, key)
     }
 
-    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt> {
+    /// Rows in memory are bound by no page: by the log, and by what an old value may take there in parts.
+    fn inline_bytes_max(&self, store: &Store) -> usize {
+        let inline = limits::inline_value_bytes_max(store.page_size());
+        let room = store.group_bytes_max().saturating_sub(store.group_bytes());
+        inline.max(limits::MEMORY_VALUE_BYTES_MAX.min(inline + room))
+    }
+
+    fn try_change(
+        &self,
+        txn: &Txn,
+        key: &[u8],
+        change: Change<'_>,
+        in_parts: Option<&InParts>,
+    ) -> Result<Attempt> {
         let below = self.look_below(txn, key, change)?;
-        let attempt = self.with_room(|| self.try_change_row(txn, key, change, &below))?;
+        let attempt = self.with_room(|| self.try_change_row(txn, key, change, in_parts, &below))?;
         Ok(attempt.unwrap_or(Attempt::Again))
     }
 

@@ -10,7 +10,7 @@ use super::memory::Need;
 use super::rows::{Rows, Wanted};
 use super::slices::{Due, Extent};
 use crate::btree::BTree;
-use crate::rows::{Stop, mtr_bytes, retry, row_before, with_record};
+use crate::rows::{Stop, long_row_before, retry, row_mtr_bytes, with_record};
 use crate::skiplist::{Entry, Guard};
 use crate::trace;
 use aether_page::UndoPtr;
@@ -165,7 +165,7 @@ impl WriteOut<'_> {
                     _ if record.kind == UndoKind::Insert => Ok(None),
                     // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
                     Some(before) if before.0 == writer || !is_settled(self.manager, before.0) => Err(before),
-                    _ => Ok(bare(row_before(record)?)),
+                    _ => Ok(bare(long_row_before(self.manager, record)?.ok_or(Stop::Restart)?)),
                 })
             })?;
             match found {
@@ -200,8 +200,10 @@ pub(super) fn is_settled(manager: &TxnManager, writer: TxnId) -> bool {
 /// its writer is settled by now, but what takes the place of the log has the version before.
 pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn) -> Result<()> {
     let store = manager.store();
+    // Unless it changes before it is latched, which is the end of this.
+    let value_bytes = rows.find(&rows.map.pin(), key).map_or(0, Cell::value_bytes);
     let (pin, mut ready);
-    let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
+    let mut mtr = store.mtr(store.pick_stream(), row_mtr_bytes(store, value_bytes))?;
     pin = rows.map.pin();
     let stripe = rows.latch(key);
     let cell = rows.find(&pin, key);
