@@ -23,6 +23,8 @@ mod met;
 mod rank;
 mod read;
 mod rows;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod scene;
 mod slices;
 mod tables;
 mod undo;

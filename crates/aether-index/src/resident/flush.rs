@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 const STAYED_MAX: usize = 1024;
 /// Entries looked at under one hold of the map.
 const ENTRIES: usize = 256;
+/// Bytes of rows gathered under one hold of the map, but for the last row.
+const GATHERED_BYTES: u64 = 32 << 10;
 
 /// A version of a row that leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl Resident {
         while done < bytes {
             let Some(from) = leaving.next.take() else { break };
             any = true;
-            let (leavers, unsettled, next) = self.gather(&from, &leaving.known, bytes - done)?;
+            let (leavers, unsettled, next) = self.gather(&from, &leaving.known)?;
             done += leavers.iter().map(Leaver::bytes).sum::<u64>() + unsettled.len() as u64;
             for (key, psn) in unsettled {
                 match leaving.lets_log_go {
@@ -218,21 +220,20 @@ impl Resident {
         self.0.tables.forget(self.id());
     }
 
-    /// The settled versions of some rows from `from` on, of little more than so many bytes; the rows that are not settled, with the number of their change; and where to
+    /// The settled versions of some rows from `from` on, the rows that are not settled, with the number of their change; and where to
     /// go on.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn gather(
         &self,
         from: &[u8],
         known: &Known,
-        bytes: u64,
     ) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
         let (mut leavers, mut unsettled, mut found_bytes) = (Vec::new(), Vec::new(), 0);
         let pin = self.0.rows.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.seek(from);
         for _ in 0..ENTRIES {
-            if !found || found_bytes >= bytes {
+            if !found || found_bytes >= GATHERED_BYTES {
                 break;
             }
             let key = cursor.key().to_vec();

@@ -143,3 +143,79 @@ impl Target for Resident {
         kinds.contains(&error.kind())
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::scene::open;
+    use super::*;
+    use aether_sim::Sim;
+    use aether_txn::ReadView;
+
+    const LONGEST: usize = limits::MEMORY_VALUE_BYTES_MAX;
+
+    fn value(table: &Resident, view: &ReadView) -> Vec<u8> {
+        let mut value = Vec::new();
+        assert!(table.get_into(view, b"row", &mut value).unwrap());
+        value
+    }
+
+    fn is_in_extents(table: &Resident) -> bool {
+        let rows = &table.0.rows;
+        let pin = rows.map.pin();
+        rows.find(&pin, b"row").unwrap().flags().is_overflow()
+    }
+
+    /// Of that length at the most a value lies with its row, is seen by older snapshots, and comes back.
+    #[test]
+    fn long_values_lie_with_their_rows() {
+        let sim = Sim::new(1);
+        let (manager, table) = open(&sim, None);
+        let long =
+            |first: u8| (0..LONGEST).map(|at| first.wrapping_add((at / 100) as u8)).collect::<Vec<_>>();
+        let mut txn = manager.begin();
+        table.put(&mut txn, b"row", &long(1)).unwrap();
+        txn.commit().unwrap();
+        let before = manager.begin();
+        let mut txn = manager.begin();
+        table.put_from(&mut txn, b"row", LONGEST as u64, &mut &long(2)[..]).unwrap();
+        assert_eq!((is_in_extents(&table), value(&table, before.view())), (false, long(1)));
+        let mark = txn.savepoint();
+        assert!(table.delete(&mut txn, b"row").unwrap());
+        txn.rollback_to(&mark).unwrap();
+        assert!(value(&table, txn.view()) == long(2), "what was deleted after the savepoint");
+        txn.abort().unwrap();
+        let mut txn = manager.begin();
+        assert!(value(&table, txn.view()) == long(1), "what was there before");
+        table.put(&mut txn, b"row", &[3; LONGEST + 1]).unwrap();
+        assert!(is_in_extents(&table));
+        assert_eq!(
+            (value(&table, txn.view()), value(&table, before.view())),
+            (vec![3; LONGEST + 1], long(1))
+        );
+    }
+
+    /// A row that has changed since its value was logged in parts is not taken for that one.
+    #[test]
+    fn parts_of_another_version_are_not_taken() {
+        let sim = Sim::new(1);
+        let (manager, table) = open(&sim, None);
+        let mut txn = manager.begin();
+        table.put(&mut txn, b"row", &[1; 2000]).unwrap();
+        let change = Change::Put { value: b"new", overflow: false };
+        let attempt = |txn: &Txn, parts| table.try_change(txn, b"row", change, parts).unwrap();
+        let Attempt::TooLong { psn, value } = attempt(&txn, None) else { panic!("it is not too long") };
+        assert_eq!(value, [1; 2000]);
+        let old = InParts { psn, instead: txn.log_parts(&value).unwrap() };
+        table.put(&mut txn, b"row", &[2; 2000]).unwrap();
+        let Attempt::TooLong { psn, value } = attempt(&txn, Some(&old)) else {
+            panic!("it took other parts")
+        };
+        assert_eq!(value, [2; 2000]);
+        let new = InParts { psn, instead: txn.log_parts(&value).unwrap() };
+        let Attempt::Done { plan, .. } = attempt(&txn, Some(&new)) else { panic!("these are its own") };
+        txn.applied(plan);
+        txn.abort().unwrap();
+        assert!(!table.get_into(manager.begin().view(), b"row", &mut Vec::new()).unwrap());
+    }
+}
