@@ -54,3 +54,30 @@ fn a_snapshot_that_comes_during_a_flush_keeps_its_version() {
     assert_eq!(kept.get(&table, &early, b"row").as_deref(), Some(&b"old"[..]));
     assert_eq!(kept.get(&table, &world.manager.view(), b"row").as_deref(), Some(&b"new"[..]));
 }
+
+/// A hold of the map gathered 256 rows, however long: of long ones, megabytes in one slice.
+#[test]
+fn long_rows_leave_a_few_at_a_time() {
+    let world = World::volatile(u64::MAX);
+    let (table, _kept) = Kept::table(&world.manager, &world.factory.tables().unwrap(), 70);
+    for number in 0..100u8 {
+        let mut txn = world.manager.begin();
+        table.put(&mut txn, &[number], &[number; 4000]).unwrap();
+        txn.commit().unwrap();
+    }
+    let (mut leaving, mut all) = (table.begin_flush(false).unwrap(), 0);
+    loop {
+        let mut rows = 0;
+        let left = table.leave(&mut leaving, 1, &mut |_| {
+            rows += 1;
+            Ok(())
+        });
+        if left.unwrap().is_none() {
+            break;
+        }
+        assert!(rows <= 9, "{rows} rows of 4,000 bytes in one slice");
+        all += rows;
+    }
+    assert_eq!(all, 100);
+    table.give_up(&leaving);
+}
