@@ -28,6 +28,7 @@ mod scene;
 mod slices;
 mod tables;
 mod undo;
+mod versions;
 mod write;
 mod write_out;
 

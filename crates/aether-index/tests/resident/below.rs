@@ -2,9 +2,11 @@
 
 use crate::kept::Kept;
 use crate::world::{Shape, World};
+use aether_index::rows::ValueReader;
 use aether_index::txn::{Durability, TxnConfig};
 use aether_sim::Sim;
 use aether_types::Timestamp;
+use std::io::Read;
 
 #[test]
 fn a_writer_looks_below_once() {
@@ -79,5 +81,35 @@ fn long_rows_leave_a_few_at_a_time() {
         all += rows;
     }
     assert_eq!(all, 100);
+    table.give_up(&leaving);
+}
+
+/// Nothing kept the extents of a value that a flush had gathered and not copied yet: who replaced the row meanwhile freed them.
+#[test]
+fn a_large_value_stays_until_it_has_left() {
+    let world = World::volatile(u64::MAX);
+    let (table, _kept) = Kept::table(&world.manager, &world.factory.tables().unwrap(), 70);
+    let put = |value: &[u8]| {
+        let mut txn = world.manager.begin();
+        table.put(&mut txn, b"row", value).unwrap();
+        txn.commit().unwrap();
+    };
+    put(&[1; 100_000]);
+    let held = world.manager.view();
+    put(&[2; 100_000]);
+    let (mut held, mut leaving, mut left) = (Some(held), table.begin_flush(false).unwrap(), Vec::new());
+    let gathered = table.leave(&mut leaving, u64::MAX, &mut |leaver| {
+        if held.take().is_some() {
+            put(&[3; 100_000]);
+            world.manager.collect().unwrap();
+            put(&[4; 100_000]);
+        }
+        let mut value = Vec::new();
+        ValueReader::of_stub(&world.store, &leaver.value.unwrap())?.read_to_end(&mut value).unwrap();
+        left.push(value);
+        Ok(())
+    });
+    gathered.unwrap();
+    assert!(left == [vec![2; 100_000], vec![1; 100_000]], "{} versions", left.len());
     table.give_up(&leaving);
 }
