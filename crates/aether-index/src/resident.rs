@@ -23,9 +23,12 @@ mod met;
 mod rank;
 mod read;
 mod rows;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod scene;
 mod slices;
 mod tables;
 mod undo;
+mod versions;
 mod write;
 mod write_out;
 

@@ -46,7 +46,7 @@ pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 #[cfg(feature = "btree")]
 pub(crate) use salvage::{Damage, below, leaf};
 #[cfg(all(feature = "btree", feature = "skiplist"))]
-pub(crate) use undo::row_before;
+pub(crate) use undo::long_row_before;
 
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::traits::{Anchor, Index, OrderedCursor, OrderedIndex};
@@ -310,6 +310,11 @@ impl<L: Leaves> Rows<L> {
 /// Bytes of log that a group of this crate takes at the most: no group carries more than what two pages hold.
 pub(crate) fn mtr_bytes(store: &Store) -> usize {
     store.group_bytes()
+}
+
+/// The same for a change of a row with a value of so many bytes that lies with it.
+pub(crate) fn row_mtr_bytes(store: &Store, value_bytes: usize) -> usize {
+    mtr_bytes(store) + value_bytes.saturating_sub(limits::inline_value_bytes_max(store.page_size()))
 }
 
 /// The root of an index as it is made.

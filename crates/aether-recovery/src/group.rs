@@ -12,7 +12,9 @@
 
 use crate::rows::{RowOp, STRIPES, StripePlace, psn_count, psn_life, psn_of};
 use aether_page::node::{Flags, Row};
-use aether_types::{FileId, PageNo, PageSize, Psn, Reader, Result, StreamId, Timestamp, TxnId, Writer};
+use aether_types::{
+    FileId, PageNo, PageSize, Psn, Reader, Result, StreamId, Timestamp, TxnId, Writer, limits,
+};
 use aether_wal::buffer::page as aether_page;
 use aether_wal::buffer::page::{PageOp, UndoPtr};
 use std::borrow::Cow;
@@ -124,7 +126,7 @@ pub(crate) fn skip_rows(reader: &mut Reader<'_>, kind: u8, page_size: PageSize) 
     Ok(())
 }
 
-/// Reads a string that is shorter than a page: a row's key or value.
+/// Reads a string that is shorter than a page: a row's key.
 pub(crate) fn read_string<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Result<&'a [u8]> {
     let len = reader.varint_below(page_size.bytes() as u64)?;
     reader.bytes(len as usize)
@@ -138,7 +140,9 @@ pub(crate) fn read_row<'a>(reader: &mut Reader<'a>, page_size: PageSize) -> Resu
     if flags.is_versioned() {
         row.version = Some((TxnId::new(reader.u64()?), UndoPtr::from_word(reader.u64()?)));
     }
-    row.value = Cow::Borrowed(read_string(reader, page_size)?);
+    let longest = limits::MEMORY_VALUE_BYTES_MAX.max(page_size.bytes()) as u64;
+    let len = reader.varint_below(longest + 1)?;
+    row.value = Cow::Borrowed(reader.bytes(len as usize)?);
     Ok(row)
 }
 

@@ -136,7 +136,7 @@ impl<'a> RowOp<'a> {
         }
     }
 
-    /// Decodes an operation; keys and values are shorter than a page.
+    /// Decodes an operation; a key is shorter than a page, a value no longer than one or [`limits::MEMORY_VALUE_BYTES_MAX`](aether_types::limits::MEMORY_VALUE_BYTES_MAX).
     ///
     /// # Errors
     /// `Corruption`.

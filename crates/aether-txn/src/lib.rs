@@ -21,6 +21,7 @@ mod commit;
 mod isolation;
 mod lock;
 mod manager;
+mod parts;
 mod prepared;
 pub mod publication;
 mod rank;

@@ -171,6 +171,11 @@ impl TxnManager {
         ReadView::durable(self)
     }
 
+    /// Keeps every version that somebody may see now, and all that come, as long as it lives. For who copies versions.
+    pub fn hold_versions(self: &Arc<Self>) -> ReadView {
+        ReadView::oldest(self)
+    }
+
     /// The store.
     pub fn store(&self) -> &Arc<Store> {
         &self.store

@@ -40,6 +40,17 @@ impl Registry {
         at
     }
 
+    /// Registers one more snapshot as old as the oldest that is not expired; as what is drawn if that is older, or there is none.
+    pub(crate) fn enter_oldest(&self, draw: impl FnOnce() -> Timestamp) -> Timestamp {
+        let expired = self.expired_below();
+        let mut bounds = self.bounds.lock();
+        let oldest = bounds.iter().map(|bound| bound.at).find(|at| *at >= expired);
+        let drawn = draw();
+        let at = oldest.map_or(drawn, |oldest| oldest.min(drawn));
+        enter(&mut bounds, at);
+        at
+    }
+
     pub(crate) fn leave(&self, bound: Timestamp) {
         leave(&mut self.bounds.lock(), bound);
     }
@@ -145,6 +156,13 @@ mod tests {
         assert_eq!(registry.oldest_age(3 * SECOND), Some((at(7), 2 * SECOND)));
         registry.raise(at(7), at(9));
         assert_eq!(registry.oldest(), Some(at(9)));
+        assert_eq!(registry.enter_oldest(|| at(8)), at(8), "what is durable is older");
+        assert_eq!(registry.enter_oldest(|| at(20)), at(8));
+        registry.leave(at(8));
+        assert_eq!(registry.oldest(), Some(at(8)), "the other is as old");
+        registry.leave(at(8));
+        registry.leave(at(9));
+        assert_eq!(registry.enter_oldest(|| at(20)), at(20));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::manager::TxnManager;
 use crate::state::TxnState;
 use crate::trace;
 use crate::txn::{Savepoint, Txn, Writer};
-use crate::undo::{ChainWalk, UndoRecord};
+use crate::undo::{ChainWalk, UndoKind, UndoRecord};
 use aether_page::slotted::Slotted;
 use aether_page::{PageType, Swip, UndoPtr, header};
 use aether_recovery::wal::buffer::page as aether_page;
@@ -60,7 +60,12 @@ impl TxnManager {
             if record.txn != txn.id() {
                 return Err(missing());
             }
-            trace::undo(txn.id(), record.key.first(), || self.handler.undo(self, txn, head, &record))?;
+            match record.kind {
+                UndoKind::Part => self.pass_over(txn, record.previous)?,
+                _ => {
+                    trace::undo(txn.id(), record.key.first(), || self.handler.undo(self, txn, head, &record))?
+                }
+            }
             debug_assert_eq!(txn.undo_head(), record.previous, "a compensation moves the undo head");
         }
         Ok(())

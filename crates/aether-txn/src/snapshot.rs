@@ -47,7 +47,19 @@ impl ReadView {
         is_durable: bool,
         draw: impl FnOnce(&TxnManager) -> Timestamp,
     ) -> Self {
-        let at = trace::draw_snapshot(is_durable, || manager.snapshots.enter(|| draw(manager)));
+        Self::at_bound(
+            manager,
+            trace::draw_snapshot(is_durable, || manager.snapshots.enter(|| draw(manager))),
+        )
+    }
+
+    /// As old as the oldest in use: what that sees, and all since, stays.
+    pub(crate) fn oldest(manager: &Arc<TxnManager>) -> Self {
+        manager.advance_durable();
+        Self::at_bound(manager, manager.snapshots.enter_oldest(|| manager.known_durable_ts()))
+    }
+
+    fn at_bound(manager: &Arc<TxnManager>, at: Timestamp) -> Self {
         Self {
             manager: manager.clone(),
             at: AtomicU64::new(at.get()),

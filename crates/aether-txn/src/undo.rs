@@ -1,9 +1,10 @@
 //! Undo records: before-images, logged once, on undo pages.
 //!
 //! ```text
-//! transaction (8) | previous record of the transaction (8) | kind (1), with bit 7 if the index is no B+tree | old flags (1) |
+//! transaction (8) | previous record of the transaction (8) | kind (1), with bit 7 if the index is no B+tree |
+//! old flags (1), with bit 7 if the old row was versioned, bit 6 if the old value is in parts |
 //! if it is none: the kind of the index (varint) | tree root page (varint) | tree id (varint) | key (string) | if the old row was versioned: its writer (8) and undo pointer (8) |
-//! old value (string; update only)
+//! old value (string; update only; if it is in [parts](crate::parts), its length as a varint)
 //! ```
 
 use aether_page::UndoPtr;
@@ -12,6 +13,10 @@ use aether_types::{Error, IndexKind, PageNo, Reader, Result, TxnId, Writer};
 
 /// In the byte of an undo record's kind: the kind of the index follows.
 const KIND_FOLLOWS: u8 = 0x80;
+/// In the byte of the old flags: the old row was versioned.
+const VERSIONED: u8 = 0x80;
+/// In the byte of the old flags: the old value is in parts.
+const IN_PARTS: u8 = 0x40;
 
 /// What is to be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +30,8 @@ pub enum UndoKind {
     CreateTree = 3,
     /// Extents were written: free them. The key is empty, the value the stub that lists them.
     WriteExtents = 4,
+    /// Nothing: a part of the old value of the record that follows. The key is empty.
+    Part = 5,
 }
 
 impl UndoKind {
@@ -34,6 +41,7 @@ impl UndoKind {
             2 => Self::Update,
             3 => Self::CreateTree,
             4 => Self::WriteExtents,
+            5 => Self::Part,
             other => return Err(reader.bad(format!("an undo record of unknown kind {other}"))),
         })
     }
@@ -50,6 +58,8 @@ pub struct UndoRecord<'a> {
     pub kind: UndoKind,
     /// The old row's slot flags.
     pub flags: u8,
+    /// The old value is in the records before this one ([`Txn::log_parts`](crate::Txn::log_parts)); what stands here is its length.
+    pub in_parts: bool,
     /// The kind of the index: whose undo it is.
     pub index: IndexKind,
     /// The root of the tree.
@@ -72,7 +82,9 @@ impl<'a> UndoRecord<'a> {
         out.put_u64(self.previous.word());
         let is_tree = self.index == IndexKind::BTREE;
         out.put_u8(self.kind as u8 | if is_tree { 0 } else { KIND_FOLLOWS });
-        out.put_u8(self.flags & 0x7f | u8::from(self.version.is_some()) << 7);
+        let versioned = if self.version.is_some() { VERSIONED } else { 0 };
+        let in_parts = if self.in_parts { IN_PARTS } else { 0 };
+        out.put_u8(self.flags & !(VERSIONED | IN_PARTS) | versioned | in_parts);
         if !is_tree {
             out.put_varint(u64::from(self.index.get()));
         }
@@ -97,7 +109,7 @@ impl<'a> UndoRecord<'a> {
         let previous = UndoPtr::from_word(reader.u64()?);
         let raw = reader.u8()?;
         let kind = UndoKind::from_raw(raw & !KIND_FOLLOWS, &reader)?;
-        let flags = reader.u8()?;
+        let raw_flags = reader.u8()?;
         let index = match raw & KIND_FOLLOWS {
             0 => IndexKind::BTREE,
             _ => IndexKind::new(reader.varint_below(1 << 32)? as u32),
@@ -105,13 +117,14 @@ impl<'a> UndoRecord<'a> {
         let root = PageNo::new(reader.varint_below(PageNo::END)?);
         let tree = reader.varint_below(1 << 32)? as u32;
         let key = reader.string()?;
-        let version = match flags & 0x80 {
+        let version = match raw_flags & VERSIONED {
             0 => None,
             _ => Some((TxnId::new(reader.u64()?), UndoPtr::from_word(reader.u64()?))),
         };
         let value = reader.string()?;
         reader.finish()?;
-        Ok(Self { txn, previous, kind, flags: flags & 0x7f, index, root, tree, key, version, value })
+        let (flags, in_parts) = (raw_flags & !(VERSIONED | IN_PARTS), raw_flags & IN_PARTS != 0);
+        Ok(Self { txn, previous, kind, flags, in_parts, index, root, tree, key, version, value })
     }
 }
 
@@ -172,6 +185,7 @@ mod tests {
             previous: UndoPtr::new(PageNo::new(5), 6),
             kind: UndoKind::Update,
             flags: 3,
+            in_parts: false,
             index: IndexKind::BTREE,
             root: PageNo::new(77),
             tree: 2,
@@ -182,6 +196,8 @@ mod tests {
         let bytes = record.encode();
         assert_eq!(UndoRecord::decode(&bytes).unwrap(), record);
         (0..bytes.len()).for_each(|end| assert!(UndoRecord::decode(&bytes[..end]).is_err()));
+        let in_parts = UndoRecord { in_parts: true, ..record.clone() };
+        assert_eq!(UndoRecord::decode(&in_parts.encode()).unwrap(), in_parts);
         let other = UndoRecord { index: IndexKind::new(300), ..record };
         let longer = other.encode();
         assert_eq!(UndoRecord::decode(&longer).unwrap(), other);

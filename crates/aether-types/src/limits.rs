@@ -8,6 +8,9 @@ pub const STREAMS_MAX: usize = 16;
 pub const GROUP_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a value at the most (4 GiB - 1).
 pub const VALUE_BYTES_MAX: u64 = u32::MAX as u64;
+/// Bytes of a value that lies with its row at the most, where rows are kept in memory (64 KiB); less with a small log ring. Longer ones go to
+/// extents.
+pub const MEMORY_VALUE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a keyspace's name at the most.
 pub const KEYSPACE_NAME_BYTES_MAX: usize = 255;
 /// Frames in a pool at the most; a frame hint has 26 bits and 0 means none.

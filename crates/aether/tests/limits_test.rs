@@ -11,8 +11,8 @@ mod paths;
 #[path = "limits/threads.rs"]
 mod threads;
 
-use aether::types::PageSize;
 use aether::types::limits::{KEYSPACE_NAME_BYTES_MAX, inline_value_bytes_max, key_bytes_max};
+use aether::types::{IndexKind, PageSize};
 use aether::{Db, DbEnv, Durability, ErrorKind, KeyspaceOptions, Options, Txn};
 use std::path::Path;
 use tempfile::TempDir;
@@ -96,29 +96,43 @@ fn value_lengths(page_bytes: usize) -> Vec<usize> {
     lengths
 }
 
+/// In an index that lies in pages, in memory, and in memory over files.
 #[test]
 fn values_about_every_boundary() {
-    for page_bytes in PAGE_BYTES {
-        let dir = TempDir::new().unwrap();
-        let db = open(dir.path(), page_bytes);
-        let lengths = value_lengths(page_bytes);
-        for length in &lengths {
-            db.put(&length.to_be_bytes(), &bytes(*length)).unwrap();
+    PAGE_BYTES.into_iter().for_each(|page_bytes| values_of(IndexKind::BTREE, page_bytes));
+    [4096, 65536].into_iter().for_each(|page_bytes| {
+        [IndexKind::LSM, IndexKind::SKIPLIST].into_iter().for_each(|kind| values_of(kind, page_bytes));
+    });
+}
+
+fn values_of(kind: IndexKind, page_bytes: usize) {
+    let dir = TempDir::new().unwrap();
+    let open = || {
+        let env = DbEnv::open(dir.path().join("home"), options(page_bytes)).unwrap();
+        if env.keyspace("values").is_err() {
+            env.transact(|txn| env.create_keyspace(txn, "values", KeyspaceOptions::of(kind)).map(drop))
+                .unwrap();
         }
-        // Shrink and grow across the boundaries: each takes the length of the next.
-        let next = |at: usize| lengths[(at + 1) % lengths.len()];
-        for (at, length) in lengths.iter().enumerate() {
-            db.put(&length.to_be_bytes(), &bytes(next(at))).unwrap();
-        }
-        assert_sound(&db);
-        drop(db);
-        let db = open(dir.path(), page_bytes);
-        for (at, length) in lengths.iter().enumerate() {
-            let found = db.get(&length.to_be_bytes()).unwrap().unwrap();
-            assert!(found == bytes(next(at)), "{} bytes at pages of {page_bytes}", next(at));
-        }
-        assert_eq!(db.iter().unwrap().count(), lengths.len());
+        Db::in_env(env, "values").unwrap()
+    };
+    let db = open();
+    let lengths = value_lengths(page_bytes);
+    for length in &lengths {
+        db.put(&length.to_be_bytes(), &bytes(*length)).unwrap();
     }
+    // Shrink and grow across the boundaries: each takes the length of the next.
+    let next = |at: usize| lengths[(at + 1) % lengths.len()];
+    for (at, length) in lengths.iter().enumerate() {
+        db.put(&length.to_be_bytes(), &bytes(next(at))).unwrap();
+    }
+    assert_sound(&db);
+    drop(db);
+    let db = open();
+    for (at, length) in lengths.iter().enumerate() {
+        let found = db.get(&length.to_be_bytes()).unwrap().unwrap();
+        assert!(found == bytes(next(at)), "{} bytes at pages of {page_bytes}", next(at));
+    }
+    assert_eq!(db.iter().unwrap().count(), lengths.len());
 }
 
 #[test]

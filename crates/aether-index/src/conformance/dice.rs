@@ -35,11 +35,12 @@ impl Dice {
         }
     }
 
-    /// Mostly small values, some as large as a leaf takes, some in extents.
+    /// Mostly small values, some as large as a leaf takes, some in extents, some so long that none lies with its row.
     pub(super) fn value(&mut self) -> Vec<u8> {
         let len = match self.below(12) {
             0..=7 => self.below(120),
             8..=10 => 200 + self.below(700),
+            _ if self.below(24) == 0 => 66_000 + self.below(3000),
             _ => 900 + self.below(9000),
         };
         let first = self.next() as u8;

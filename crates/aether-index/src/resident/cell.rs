@@ -81,6 +81,11 @@ impl<'g> Cell<'g> {
         if self.flags().is_versioned() { 24 } else { 8 }
     }
 
+    /// Bytes of the value or stub.
+    pub(super) fn value_bytes(self) -> usize {
+        self.0.len().saturating_sub(self.value_at())
+    }
+
     /// Appends the value or stub to `out`.
     #[inline]
     pub(super) fn value_into(self, out: &mut Vec<u8>) {

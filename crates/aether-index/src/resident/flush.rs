@@ -8,22 +8,22 @@ use super::Resident;
 use super::cell::Cell;
 use super::image::{Known, decode_known, encode_known};
 use super::slices::{Due, Extent};
-use super::write_out::{carry_over, is_settled};
-use crate::rows::{Stop, retry, row_before, with_record};
-use crate::skiplist::{Entry, Guard};
-use aether_page::UndoPtr;
+use super::versions::versions;
+use super::write_out::carry_over;
+use crate::rows::retry;
 use aether_page::node::Row;
-use aether_sync::Arc;
+use aether_txn::Txn;
 use aether_txn::recovery::stripe_of;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{ChainWalk, Outcome, Txn, TxnManager, UndoKind};
-use aether_types::{Lsn, Lv, Psn, Reader, Result, StreamId, Timestamp, TxnId, limits};
+use aether_types::{Lsn, Lv, Psn, Reader, Result, StreamId, Timestamp, limits};
 use std::collections::BTreeMap;
 
 /// Rows that are not settled which a flush logs again in any case.
 const STAYED_MAX: usize = 1024;
 /// Entries looked at under one hold of the map.
 const ENTRIES: usize = 256;
+/// Bytes of rows gathered under one hold of the map, but for the last row.
+const GATHERED_BYTES: u64 = 32 << 10;
 
 /// A version of a row that leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Leaver {
 }
 
 impl Leaver {
-    fn new(key: &[u8], at: Timestamp, row: Row<'_>) -> Self {
+    pub(super) fn new(key: &[u8], at: Timestamp, row: Row<'_>) -> Self {
         let value = (!row.ghost).then(|| row.value.into_owned());
         Self { key: key.to_vec(), at, value, is_stub: row.overflow && !row.ghost }
     }
@@ -102,8 +102,19 @@ impl Resident {
     /// many there were, or none if that was all before. Blocks as `sink` does.
     ///
     /// # Errors
-    /// Those of `sink` and of undo pages; the flush can only be given up then.
+    /// Those of `sink` and of undo pages, `Expired` if snapshots were held for too long meanwhile; the flush can only be given up then.
     pub fn leave(
+        &self,
+        leaving: &mut Leaving,
+        bytes: u64,
+        sink: &mut dyn FnMut(Leaver) -> Result<()>,
+    ) -> Result<Option<u64>> {
+        // Large values are read by `sink`, and whoever replaces a row meanwhile would free them.
+        let held = self.manager().hold_versions();
+        self.leave_held(leaving, bytes, sink).map_err(|error| held.check().err().unwrap_or(error))
+    }
+
+    fn leave_held(
         &self,
         leaving: &mut Leaving,
         bytes: u64,
@@ -218,7 +229,7 @@ impl Resident {
         self.0.tables.forget(self.id());
     }
 
-    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to
+    /// The settled versions of some rows from `from` on, the rows that are not settled, with the number of their change; and where to
     /// go on.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn gather(
@@ -226,12 +237,12 @@ impl Resident {
         from: &[u8],
         known: &Known,
     ) -> Result<(Vec<Leaver>, Vec<(Vec<u8>, Psn)>, Option<Vec<u8>>)> {
-        let (mut leavers, mut unsettled) = (Vec::new(), Vec::new());
+        let (mut leavers, mut unsettled, mut found_bytes) = (Vec::new(), Vec::new(), 0);
         let pin = self.0.rows.map.pin();
         let mut cursor = pin.cursor();
         let mut found = cursor.seek(from);
         for _ in 0..ENTRIES {
-            if !found {
+            if !found || found_bytes >= GATHERED_BYTES {
                 break;
             }
             let key = cursor.key().to_vec();
@@ -240,7 +251,10 @@ impl Resident {
             let is_later = |cell: Cell<'_>| cell.psn() > known[stripe_of(&key) as usize];
             if !Cell::in_entry(&pin, &entry).is_some_and(is_later) {
                 match retry(|| versions(self.manager(), &pin, &entry, &key))? {
-                    Ok(versions) => leavers.extend(versions),
+                    Ok(versions) => {
+                        found_bytes += versions.iter().map(Leaver::bytes).sum::<u64>();
+                        leavers.extend(versions);
+                    }
                     Err(psn) => unsettled.push((key, psn)),
                 }
             }
@@ -249,76 +263,6 @@ impl Resident {
         let next = found.then(|| cursor.key().to_vec());
         Ok((leavers, unsettled, next))
     }
-}
-
-/// The versions of a row, the newest first, down to the one that the oldest snapshot sees; or the number of its newest change, if
-/// that is not settled.
-fn versions(
-    manager: &Arc<TxnManager>,
-    pin: &Guard<'_>,
-    entry: &Entry<'_>,
-    key: &[u8],
-) -> Result<Result<Vec<Leaver>, Psn>, Stop> {
-    let payload = entry.payload();
-    let Some(cell) = Cell::of(pin, payload) else { return Ok(Ok(Vec::new())) };
-    let Some(newest) = cell.to_row() else { return Ok(Ok(Vec::new())) };
-    let mut found = Vec::new();
-    if let Some(version) = newest.version {
-        if !is_settled(manager, version.0) {
-            return if entry.payload() == payload { Ok(Err(cell.psn())) } else { Err(Stop::Restart) };
-        }
-        let at = committed_at(manager, version.0)?;
-        found.push(Leaver::new(key, at, newest));
-        // Asked after the row was found to be settled: whoever takes a snapshot from then on sees it.
-        let oldest = if at.get() == 0 { at } else { manager.oldest_snapshot() };
-        older(manager, key, version, oldest, &mut found)?;
-    } else {
-        found.push(Leaver::new(key, Timestamp::new(0), newest));
-    }
-    // Whoever is rolled back has changed the row before it is forgotten.
-    if entry.payload() == payload { Ok(Ok(found)) } else { Err(Stop::Restart) }
-}
-
-/// 0 for a writer that is forgotten.
-fn committed_at(manager: &TxnManager, writer: TxnId) -> Result<Timestamp, Stop> {
-    match manager.outcome(writer) {
-        None => Ok(Timestamp::new(0)),
-        Some(Outcome::Committed(at)) => Ok(at),
-        Some(_) => Err(Stop::Restart),
-    }
-}
-
-/// Adds what stood before a version, down to what the snapshot `oldest` sees.
-fn older(
-    manager: &TxnManager,
-    key: &[u8],
-    mut version: (TxnId, UndoPtr),
-    oldest: Timestamp,
-    found: &mut Vec<Leaver>,
-) -> Result<(), Stop> {
-    let mut walk = ChainWalk::default();
-    while found.last().is_some_and(|last| last.at > oldest) {
-        let (writer, undo) = version;
-        walk.visit(undo)?;
-        let bytes = manager.read_undo(undo)?;
-        let before = with_record(bytes, key, writer, |record| {
-            if record.kind == UndoKind::Insert {
-                return Ok(None);
-            }
-            let row = row_before(record)?;
-            // Of what one transaction wrote, only its last is a version.
-            let at = match record.version {
-                Some((before, _)) if before == writer => None,
-                Some((before, _)) => Some(committed_at(manager, before)?),
-                None => Some(Timestamp::new(0)),
-            };
-            found.extend(at.map(|at| Leaver::new(key, at, row)));
-            Ok(record.version)
-        })?;
-        let Some(before) = before else { break };
-        version = before;
-    }
-    Ok(())
 }
 
 /// Reads what [`Leaving::known`] gave.

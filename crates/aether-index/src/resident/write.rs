@@ -2,13 +2,17 @@
 
 use super::Resident;
 use super::below::LooksBelow;
+use super::cell::Cell;
 use super::memory::Need;
 use super::rows::Wanted;
-use crate::rows::change::{self, Attempt, Change, Target, undo_record};
-use crate::rows::mtr_bytes;
+use crate::rows::change::{self, Attempt, Change, InParts, Target, undo_record};
+use crate::rows::row_mtr_bytes;
 use crate::traits::Anchor;
+use aether_page::node::Row;
+use aether_txn::recovery::Store;
+use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn};
-use aether_types::{Error, ErrorKind, Result};
+use aether_types::{Error, ErrorKind, Result, limits};
 
 impl Resident {
     /// Inserts or replaces; blocks for latches and log room.
@@ -57,15 +61,18 @@ impl Resident {
         txn: &Txn,
         key: &[u8],
         change: Change<'_>,
+        in_parts: Option<&InParts>,
         below: &LooksBelow,
     ) -> Result<Option<Attempt>> {
         let (rows, stream) = (&*self.0.rows, txn.stream().expect("begin_write was called"));
         let (pin, mut ready);
-        let mut mtr = self.store().mtr(stream, mtr_bytes(self.store()))?;
+        let bytes = row_mtr_bytes(self.store(), change.value().len());
+        let mut mtr = self.store().mtr(stream, bytes)?;
         pin = rows.map.pin();
         let mut stripe = rows.latch(key);
         rows.purge(&pin, &mut stripe, self.manager());
-        let old = rows.find(&pin, key).and_then(|cell| cell.to_row());
+        let cell = rows.find(&pin, key);
+        let old = cell.and_then(Cell::to_row);
         let existed = match &old {
             Some(row) => !row.ghost,
             None => match self.below_still(below) {
@@ -81,7 +88,17 @@ impl Resident {
         if change.is_delete() && !existed {
             return Ok(Some(Attempt::Nothing));
         }
-        let plan = txn.log_undo(&mut mtr, &undo_record(txn, self.0.anchor, key, old.as_ref()))?;
+        let is_long =
+            |row: &Row<'_>| row.value.len() > limits::inline_value_bytes_max(self.store().page_size());
+        let mut logged = None;
+        if let (Some(cell), Some(row)) = (cell, old.as_ref().filter(|row| is_long(row))) {
+            logged = in_parts.filter(|parts| parts.psn == cell.psn());
+            if logged.is_none() {
+                return Ok(Some(Attempt::TooLong { psn: cell.psn(), value: row.value.to_vec() }));
+            }
+        }
+        let record = undo_record(txn, self.0.anchor, key, old.as_ref(), logged);
+        let plan = txn.log_undo(&mut mtr, &record)?;
         let row = Some(change.row(txn.id(), plan.pointer));
         let wanted = Wanted { key, row, need: Need::Refusable };
         ready = rows.prepare(&pin, stripe, self.store().incarnation(), wanted)?;
@@ -101,9 +118,22 @@ impl Target for Resident {
         Resident::check_key(self, key)
     }
 
-    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt> {
+    /// Rows in memory are bound by no page: by the log, and by what an old value may take there in parts.
+    fn inline_bytes_max(&self, store: &Store) -> usize {
+        let inline = limits::inline_value_bytes_max(store.page_size());
+        let room = store.group_bytes_max().saturating_sub(store.group_bytes());
+        inline.max(limits::MEMORY_VALUE_BYTES_MAX.min(inline + room))
+    }
+
+    fn try_change(
+        &self,
+        txn: &Txn,
+        key: &[u8],
+        change: Change<'_>,
+        in_parts: Option<&InParts>,
+    ) -> Result<Attempt> {
         let below = self.look_below(txn, key, change)?;
-        let attempt = self.with_room(|| self.try_change_row(txn, key, change, &below))?;
+        let attempt = self.with_room(|| self.try_change_row(txn, key, change, in_parts, &below))?;
         Ok(attempt.unwrap_or(Attempt::Again))
     }
 
@@ -111,5 +141,81 @@ impl Target for Resident {
     fn is_refusal(error: &Error) -> bool {
         let kinds = [ErrorKind::Conflict, ErrorKind::TimedOut, ErrorKind::Deadlock, ErrorKind::OverLimit];
         kinds.contains(&error.kind())
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::scene::open;
+    use super::*;
+    use aether_sim::Sim;
+    use aether_txn::ReadView;
+
+    const LONGEST: usize = limits::MEMORY_VALUE_BYTES_MAX;
+
+    fn value(table: &Resident, view: &ReadView) -> Vec<u8> {
+        let mut value = Vec::new();
+        assert!(table.get_into(view, b"row", &mut value).unwrap());
+        value
+    }
+
+    fn is_in_extents(table: &Resident) -> bool {
+        let rows = &table.0.rows;
+        let pin = rows.map.pin();
+        rows.find(&pin, b"row").unwrap().flags().is_overflow()
+    }
+
+    /// Of that length at the most a value lies with its row, is seen by older snapshots, and comes back.
+    #[test]
+    fn long_values_lie_with_their_rows() {
+        let sim = Sim::new(1);
+        let (manager, table) = open(&sim, None);
+        let long =
+            |first: u8| (0..LONGEST).map(|at| first.wrapping_add((at / 100) as u8)).collect::<Vec<_>>();
+        let mut txn = manager.begin();
+        table.put(&mut txn, b"row", &long(1)).unwrap();
+        txn.commit().unwrap();
+        let before = manager.begin();
+        let mut txn = manager.begin();
+        table.put_from(&mut txn, b"row", LONGEST as u64, &mut &long(2)[..]).unwrap();
+        assert_eq!((is_in_extents(&table), value(&table, before.view())), (false, long(1)));
+        let mark = txn.savepoint();
+        assert!(table.delete(&mut txn, b"row").unwrap());
+        txn.rollback_to(&mark).unwrap();
+        assert!(value(&table, txn.view()) == long(2), "what was deleted after the savepoint");
+        txn.abort().unwrap();
+        let mut txn = manager.begin();
+        assert!(value(&table, txn.view()) == long(1), "what was there before");
+        table.put(&mut txn, b"row", &[3; LONGEST + 1]).unwrap();
+        assert!(is_in_extents(&table));
+        assert_eq!(
+            (value(&table, txn.view()), value(&table, before.view())),
+            (vec![3; LONGEST + 1], long(1))
+        );
+    }
+
+    /// A row that has changed since its value was logged in parts is not taken for that one.
+    #[test]
+    fn parts_of_another_version_are_not_taken() {
+        let sim = Sim::new(1);
+        let (manager, table) = open(&sim, None);
+        let mut txn = manager.begin();
+        table.put(&mut txn, b"row", &[1; 2000]).unwrap();
+        let change = Change::Put { value: b"new", overflow: false };
+        let attempt = |txn: &Txn, parts| table.try_change(txn, b"row", change, parts).unwrap();
+        let Attempt::TooLong { psn, value } = attempt(&txn, None) else { panic!("it is not too long") };
+        assert_eq!(value, [1; 2000]);
+        let old = InParts { psn, instead: txn.log_parts(&value).unwrap() };
+        table.put(&mut txn, b"row", &[2; 2000]).unwrap();
+        let Attempt::TooLong { psn, value } = attempt(&txn, Some(&old)) else {
+            panic!("it took other parts")
+        };
+        assert_eq!(value, [2; 2000]);
+        let new = InParts { psn, instead: txn.log_parts(&value).unwrap() };
+        let Attempt::Done { plan, .. } = attempt(&txn, Some(&new)) else { panic!("these are its own") };
+        txn.applied(plan);
+        txn.abort().unwrap();
+        assert!(!table.get_into(manager.begin().view(), b"row", &mut Vec::new()).unwrap());
     }
 }

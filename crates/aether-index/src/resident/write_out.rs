@@ -10,7 +10,7 @@ use super::memory::Need;
 use super::rows::{Rows, Wanted};
 use super::slices::{Due, Extent};
 use crate::btree::BTree;
-use crate::rows::{Stop, mtr_bytes, retry, row_before, with_record};
+use crate::rows::{Stop, long_row_before, retry, row_mtr_bytes, with_record};
 use crate::skiplist::{Entry, Guard};
 use crate::trace;
 use aether_page::UndoPtr;
@@ -165,7 +165,7 @@ impl WriteOut<'_> {
                     _ if record.kind == UndoKind::Insert => Ok(None),
                     // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
                     Some(before) if before.0 == writer || !is_settled(self.manager, before.0) => Err(before),
-                    _ => Ok(bare(row_before(record)?)),
+                    _ => Ok(bare(long_row_before(self.manager, record)?.ok_or(Stop::Restart)?)),
                 })
             })?;
             match found {
@@ -200,8 +200,10 @@ pub(super) fn is_settled(manager: &TxnManager, writer: TxnId) -> bool {
 /// its writer is settled by now, but what takes the place of the log has the version before.
 pub(super) fn carry_over(rows: &Rows, manager: &TxnManager, key: &[u8], psn: Psn) -> Result<()> {
     let store = manager.store();
+    // Unless it changes before it is latched, which is the end of this.
+    let value_bytes = rows.find(&rows.map.pin(), key).map_or(0, Cell::value_bytes);
     let (pin, mut ready);
-    let mut mtr = store.mtr(store.pick_stream(), mtr_bytes(store))?;
+    let mut mtr = store.mtr(store.pick_stream(), row_mtr_bytes(store, value_bytes))?;
     pin = rows.map.pin();
     let stripe = rows.latch(key);
     let cell = rows.find(&pin, key);
@@ -225,38 +227,11 @@ fn bare(row: Row<'_>) -> Option<Row<'static>> {
 #[cfg(all(test, not(any(loom, shuttle))))]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::{ResidentFactory, TablesConfig, tree_id};
+    use super::super::scene::{ID, open};
+    use super::super::tree_id;
     use super::*;
-    use crate::traits::{Anchor, IndexFactory};
-    use crate::{KindsUndo, Resident};
     use aether_sim::{CrashPolicy, Sim};
-    use aether_txn::TxnConfig;
-    use aether_txn::recovery::{Opening, StoreConfig};
-    use aether_types::{IndexKind, Lsn, Lv, PageNo, StreamId};
-    use std::path::Path;
-
-    const ID: u32 = 7;
-
-    /// The store, and the table whose image has this root; made if there is none.
-    fn open(sim: &Sim, root: Option<PageNo>) -> (Arc<TxnManager>, Resident) {
-        let factory = Arc::new(ResidentFactory::new(TablesConfig::new(5)));
-        let scanned =
-            Opening::begin(sim.env(), Path::new("/home"), StoreConfig::default(), true).unwrap().scan();
-        let participants = |budget: &_| factory.participant(budget).into_iter().collect();
-        let redone = scanned.unwrap().redo_with(participants).unwrap();
-        let floor = redone.timestamp_floor();
-        let (store, losers, _) = redone.into_parts();
-        let (config, undo) = (TxnConfig::new(Durability::Sync), Box::new(KindsUndo::of(factory.clone())));
-        let manager = TxnManager::resume(store, losers, floor, config, undo).unwrap();
-        let root = root.unwrap_or_else(|| {
-            let mut txn = manager.begin();
-            let made = factory.create(&mut txn, IndexKind::SKIPLIST, ID).unwrap();
-            txn.commit().unwrap();
-            made.root
-        });
-        let table = factory.open_table(&manager, Anchor { kind: IndexKind::SKIPLIST, id: ID, root }).unwrap();
-        (manager, table)
-    }
+    use aether_types::{Lsn, Lv, StreamId};
 
     /// A row was deleted, and that was not settled when its slice was gathered, which so has the version before. Then it was, and the
     /// row was taken out of memory before it could be logged again; the slice knew its deletion, and had the row.

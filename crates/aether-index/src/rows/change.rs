@@ -1,13 +1,14 @@
 //! Changing rows, whatever they lie in: who waits for whom, large values, what the transaction notes.
 
-use super::value::write_extents;
+use super::value::{read_short, write_extents};
 use crate::traits::Anchor;
 use aether_page::UndoPtr;
 use aether_page::node::Row;
 use aether_sync::Backoff;
+use aether_txn::recovery::Store;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, Result, TxnId, limits};
+use aether_types::{Error, Psn, Result, TxnId, limits};
 use std::io::Read;
 
 /// What a row becomes.
@@ -45,6 +46,16 @@ pub(crate) enum Attempt {
     Again,
     /// Another is between this transaction and the row.
     Blocked(RowHolder),
+    /// The old value, with the number of its change, is too long for an undo record: it is to be logged in parts first.
+    TooLong { psn: Psn, value: Vec<u8> },
+}
+
+/// An old value that was logged in parts.
+pub(crate) struct InParts {
+    /// The number of the change that wrote it.
+    pub(crate) psn: Psn,
+    /// What the undo record has in its place.
+    pub(crate) instead: Vec<u8>,
 }
 
 /// Where rows lie.
@@ -54,8 +65,20 @@ pub(crate) trait Target {
     /// Fails for a key that is too long.
     fn check_key(&self, key: &[u8]) -> Result<()>;
 
-    /// Changes the row and logs it with its undo record, or says what is in the way. Holds nothing on return.
-    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt>;
+    /// The longest value that lies with the row; others go into extents.
+    fn inline_bytes_max(&self, store: &Store) -> usize {
+        limits::inline_value_bytes_max(store.page_size())
+    }
+
+    /// Changes the row and logs it with its undo record, or says what is in the way. `in_parts`: what it has asked for by
+    /// [`Attempt::TooLong`]. Holds nothing on return.
+    fn try_change(
+        &self,
+        txn: &Txn,
+        key: &[u8],
+        change: Change<'_>,
+        in_parts: Option<&InParts>,
+    ) -> Result<Attempt>;
 
     /// True for an error after which nothing is half done: the transaction may go on.
     fn is_refusal(error: &Error) -> bool;
@@ -64,7 +87,7 @@ pub(crate) trait Target {
 /// Inserts or replaces. Blocks.
 pub(crate) fn put<T: Target>(target: &T, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
     target.check_key(key)?;
-    if value.len() <= limits::inline_value_bytes_max(txn.store().page_size()) {
+    if value.len() <= target.inline_bytes_max(txn.store()) {
         return change(target, txn, key, Change::Put { value, overflow: false }).map(|_| ());
     }
     put_from(target, txn, key, value.len() as u64, &mut &*value)
@@ -79,6 +102,10 @@ pub(crate) fn put_from<T: Target>(
     from: &mut dyn Read,
 ) -> Result<()> {
     target.check_key(key)?;
+    if length <= target.inline_bytes_max(txn.store()) as u64 {
+        let value = read_short(key, length, from).inspect_err(|_| txn.fail())?;
+        return change(target, txn, key, Change::Put { value: &value, overflow: false }).map(|_| ());
+    }
     let mark = txn.savepoint();
     let stub = write_extents(txn, target.anchor(), key, length, from)?;
     let put = change(target, txn, key, Change::Put { value: &stub, overflow: true });
@@ -103,10 +130,10 @@ pub(crate) fn change<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: C
 
 fn change_row<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: Change<'_>) -> Result<bool> {
     let id = target.anchor().id;
-    let mut backoff = Backoff::new();
+    let (mut backoff, mut in_parts) = (Backoff::new(), None);
     loop {
         txn.begin_change(id)?;
-        match target.try_change(txn, key, change)? {
+        match target.try_change(txn, key, change, in_parts.as_ref())? {
             Attempt::Done { existed, plan, retired } => {
                 txn.applied(plan);
                 txn.wrote(id, key);
@@ -118,6 +145,9 @@ fn change_row<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: Change<'
             Attempt::Blocked(RowHolder::Writer(writer)) => txn.wait_for_row(id, key, Some(&writer))?,
             Attempt::Blocked(RowHolder::Table) => txn.wait_for_row(id, key, None)?,
             Attempt::Blocked(_) => backoff.wait(),
+            Attempt::TooLong { psn, value } => {
+                in_parts = Some(InParts { psn, instead: txn.log_parts(&value)? });
+            }
         }
     }
 }
@@ -128,12 +158,17 @@ pub(crate) fn undo_record<'a>(
     of: Anchor,
     key: &'a [u8],
     old: Option<&'a Row<'_>>,
+    in_parts: Option<&'a InParts>,
 ) -> UndoRecord<'a> {
     let (txn, previous) = (txn.id(), txn.undo_head());
     let Anchor { kind: index, id: tree, root } = of;
     let (kind, flags, version, value): (_, _, _, &[u8]) = match old {
         None => (UndoKind::Insert, 0, None, &[]),
-        Some(row) => (UndoKind::Update, row.flags().bits(), row.version, &row.value),
+        Some(row) => {
+            let value = in_parts.map_or(&*row.value, |parts| &parts.instead);
+            (UndoKind::Update, row.flags().bits(), row.version, value)
+        }
     };
-    UndoRecord { txn, previous, kind, flags, index, root, tree, key, version, value }
+    let in_parts = in_parts.is_some();
+    UndoRecord { txn, previous, kind, flags, in_parts, index, root, tree, key, version, value }
 }

@@ -38,6 +38,7 @@ pub fn log_creation(txn: &mut Txn, kind: IndexKind, id: u32, tree: u32) -> Resul
             previous: txn.undo_head(),
             kind: UndoKind::CreateTree,
             flags: 0,
+            in_parts: false,
             index: kind,
             root,
             tree: id,

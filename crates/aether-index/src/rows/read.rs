@@ -1,6 +1,6 @@
 //! Point reads.
 
-use super::undo::row_before;
+use super::undo::long_row_before;
 use super::value::read_extents;
 use super::{Leaves, Rows, Stop, Towards, retry};
 use crate::trace;
@@ -206,7 +206,7 @@ fn behind(
             // The writer itself is not asked for again: rolled back by now, it would look like one that is forgotten.
             Some((before, undo)) if before == writer || !view.sees(before) => Ok(Err((before, undo))),
             _ => {
-                let before = row_before(record)?;
+                let before = long_row_before(manager, record)?.ok_or(Stop::Restart)?;
                 out.extend_from_slice(&before.value);
                 Ok(Ok(Seen::of(before.flags())))
             }

@@ -7,7 +7,7 @@ use aether_page::{PageOp, Swip, UndoPtr};
 use aether_txn::recovery::ActiveTxn;
 use aether_txn::recovery::wal::buffer::Access;
 use aether_txn::recovery::wal::buffer::page as aether_page;
-use aether_txn::{UndoKind, UndoRecord};
+use aether_txn::{TxnManager, UndoKind, UndoRecord};
 use aether_types::{Error, Result};
 use std::borrow::Cow;
 
@@ -22,6 +22,9 @@ impl<L: Leaves> Rows<L> {
             UndoKind::Insert | UndoKind::Update => self.undo_row(txn, pointer, record),
             UndoKind::CreateTree => self.undo_creation(txn, record),
             UndoKind::WriteExtents => reclaim::undo_extents(self.manager(), txn, record),
+            UndoKind::Part => {
+                Err(Error::corruption("a part of an old value is nobody's change").at_txn(record.txn))
+            }
         }
     }
 
@@ -74,12 +77,22 @@ impl<L: Leaves> Rows<L> {
 /// # Errors
 /// `Corruption` for flags that no row has.
 pub(crate) fn row_before<'r>(record: &UndoRecord<'r>) -> Result<Row<'r>> {
+    if record.in_parts {
+        return Err(Error::corruption("an old value in parts, of a row on a page").at_txn(record.txn));
+    }
+    row_with(record, Cow::Borrowed(record.value))
+}
+
+/// The same of rows in memory, whose old value may be in parts; none if a part is gone. Blocks for reads.
+///
+/// # Errors
+/// As [`row_before`]; those of reading parts.
+pub(crate) fn long_row_before<'r>(manager: &TxnManager, record: &UndoRecord<'r>) -> Result<Option<Row<'r>>> {
+    manager.old_value(record)?.map(|value| row_with(record, value)).transpose()
+}
+
+fn row_with<'r>(record: &UndoRecord<'_>, value: Cow<'r, [u8]>) -> Result<Row<'r>> {
     let flags = Flags::from_bits(record.flags)
         .ok_or_else(|| Error::corruption("an undo record with unknown flags").at_txn(record.txn))?;
-    Ok(Row {
-        ghost: flags.is_ghost(),
-        overflow: flags.is_overflow(),
-        version: record.version,
-        value: Cow::Borrowed(record.value),
-    })
+    Ok(Row { ghost: flags.is_ghost(), overflow: flags.is_overflow(), version: record.version, value })
 }

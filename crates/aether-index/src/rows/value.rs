@@ -48,6 +48,15 @@ pub fn write_extents(
     written
 }
 
+/// Reads a value of `length` bytes that lies with its row.
+///
+/// # Errors
+/// `InvalidInput` if `from` ends early.
+pub(crate) fn read_short(key: &[u8], length: u64, from: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut source = Source { from, left: length, sum: Hasher::new(0) };
+    source.next(length as usize).map_err(|error| error.at_key(key))
+}
+
 struct ExtentWriter<'s> {
     store: &'s Store,
     of: Anchor,
@@ -101,6 +110,7 @@ impl ExtentWriter<'_> {
                 previous: txn.undo_head(),
                 kind: UndoKind::WriteExtents,
                 flags: 0,
+                in_parts: false,
                 index: self.of.kind,
                 root: self.of.root,
                 tree: self.of.id,

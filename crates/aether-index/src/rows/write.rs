@@ -1,6 +1,6 @@
 //! Changing rows: one mini-transaction of the leaf's operation and the undo record's, each under an exclusive latch.
 
-use super::change::{self, Attempt, Change, Target};
+use super::change::{self, Attempt, Change, InParts, Target};
 use super::{FILE, Found, Leaves, Rows, Stop, Towards, mtr_bytes, retry};
 use crate::trace::{self, Written};
 use crate::traits::Anchor;
@@ -103,7 +103,7 @@ impl<L: Leaves> Rows<L> {
             return Ok(None);
         }
         let page = mtr.add(leaf);
-        let record = change::undo_record(txn, self.anchor(), key, old.row.as_ref());
+        let record = change::undo_record(txn, self.anchor(), key, old.row.as_ref(), None);
         let plan = txn.log_undo(&mut mtr, &record)?;
         let row = change.row(txn.id(), plan.pointer);
         let stored = Node::new(mtr.view(page)).strip(key);
@@ -126,7 +126,7 @@ impl<L: Leaves> Target for Rows<L> {
         Rows::check_key(self, key)
     }
 
-    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>) -> Result<Attempt> {
+    fn try_change(&self, txn: &Txn, key: &[u8], change: Change<'_>, _: Option<&InParts>) -> Result<Attempt> {
         match retry(|| self.try_change_leaf(txn, key, change))? {
             Some(attempt) => Ok(attempt),
             None => self.make_room(key, change.value().len()).map(|()| Attempt::Again),

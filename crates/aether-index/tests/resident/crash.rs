@@ -60,6 +60,12 @@ fn key(rng: &mut Rng) -> Vec<u8> {
     format!("key {}", rng.below(14)).into_bytes()
 }
 
+/// Short, longer than an undo record holds, or in extents.
+fn value_bytes(rng: &mut Rng) -> usize {
+    let longest = if rng.below(8) == 0 { 8000 } else { 300 };
+    rng.below(longest) as usize
+}
+
 /// A few changes, with a savepoint that some of them are rolled back to.
 fn change(table: &Resident, txn: &mut Txn, rng: &mut Rng, model: &mut Model) -> Result<()> {
     for _ in 0..1 + rng.below(4) {
@@ -69,7 +75,7 @@ fn change(table: &Resident, txn: &mut Txn, rng: &mut Rng, model: &mut Model) -> 
             if rng.below(3) == 0 {
                 assert_eq!(table.delete(txn, &key)?, model.remove(&key).is_some());
             } else {
-                let value = vec![rng.next() as u8; rng.below(300) as usize];
+                let value = vec![rng.next() as u8; value_bytes(rng)];
                 table.put(txn, &key, &value)?;
                 model.insert(key, value);
             }
@@ -89,7 +95,8 @@ fn play(world: &World, history: &mut History, life: Life) -> Result<()> {
     let mut open = world.manager.begin();
     for n in 0..life.txns {
         if rng.below(3) == 0 {
-            world.table.put(&mut open, &[200, rng.below(4) as u8], &[n as u8; 40])?;
+            let key = [200, rng.below(4) as u8];
+            world.table.put(&mut open, &key, &vec![n as u8; value_bytes(&mut rng)])?;
         }
         let mut model = history.states.last().unwrap().clone();
         let mut txn = world.manager.begin();

@@ -38,7 +38,7 @@ impl RunHome {
         self.dir.join(values_name(file))
     }
 
-    pub(super) fn page_size(&self) -> PageSize {
+    pub(crate) fn page_size(&self) -> PageSize {
         self.pool.config().page_size
     }
 

@@ -75,6 +75,10 @@ impl Inner {
         if let Some(job) = job.take() {
             job.give_up(&self.rows);
         }
+        if error.kind() == ErrorKind::Expired {
+            // Snapshots that it was under way for are over: there is less to write now.
+            return Ok(Some(1));
+        }
         if error.kind() == ErrorKind::Conflict && who != OnBehalf::Log {
             // Who made the tree has not committed, and may be this very thread: nothing of it can be listed until then.
             self.pacer.holds(0);

@@ -4,7 +4,7 @@ use super::runs::{Runs, Written};
 use crate::run::{Codec, Entry, Kind, RangeTombstone, RunBuilder, RunInfo};
 use crate::values::{ValueAt, ValueFile, ValueWriter};
 use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
-use aether_types::{FileId, Result};
+use aether_types::{FileId, Result, limits};
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -92,7 +92,9 @@ impl RunWriter {
     /// # Errors
     /// As [`RunWriter::add`].
     pub(super) fn add_value(&mut self, entry: &Entry<'_>) -> Result<()> {
-        if entry.kind == Kind::Value && entry.value.len() >= self.recipe.separate_bytes {
+        let is_long =
+            entry.value.len() >= self.recipe.separate_bytes || entry.value.len() > self.inline_bytes_max();
+        if entry.kind == Kind::Value && is_long {
             let length = entry.value.len() as u64;
             return self.add_large(entry, length, &mut &*entry.value);
         }
@@ -106,6 +108,11 @@ impl RunWriter {
     pub(super) fn add_large(&mut self, entry: &Entry<'_>, length: u64, from: &mut dyn Read) -> Result<()> {
         let at = self.values()?.append(from, length).map_err(|error| error.at_key(entry.key))?;
         self.add(&Entry { kind: Kind::Stub, value: &at.encode(), ..*entry })
+    }
+
+    /// The longest value that a page of a run holds.
+    fn inline_bytes_max(&self) -> usize {
+        limits::inline_value_bytes_max(self.runs.home.page_size())
     }
 
     fn values(&mut self) -> Result<&mut ValueWriter> {

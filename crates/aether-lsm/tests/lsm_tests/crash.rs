@@ -77,7 +77,7 @@ fn key(rng: &mut Rng) -> Vec<u8> {
 /// Small ones, some for a file of values, and a few that no page holds.
 fn value(rng: &mut Rng) -> Vec<u8> {
     let bytes = match rng.below(12) {
-        0 => 5000 + rng.below(3000),
+        0 => 1000 + rng.below(7000),
         1..4 => SEPARATE_BYTES as u64 + rng.below(300),
         _ => rng.below(150),
     };
@@ -138,7 +138,7 @@ fn play(world: &World, history: &mut History, life: Life) -> Result<()> {
     let mut open = world.manager.begin();
     for n in 0..life.txns {
         if rng.below(3) == 0 {
-            world.tree.put(&mut open, &[200, rng.below(4) as u8], &[n as u8; 40])?;
+            world.tree.put(&mut open, &[200, rng.below(4) as u8], &vec![n as u8; 1 << (5 + rng.below(8))])?;
         }
         let mut model = history.states.last().unwrap().clone();
         let mut txn = world.manager.begin();

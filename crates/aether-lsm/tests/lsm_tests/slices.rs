@@ -85,3 +85,18 @@ fn slices_look_for_ingested_runs_only_while_there_are_some() {
     world.tree.merge_all().unwrap();
     assert_eq!(world.tree.looks_for_pending(), settled, "it is settled");
 }
+
+/// A value that is longer than a page of a run holds goes to a file of its own, though others of its length need not.
+#[test]
+fn what_is_too_long_for_a_page_is_separated_in_any_case() {
+    let (sim, shape) = (Sim::new(2), Shape::of_streams(1));
+    let shape = Shape { lsm: LsmConfig { separate_bytes: 4 << 10, ..shape.lsm }, ..shape };
+    let world = World::open(&sim, shape).unwrap();
+    world.put(b"long", &[7; 2000]);
+    world.sync();
+    world.tree.flush().unwrap();
+    let stat = world.tree.stat();
+    assert_eq!((stat.memory_rows, stat.live_value_bytes), (0, 2000), "{stat:?}");
+    let again = World::open(&sim.kill_image(), shape).unwrap();
+    assert_eq!(again.rows(), Model::from([(b"long".to_vec(), vec![7; 2000])]));
+}

@@ -113,8 +113,9 @@ fn policies_change_beside_flushes() {
             });
         }
         for n in 0..40u8 {
-            world.put(&[n], &[n; 6000]);
-            model.insert(vec![n], vec![n; 6000]);
+            let value = vec![n; if n % 2 == 0 { 6_000 } else { 3_000 }];
+            world.put(&[n], &value);
+            model.insert(vec![n], value);
             world.sync();
             world.tree.flush().unwrap();
         }

@@ -135,6 +135,7 @@ impl World {
                 txn: txn.id(),
                 previous: txn.undo_head(),
                 kind: UndoKind::Update,
+                in_parts: false,
                 flags: 0,
                 index: IndexKind::BTREE,
                 root: cell,

@@ -182,7 +182,7 @@ impl World {
     pub(super) fn put_large(&self, history: &mut History) -> Result<()> {
         let (mut txn, mut model) = (self.env.begin()?, history.states.last().unwrap().clone());
         for number in 0..6 {
-            let (key, value) = (vec![b'l', number], vec![number; 5000]);
+            let (key, value) = (vec![b'l', number], vec![number; 30_000]);
             txn.put(self.rows.keyspace(), &key, &value)?;
             model.insert(key, value);
         }
