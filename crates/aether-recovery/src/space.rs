@@ -42,7 +42,7 @@ pub(crate) fn map_page_no(map: u64, covered: u64) -> PageNo {
 
 /// Which map page it is, counted from 0: what [`map_page_no`] was given.
 fn map_of(page: PageNo, covered: u64) -> u64 {
-    (page.get() - 1) / (covered + 1)
+    page.get() / (covered + 1)
 }
 
 impl<'s, 'o> Mtr<'s, 'o> {
