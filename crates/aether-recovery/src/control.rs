@@ -384,6 +384,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_block_holds_hundreds_of_incarnations_and_not_any_number() {
+        let of = |count| {
+            let incarnations = vec![IncarnationEntry { epoch: 1, cut: Lv::ZERO, start: Lv::ZERO }; count];
+            Control { incarnations, ..sample() }
+        };
+        let slot = frame(&of(800).encode().unwrap(), INDEX_KINDS);
+        assert_eq!(parse(&slot).unwrap(), of(800));
+        assert_eq!(of(900).encode().unwrap_err().kind(), ErrorKind::OverLimit);
+    }
+
     const HOME: &str = "home";
 
     /// A control file whose newest block has this number; the earlier ones are behind it.

@@ -179,6 +179,19 @@ mod tests {
         (rebuilt, sim.calls(OpKind::Read) - before)
     }
 
+    #[test]
+    fn so_many_pages_are_remembered_and_no_more() {
+        let (mut hopeless, page) =
+            (Hopeless::default(), |number: usize| (PAGES_FILE, PageNo::new(number as u64)));
+        (1..=Hopeless::PAGES_MAX + 1).for_each(|number| hopeless.insert(0, page(number)));
+        assert!(hopeless.contains(0, page(Hopeless::PAGES_MAX)));
+        assert!(!hopeless.contains(0, page(Hopeless::PAGES_MAX + 1)));
+        // What was found in another log does not count, and what is found late is of that.
+        assert!(!hopeless.contains(1, page(1)));
+        hopeless.insert(0, page(1));
+        assert!(!hopeless.contains(1, page(1)));
+    }
+
     /// Such a page was looked for three times, and given up for good, also when it had begun a new life.
     #[test]
     fn a_page_without_a_life_is_looked_for_once_in_each_log() {

@@ -172,3 +172,49 @@ fn owner(file: FileId, page: PageNo, threads: usize) -> usize {
     let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     ((mixed * threads as u64) >> 32) as usize
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::StoreConfig;
+    use crate::store::PAGES_FILE;
+
+    fn volatile(redo_threads: usize, num_frames: usize) -> Arc<Store> {
+        let mut config = StoreConfig { redo_threads, ..StoreConfig::default() };
+        config.buffer.num_frames = num_frames;
+        Store::volatile(config).unwrap()
+    }
+
+    #[test]
+    fn neighbours_have_one_owner_and_each_owner_its_share() {
+        for threads in [1, 2, 3, 4, 64] {
+            let mut shares = vec![0; threads];
+            for group in 0..4096 {
+                let mut owners = (0..NEIGHBOURS)
+                    .map(|at| owner(PAGES_FILE, PageNo::new(group * NEIGHBOURS + at), threads));
+                let first = owners.next().unwrap();
+                assert!(owners.all(|other| other == first));
+                shares[first] += 1;
+            }
+            let fair = 4096 / threads;
+            assert!(shares.iter().all(|share| (fair / 2..=fair * 2).contains(share)), "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn threads_and_their_batches_fit_into_the_pool() {
+        assert_eq!(threads(&volatile(4, 4 * FRAMES_EACH)), 4);
+        assert_eq!(threads(&volatile(4, 4 * FRAMES_EACH - 1)), 3);
+        assert_eq!(threads(&volatile(4, FRAMES_EACH - 1)), 1);
+        assert_eq!(threads(&volatile(1000, 1 << 14)), THREADS_MAX);
+        for (wanted, batches) in [(1, 1), (4, 12)] {
+            let store = volatile(wanted, 4 * FRAMES_EACH);
+            let redo = Redo::start(&store).unwrap();
+            let pool_bytes = 4 * FRAMES_EACH * store.page_size().bytes();
+            assert_eq!(redo.batch_bytes_max, pool_bytes / batches);
+            let counted = store.budget().usage().into_iter().find(|(name, _)| *name == "redo");
+            assert_eq!(counted.unwrap().1, (redo.batch_bytes_max * batches) as u64);
+        }
+    }
+}

@@ -195,6 +195,8 @@ mod tests {
         let ops = [
             RowOp::Set { key: b"key", row: versioned },
             RowOp::Set { key: b"", row: Row::bare(b"") },
+            RowOp::Set { key: b"gone", row: Row { ghost: true, ..Row::bare(b"") } },
+            RowOp::Set { key: b"large", row: Row { overflow: true, ..Row::bare(b"stub") } },
             RowOp::Remove { key: b"key" },
         ];
         for op in ops {

@@ -40,6 +40,11 @@ pub(crate) fn map_page_no(map: u64, covered: u64) -> PageNo {
     PageNo::new(1 + map * (covered + 1))
 }
 
+/// Which map page it is, counted from 0: what [`map_page_no`] was given.
+fn map_of(page: PageNo, covered: u64) -> u64 {
+    page.get() / (covered + 1)
+}
+
 impl<'s, 'o> Mtr<'s, 'o> {
     /// Allocates a page. It has no content yet: give it an init operation. Call after all other pages are latched.
     ///
@@ -165,7 +170,7 @@ impl<'s, 'o> Mtr<'s, 'o> {
         let store = self.store();
         let covered = space_map::entries_per_page(store.page_size()) as u64;
         let (map_page, index) = map_place(store, first)?;
-        let map = (map_page.get() - 1) / (covered + 1);
+        let map = map_of(map_page, covered);
         let slot = self.map_slot(map, covered)?;
         self.op(
             slot,
@@ -200,5 +205,18 @@ impl Store {
         let (map_page, index) = map_place(self, page)?;
         let guard = self.pool().shared(PAGES_FILE, Swip::new(map_page))?;
         Ok(space_map::state(guard.view(), index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn map_pages_are_counted_as_far_as_a_file_reaches() {
+        let covered = 2016;
+        for map in [0, 1, 2, 1007, 1008, 2015, 2016, 1 << 20] {
+            assert_eq!(map_of(map_page_no(map, covered), covered), map);
+        }
     }
 }

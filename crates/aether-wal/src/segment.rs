@@ -194,6 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn positions_that_no_segment_has_are_refused() {
+        let store = StoreId::new([9; 16]);
+        for impossible in [
+            Header { first: 8192 + 512, ..header() },
+            Header { capacity: 65536 + 512, ..header() },
+            Header { capacity: 0, ..header() },
+            Header { epoch: NUMBER_END, ..header() },
+            Header { sequence: NUMBER_END, ..header() },
+        ] {
+            let block = impossible.encode(store);
+            let decoded = Header::decode(store, impossible.stream, impossible.sequence, &block);
+            assert_eq!(decoded.unwrap_err().kind(), ErrorKind::Corruption, "{impossible:?}");
+        }
+    }
+
+    #[test]
     fn a_header_is_read_as_written_and_every_flip_is_seen() {
         let store = StoreId::new([9; 16]);
         let mut block = header().encode(store);

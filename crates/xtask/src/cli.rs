@@ -125,6 +125,9 @@ struct MutantsArgs {
     /// How many of each crate
     #[arg(long, value_name = "N", default_value_t = 100)]
     count: usize,
+    /// Leave out the first N of each sample, which another run has tried
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: usize,
     /// Another seed, another sample
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -238,8 +241,11 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Miri(args) => checks::miri(root, &args.packages.packages, args.seeds).map(|()| true),
         Task::Tsan(args) => checks::tsan(root, &args.packages).map(|()| true),
         Task::Mutants(args) => {
-            let MutantsArgs { count, seed, timeout, .. } = *args;
-            mutants::run(root, &mutants::Plan { packages: &args.packages.packages, count, seed, timeout })
+            let MutantsArgs { skip, count, seed, timeout, .. } = *args;
+            mutants::run(
+                root,
+                &mutants::Plan { packages: &args.packages.packages, skip, count, seed, timeout },
+            )
         }
         Task::Torture(args) => checks::torture(root, args.minutes, args.seed).map(|()| true),
         Task::Fuzz(args) => {

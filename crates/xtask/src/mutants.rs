@@ -17,6 +17,9 @@ const CAUGHT_MIN: usize = 85;
 /// Those that live, each with a reason: `CRATE | MUTANT | REASON`.
 const SURVIVORS: &str = "docs/survivors.txt";
 
+/// Those of the file, each with its reason, by `CRATE | MUTANT`.
+type Survivors = BTreeMap<String, String>;
+
 /// A crate, and whose tests may catch its mutants.
 struct Subject {
     name: &'static str,
@@ -35,7 +38,9 @@ const SUBJECTS: &[Subject] = &[
 pub(crate) struct Plan<'a> {
     /// None: every subject.
     pub(crate) packages: &'a [String],
-    /// Of each crate.
+    /// So many of each sample are left out: those that another run tries.
+    pub(crate) skip: usize,
+    /// Of each crate, after those.
     pub(crate) count: usize,
     pub(crate) seed: u64,
     /// Seconds after which tests on a mutant are taken to never end. None: as many as `cargo mutants` gives them, which are
@@ -60,11 +65,13 @@ pub(crate) fn run(root: &Path, plan: &Plan<'_>) -> Result<bool, String> {
     let mut right = true;
     for subject in SUBJECTS.iter().filter(wanted) {
         let all = list(root, subject)?;
-        let chosen = sample(all.clone(), plan.count, plan.seed);
+        let chosen = sample(all.clone(), plan.skip, plan.count, plan.seed);
         let mut outcome = attempt(root, subject, &[subject.name], &chosen, plan)?;
-        if !outcome.missed.is_empty() && !subject.also.is_empty() {
-            let missed = core::mem::take(&mut outcome.missed);
-            outcome.add(attempt(root, subject, subject.also, &missed, plan)?);
+        let strangers = outcome.take_strangers(subject, &explained);
+        if !strangers.is_empty() && !subject.also.is_empty() {
+            outcome.add(attempt(root, subject, subject.also, &strangers, plan)?);
+        } else {
+            outcome.missed.extend(strangers);
         }
         right &= tell(subject, all.len(), &outcome, &explained);
     }
@@ -88,17 +95,18 @@ fn list(root: &Path, subject: &Subject) -> Result<Vec<String>, String> {
 fn cargo(root: &Path, subject: &Subject) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["mutants", "--package", subject.name, "--colors", "never"]);
-    // Modules of unit tests are not the code.
-    cargo.args(["--exclude", "**/tests.rs"]);
+    // Modules of unit tests are not the code, and the doors of fuzz targets are not in these builds.
+    cargo.args(["--exclude", "**/tests.rs", "--exclude", "**/fuzzing.rs"]);
+    cargo.args(["--exclude-re", "(replace|in) tests::"]);
     cargo
 }
 
-/// Those with the smallest hashes: a mutant keeps its place when others come or go.
-fn sample(mut all: Vec<String>, count: usize, seed: u64) -> Vec<String> {
+/// Those with the smallest hashes, without the first `skip`: a mutant keeps its place when others come or go.
+fn sample(mut all: Vec<String>, skip: usize, count: usize, seed: u64) -> Vec<String> {
     all.sort_by_key(|name| hash(without_place(name), seed));
-    all.truncate(count);
-    all.sort();
-    all
+    let mut chosen: Vec<_> = all.into_iter().skip(skip).take(count).collect();
+    chosen.sort();
+    chosen
 }
 
 /// FNV-1a.
@@ -123,6 +131,15 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Takes those that live and are not explained: only these may yet be caught by others.
+    fn take_strangers(&mut self, subject: &Subject, explained: &Survivors) -> Vec<String> {
+        self.missed.extract_if(.., |name| !is_explained(subject, name, explained)).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.caught.len() + self.missed.len() + self.timeout.len() + self.unviable.len()
+    }
+
     fn add(&mut self, later: Self) {
         self.caught.extend(later.caught);
         self.missed.extend(later.missed);
@@ -132,6 +149,9 @@ impl Outcome {
 }
 
 /// Runs the tests of `testers` on each mutant.
+///
+/// # Errors
+/// Some were not tried: the tests fail without a mutant, or the run was interrupted.
 fn attempt(
     root: &Path,
     subject: &Subject,
@@ -155,12 +175,16 @@ fn attempt(
             fs::read_to_string(&path).map_err(|error| format!("{}: {error}; {status}", path.display()))?;
         Ok(text.lines().map(str::to_string).collect())
     };
-    Ok(Outcome {
+    let outcome = Outcome {
         caught: read("caught.txt")?,
         missed: read("missed.txt")?,
         timeout: read("timeout.txt")?,
         unviable: read("unviable.txt")?,
-    })
+    };
+    match outcome.count() >= chosen.len() {
+        true => Ok(outcome),
+        false => Err(format!("{} of {} were tried; {status}", outcome.count(), chosen.len())),
+    }
 }
 
 /// As a regular expression that is the text.
@@ -172,13 +196,16 @@ fn escaped(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-fn tell(subject: &Subject, all: usize, outcome: &Outcome, explained: &BTreeMap<String, String>) -> bool {
+fn is_explained(subject: &Subject, name: &str, explained: &Survivors) -> bool {
+    explained.contains_key(&format!("{} | {}", subject.name, without_place(name)))
+}
+
+fn tell(subject: &Subject, all: usize, outcome: &Outcome, explained: &Survivors) -> bool {
     let caught = outcome.caught.len() + outcome.timeout.len();
     let built = caught + outcome.missed.len();
     let of_hundred = caught * 100 / built.max(1);
-    let stranger =
-        |name: &&String| !explained.contains_key(&format!("{} | {}", subject.name, without_place(name)));
-    let strangers: Vec<_> = outcome.missed.iter().filter(stranger).collect();
+    let is_stranger = |name: &&String| !is_explained(subject, name, explained);
+    let strangers: Vec<_> = outcome.missed.iter().filter(is_stranger).collect();
     let right = of_hundred >= CAUGHT_MIN && strangers.is_empty() && built > 0;
     let mood = if right { paint("ok   ", Mood::Good) } else { paint("WRONG", Mood::Bad) };
     let (timeout, unviable) = (outcome.timeout.len(), outcome.unviable.len());
@@ -192,7 +219,7 @@ fn tell(subject: &Subject, all: usize, outcome: &Outcome, explained: &BTreeMap<S
 }
 
 /// Those that are explained, and how.
-fn survivors(text: &str) -> Result<BTreeMap<String, String>, String> {
+fn survivors(text: &str) -> Result<Survivors, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let read = |(index, line): (usize, &str)| {
         let parts: Vec<_> = line.split(" | ").map(str::trim).collect();
@@ -221,8 +248,19 @@ mod tests {
             names.sort();
             names
         };
-        assert_eq!(what(sample(all.clone(), 5, 1)), what(sample(moved, 5, 1)));
-        assert_ne!(what(sample(all.clone(), 5, 1)), what(sample(all, 5, 2)));
+        assert_eq!(what(sample(all.clone(), 0, 5, 1)), what(sample(moved, 0, 5, 1)));
+        assert_ne!(what(sample(all.clone(), 0, 5, 1)), what(sample(all, 0, 5, 2)));
+    }
+
+    #[test]
+    fn two_runs_make_a_whole_sample() {
+        let all: Vec<_> = (0..50).map(|number| format!("a.rs:1:1: replace f{number} with 1")).collect();
+        let (first, second) = (sample(all.clone(), 0, 20, 1), sample(all.clone(), 20, 5, 1));
+        assert_eq!((first.len(), second.len()), (20, 5));
+        let mut both = [first, second].concat();
+        both.sort();
+        assert_eq!(both, sample(all.clone(), 0, 25, 1));
+        assert_eq!(sample(all, 48, 5, 1).len(), 2);
     }
 
     #[test]
@@ -238,6 +276,15 @@ mod tests {
         assert!(!tell(wal, 20, &lives("replace g with 1"), &explained));
         assert!(!tell(wal, 20, &Outcome::default(), &explained));
         assert!(survivors("aether-wal | replace f with 1\n").unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn the_tests_of_others_are_asked_only_where_nothing_is_explained() {
+        let explained = survivors("aether-wal | replace f with 1 | nobody asks\n").unwrap();
+        let [known, stranger] = ["f", "g"].map(|name| format!("a.rs:1:1: replace {name} with 1"));
+        let mut outcome = Outcome { missed: vec![known.clone(), stranger.clone()], ..Outcome::default() };
+        assert_eq!(outcome.take_strangers(&SUBJECTS[1], &explained), [stranger]);
+        assert_eq!(outcome.missed, [known]);
     }
 
     #[test]

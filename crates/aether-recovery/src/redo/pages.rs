@@ -267,3 +267,43 @@ fn check_on_copy(guard: &Exclusive<'_>, change: &Change<'_>) -> Result<()> {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(begins_life: bool) -> Change<'static> {
+        let op = match begins_life {
+            true => PageOp::FixedInit { record_size: 8, owner: 1, link: 0 },
+            false => PageOp::FixedClear { index: 0 },
+        };
+        Change { ops: vec![op], stream: StreamId::new(0), lsn: Lsn::new(0), lv: Lv::ZERO }
+    }
+
+    /// The number of the change that is next, of changes with these numbers, and how many were dropped.
+    fn next_of(waiting: &[(u64, bool)], at: u64) -> (Option<u64>, u64, Vec<u64>) {
+        let all = waiting.iter().map(|(psn, begins_life)| (Psn::new(*psn), change(*begins_life)));
+        let (mut waiting, mut skipped) = (all.collect::<Waiting>(), 0);
+        let found = next(&mut waiting, Psn::new(at), &mut skipped).map(|(psn, _)| psn.get());
+        (found, skipped, waiting.keys().map(|psn| psn.get()).collect())
+    }
+
+    #[test]
+    fn a_change_is_next_by_its_number_alone() {
+        assert_eq!(next_of(&[(5, false), (6, false)], 4), (Some(5), 0, vec![6]));
+        // Those that the page has already are dropped.
+        assert_eq!(next_of(&[(3, false), (4, true), (5, false)], 4), (Some(5), 2, vec![]));
+        assert_eq!(next_of(&[(3, false)], 4), (None, 1, vec![]));
+    }
+
+    #[test]
+    fn a_hole_is_not_passed_over() {
+        assert_eq!(next_of(&[(6, false), (7, false)], 4), (None, 0, vec![6, 7]));
+    }
+
+    #[test]
+    fn a_new_life_needs_nothing_of_what_was_before() {
+        assert_eq!(next_of(&[(6, false), (9, true), (10, false)], 4), (Some(9), 1, vec![10]));
+        assert_eq!(next_of(&[(6, true), (9, true)], 4), (Some(9), 1, vec![]));
+    }
+}

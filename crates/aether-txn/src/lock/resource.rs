@@ -163,4 +163,11 @@ mod tests {
         assert!(Resource::range(1, Included(b"b"), Excluded(b"b")).is_err());
         assert!(Resource::range(1, Excluded(b"b"), Included(b"a")).is_err());
     }
+    #[test]
+    fn a_resource_is_shown_in_words() {
+        let shown = |resource: &Resource| (format!("{resource}"), format!("{resource:?}"));
+        let words = "key \"b\" of keyspace 1".to_string();
+        assert_eq!(shown(&Resource::key(1, b"b")), (words.clone(), words));
+        assert!(shown(&range(Included(b"b"), Unbounded)).1.contains("keyspace 1"));
+    }
 }

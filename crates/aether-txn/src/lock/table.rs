@@ -42,7 +42,7 @@ pub struct Found {
 /// writers with the writers, until somebody is in their way.
 pub struct LockTable {
     watches: Arc<Watches>,
-    book: Mutex<Book>,
+    pub(super) book: Mutex<Book>,
 }
 
 type Guard<'a> = MutexGuard<'a, Book>;

@@ -465,6 +465,15 @@ fn without_patience_a_lock_that_is_not_free_is_a_conflict() {
 }
 
 #[test]
+fn a_book_with_a_broken_rule_is_told_of() {
+    let (table, first) = (table(), state(1));
+    lock(&table, &first, &key("a"), S).unwrap();
+    table.book.lock().holders.remove(&first.id());
+    let problems = table.check();
+    assert!(problems.iter().any(|problem| problem.ends_with("has no owner")), "{problems:?}");
+}
+
+#[test]
 fn a_wait_that_takes_too_long_names_who_is_in_the_way() {
     let (table, first, second) = (table(), state(1), state(2));
     lock(&table, &first, &Resource::Keyspace(7), S).unwrap();

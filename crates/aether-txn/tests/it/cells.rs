@@ -15,8 +15,18 @@ const MTR_BYTES: usize = 8192;
 /// Owner of the cells' pages.
 const OWNER: u64 = 77;
 
-/// Puts the old number back, and notes which cell it was.
-struct Undo(Arc<Mutex<Vec<PageNo>>>);
+/// Puts the old number back, and notes which cell it was; notes the stubs whose extents may go.
+struct Undo {
+    undone: Arc<Mutex<Vec<PageNo>>>,
+    freed: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Undo {
+    fn new() -> Box<Self> {
+        let undone = Arc::new(Mutex::new(Rank::new(1, "test"), Vec::new()));
+        Box::new(Self { undone, freed: Arc::new(Mutex::new(Rank::new(2, "test"), Vec::new())) })
+    }
+}
 
 impl UndoHandler for Undo {
     fn undo(
@@ -26,6 +36,7 @@ impl UndoHandler for Undo {
         _: UndoPtr,
         record: &UndoRecord<'_>,
     ) -> Result<()> {
+        assert_ne!(manager.outcome(record.txn), None, "who is undone is not taken for one who is forgotten");
         let old = u64::from_le_bytes(record.value.try_into().unwrap());
         let store = manager.store();
         let mut mtr = store.mtr(txn.stream(), MTR_BYTES)?;
@@ -33,11 +44,12 @@ impl UndoHandler for Undo {
         mtr.op(cell, PageOp::SlottedHeader { link: 0, aux: old })?;
         mtr.in_txn(txn, record.previous);
         mtr.commit();
-        self.0.lock().push(record.root);
+        self.undone.lock().push(record.root);
         Ok(())
     }
 
-    fn free_extents(&self, _: &Arc<TxnManager>, _: &[u8]) -> Result<()> {
+    fn free_extents(&self, _: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
+        self.freed.lock().push(stub.to_vec());
         Ok(())
     }
 }
@@ -48,6 +60,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     /// The cells that were put back, in that order.
     pub(crate) undone: Arc<Mutex<Vec<PageNo>>>,
+    /// The stubs whose extents could go, in that order.
+    pub(crate) freed: Arc<Mutex<Vec<Vec<u8>>>>,
     pub(crate) env: Env,
 }
 
@@ -83,10 +97,10 @@ impl World {
         let redone = opening.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, losers, _) = redone.into_parts();
-        let undone = Arc::new(Mutex::new(Rank::new(1, "test"), Vec::new()));
-        let undo = Box::new(Undo(undone.clone()));
+        let undo = Undo::new();
+        let (undone, freed) = (undo.undone.clone(), undo.freed.clone());
         let manager = TxnManager::resume(store, losers, floor, config, undo)?;
-        Ok(Self { manager, clock, undone, env })
+        Ok(Self { manager, clock, undone, freed, env })
     }
 
     /// The store as it was left by a process that was killed with one transaction, which was prepared: takes that up again.
@@ -95,11 +109,11 @@ impl World {
             Opening::begin(env.clone(), Path::new("/home"), store_config(1), true)?.scan()?.redo()?;
         let floor = redone.timestamp_floor();
         let (store, mut losers, _) = redone.into_parts();
-        let undone = Arc::new(Mutex::new(Rank::new(1, "test"), Vec::new()));
-        let undo = Box::new(Undo(undone.clone()));
+        let undo = Undo::new();
+        let (undone, freed) = (undo.undone.clone(), undo.freed.clone());
         let manager = TxnManager::take_over(store, &losers, floor, sync(), undo)?;
         let mut txns = manager.resume_losers(&[], vec![(row, losers.pop())])?;
-        Ok((Self { manager, clock, undone, env }, txns.pop().unwrap()))
+        Ok((Self { manager, clock, undone, freed, env }, txns.pop().unwrap()))
     }
 
     fn store(&self) -> &Store {

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod cells;
+mod locks;
 mod rollback;
 mod snapshots;

@@ -217,3 +217,37 @@ fn a_transaction_is_known_to_the_log_once_it_writes() {
     assert_eq!(txn.active().map(|active| active.id()), Some(txn.id()));
     assert_eq!(txn.undo_head(), txn.active().unwrap().undo_head());
 }
+
+/// Nobody else has looked since.
+#[test]
+fn a_commit_is_known_to_be_durable_as_soon_as_its_log_is() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let mut txn = world.manager.begin();
+    world.set(&mut txn, cell, 1, 0);
+    let commit = txn.commit_with(Durability::None).unwrap();
+    assert!(commit.poll_durable().is_none());
+    world.manager.store().log().unwrap().flush_all().unwrap();
+    assert!(matches!(commit.poll_durable(), Some(Ok(()))));
+}
+
+#[test]
+fn extents_go_when_no_snapshot_needs_them() {
+    let world = World::new(sync());
+    let cell = world.cell();
+    let retire = |stub: &[u8], commits: bool| {
+        let mut txn = world.manager.begin();
+        world.set(&mut txn, cell, 1, 0);
+        txn.retire(stub.to_vec());
+        if commits { txn.commit() } else { txn.abort() }
+    };
+    let view = world.manager.begin();
+    retire(b"one", true).unwrap();
+    retire(b"two", false).unwrap();
+    retire(b"three", true).unwrap();
+    world.manager.collect().unwrap();
+    assert!(world.freed.lock().is_empty());
+    drop(view);
+    world.manager.collect().unwrap();
+    assert_eq!(*world.freed.lock(), [&b"one"[..], b"three"]);
+}

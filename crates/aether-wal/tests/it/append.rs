@@ -311,6 +311,16 @@ fn the_background_thread_flushes_and_wakes() {
 }
 
 #[test]
+fn a_log_says_how_many_streams_it_has_and_whether_it_has_begun() {
+    for streams in [1, 3] {
+        let store = fresh(&small(streams));
+        assert_eq!((store.wal.streams(), store.wal.is_started()), (streams, false));
+        store.commit(b"x").unwrap();
+        assert!(store.wal.is_started());
+    }
+}
+
+#[test]
 fn the_log_is_a_gate_for_pages() {
     use aether_wal::buffer::{Durable, FlushGate};
     let store = fresh(&small(1));

@@ -1,13 +1,15 @@
 //! The background flusher and who appends: who flushes what is overdue, and that nobody is busy meanwhile.
 
-use crate::store::{Store, create, small};
-use aether_sync::Arc;
-use aether_types::Lv;
+use crate::store::{Store, create, shared, small};
+use aether_sim::{Fault, OpKind, Sim};
+use aether_sync::{Arc, Mutex};
+use aether_types::{ErrorKind, Lv};
 use aether_vfs::{Clock, Env};
 use aether_wal::WalConfig;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::task::{Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,4 +59,38 @@ fn the_flusher_sleeps_until_a_flush_is_due() {
     let looks = clock.looks.load(SeqCst);
     assert!(looks < 10, "{looks} looks at the clock");
     store.close().unwrap();
+}
+
+struct Bell(Arc<Mutex<bool>>);
+
+impl Wake for Bell {
+    fn wake(self: std::sync::Arc<Self>) {
+        *self.0.lock() = true;
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed().as_secs() < 30, "{what}");
+        thread::yield_now();
+    }
+}
+
+/// Its flush fails while it waits: nobody comes by any more who could tell it.
+#[test]
+fn who_waits_without_a_thread_is_told_that_writing_has_ended() {
+    let sim = Sim::new(1);
+    create(&sim.env());
+    let store = Store::open(&sim.env(), &WalConfig { flusher: true, ..small(1) }).unwrap();
+    let appended = store.append(0, &Lv::ZERO, b"x").unwrap();
+    sim.inject(Fault::Stuck { nth: 0, kind: OpKind::Any });
+    let rung = shared(false);
+    store.wal.subscribe(&appended.lv, Waker::from(std::sync::Arc::new(Bell(rung.clone()))));
+    wait_until("the flusher does not write", || sim.stuck() == 1);
+    assert!(!*rung.lock() && store.wal.poll_durable(&appended.lv).is_none());
+    sim.cut_power_at(0);
+    wait_until("the waker is not woken", || *rung.lock());
+    let outcome = store.wal.poll_durable(&appended.lv);
+    assert_eq!(outcome.unwrap().unwrap_err().kind(), ErrorKind::InDoubt);
 }

@@ -3,7 +3,7 @@
 
 use crate::store::{Found, HOME, STORE, Store, create, read_state, small, stream};
 use aether_sim::{Errno, Fault, OpKind, Sim};
-use aether_types::{ErrorKind, Lv};
+use aether_types::{ErrorKind, Lsn, Lv};
 use aether_vfs::{Create, Env, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -259,5 +259,31 @@ fn impossible_incarnations_are_refused() {
     ] {
         let error = scan(&incarnations, lv(from)).expect_err("impossible");
         assert_eq!(error.kind(), ErrorKind::Corruption, "{incarnations:?}: {error}");
+    }
+}
+
+#[test]
+fn log_that_pages_prove_to_have_been_there_is_missed() {
+    let env = Env::memory();
+    create(&env);
+    let store = Store::open(&env, &small(2)).unwrap();
+    store.commit(b"x").unwrap();
+    let state = read_state(&store.env).unwrap();
+    let scan = aether_wal::Scan::open(
+        &env,
+        Path::new(HOME),
+        STORE,
+        &small(2),
+        &state.incarnations,
+        &state.from,
+        None,
+    )
+    .unwrap();
+    scan.check_durable(&store.wal.durable()).unwrap();
+    scan.check_durable(&scan.cut()).unwrap();
+    for id in [0, 1] {
+        let mut proved = scan.cut();
+        proved.raise(stream(id), Lsn::new(scan.cut().get(stream(id)).get() + 1));
+        assert_eq!(scan.check_durable(&proved).unwrap_err().kind(), ErrorKind::Corruption);
     }
 }

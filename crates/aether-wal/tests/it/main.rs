@@ -7,4 +7,5 @@ mod crash;
 mod flusher;
 mod history;
 mod hostile;
+mod reuse;
 mod store;
