@@ -378,6 +378,12 @@ impl<L: Leaves> Index for Rows<L> {
     }
 
     fn clear(&self) -> Result<()> {
+        self.0.clear()?;
+        reclaim::empty_root_leaf(&*self.0)
+    }
+
+    fn free_below(&self) -> Result<()> {
+        // The rows of a root that is a leaf go with it.
         self.0.clear()
     }
 

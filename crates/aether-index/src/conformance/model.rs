@@ -51,6 +51,13 @@ fn play(factory: &Arc<dyn IndexFactory>, seed: u64) -> Result<()> {
     world.index.clear()?;
     compare(&*world.index, &world.txns.view(), &Model::new(), &mut dice)?;
     expect_sound(&world, 0)?;
+    // Few rows: they lie in the root.
+    let (mut txn, mut few) = (world.txns.begin(), Model::new());
+    change(&*world.index, &mut txn, &mut few, &mut dice, 3)?;
+    txn.commit()?;
+    world.txns.collect()?;
+    world.index.clear()?;
+    compare(&*world.index, &world.txns.view(), &Model::new(), &mut dice)?;
     assert!(world.txns.store().space_stats()?.free_pages >= free, "what is cleared is given back");
     world.free()
 }

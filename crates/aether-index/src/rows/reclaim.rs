@@ -144,6 +144,12 @@ pub fn empty_leaf<L: Leaves>(index: &L, page: PageNo) -> Result<()> {
     }
 }
 
+/// Takes all rows out of a root that is a leaf and names no extents any more. Blocks.
+pub(crate) fn empty_root_leaf<L: Leaves>(index: &L) -> Result<()> {
+    let has_rows = Node::new(index.store().pool().shared(FILE, Swip::new(index.root()))?.view()).count() > 0;
+    if has_rows { collapse(index, index.root(), &[]) } else { Ok(()) }
+}
+
 /// Takes rows out of a leaf and frees their extents.
 fn free_rows<L: Leaves>(index: &L, page: PageNo, slots: &[usize], mut extents: Vec<Extent>) -> Result<()> {
     let store = index.store();
