@@ -147,6 +147,11 @@ fn opened(db: &DbEnv, report: &mut SalvageReport, sink: &mut Sink<'_>) -> Result
     for (page, what) in nameless {
         report.lose(Lost { keyspace: None, page: Some(page.get()), from: None, to: None, what }, sink)?;
     }
+    if names_are_lost {
+        let what = "keyspaces in memory, and of LSM trees, that stood in the part of the catalog that is lost: no page tells of their rows";
+        let lost = Lost { keyspace: None, page: None, from: None, to: None, what: what.to_owned() };
+        report.lose(lost, sink)?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::model::{Rows, State, show};
 use crate::shape;
 use crate::world::World;
-use aether_kv::{ErrorKind, Lost, Salvaged, salvage};
+use aether_kv::{ErrorKind, IndexKind, Lost, Salvaged, salvage};
 use aether_sync::Arc;
 
 /// What came out of a store.
@@ -43,7 +43,7 @@ impl Rescue {
             match self.state.spaces.get(name) {
                 Some(got) => self.compare_rows(name, got, rows)?,
                 None if rows.is_empty() || is_unnamed(rows) => {}
-                None if self.is_nameless(name) => {}
+                None if self.is_nameless(name, state.kinds.get(name).copied()) => {}
                 None => return Err(format!("keyspace {name} is missing")),
             }
         }
@@ -59,10 +59,11 @@ impl Rescue {
             .map_or(Ok(()), |key| Err(format!("keyspace {name}: key {} is missing and not named", show(key))))
     }
 
-    /// True if the catalog's row of a keyspace is named as lost, and pages that may have been all of it.
-    fn is_nameless(&self, space: &str) -> bool {
-        self.is_lost("the catalog", format!("n{space}").as_bytes())
-            && self.lost.iter().any(|lost| lost.keyspace.is_none())
+    /// True if the catalog's row of a keyspace is named as lost, and pages that may have been all of it, or that it may have had none.
+    fn is_nameless(&self, space: &str, kind: Option<IndexKind>) -> bool {
+        let has_leaves = ![Some(IndexKind::SKIPLIST), Some(IndexKind::LSM)].contains(&kind);
+        let may_be_all = |lost: &Lost| lost.keyspace.is_none() && (lost.page.is_some() || !has_leaves);
+        self.is_lost("the catalog", format!("n{space}").as_bytes()) && self.lost.iter().any(may_be_all)
     }
 
     fn is_lost(&self, space: &str, key: &[u8]) -> bool {
