@@ -229,7 +229,7 @@ impl Resident {
         self.0.tables.forget(self.id());
     }
 
-    /// The settled versions of some rows from `from` on, the rows that are not settled, with the number of their change; and where to
+    /// The settled versions of some rows from `from` on; the rows that are not settled, with the number of their change; and where to
     /// go on.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn gather(

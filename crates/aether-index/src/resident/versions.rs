@@ -65,14 +65,16 @@ fn older(
             if record.kind == UndoKind::Insert {
                 return Ok(None);
             }
-            let row = long_row_before(manager, record)?.ok_or(Stop::Restart)?;
             // Of what one transaction wrote, only its last is a version.
             let at = match record.version {
                 Some((before, _)) if before == writer => None,
                 Some((before, _)) => Some(committed_at(manager, before)?),
                 None => Some(Timestamp::new(0)),
             };
-            found.extend(at.map(|at| Leaver::new(key, at, row)));
+            if let Some(at) = at {
+                let row = long_row_before(manager, record)?.ok_or(Stop::Restart)?;
+                found.push(Leaver::new(key, at, row));
+            }
             Ok(record.version)
         })?;
         let Some(before) = before else { break };

@@ -12,7 +12,7 @@ use aether_page::node::Row;
 use aether_txn::recovery::Store;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn};
-use aether_types::{Error, ErrorKind, Result, limits};
+use aether_types::{Error, ErrorKind, Psn, Result, limits};
 
 impl Resident {
     /// Inserts or replaces; blocks for latches and log room.
@@ -72,7 +72,7 @@ impl Resident {
         let mut stripe = rows.latch(key);
         rows.purge(&pin, &mut stripe, self.manager());
         let cell = rows.find(&pin, key);
-        let old = cell.and_then(Cell::to_row);
+        let mut old = cell.and_then(Cell::to_row);
         let existed = match &old {
             Some(row) => !row.ghost,
             None => match self.below_still(below) {
@@ -90,12 +90,10 @@ impl Resident {
         }
         let is_long =
             |row: &Row<'_>| row.value.len() > limits::inline_value_bytes_max(self.store().page_size());
-        let mut logged = None;
-        if let (Some(cell), Some(row)) = (cell, old.as_ref().filter(|row| is_long(row))) {
-            logged = in_parts.filter(|parts| parts.psn == cell.psn());
-            if logged.is_none() {
-                return Ok(Some(Attempt::TooLong { psn: cell.psn(), value: row.value.to_vec() }));
-            }
+        let psn = cell.map_or(Psn::new(0), Cell::psn);
+        let logged = in_parts.filter(|parts| parts.psn == psn);
+        if let Some(row) = old.take_if(|row| logged.is_none() && is_long(row)) {
+            return Ok(Some(Attempt::TooLong { psn, value: row.value.into_owned() }));
         }
         let record = undo_record(txn, self.0.anchor, key, old.as_ref(), logged);
         let plan = txn.log_undo(&mut mtr, &record)?;
