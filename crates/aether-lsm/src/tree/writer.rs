@@ -46,6 +46,9 @@ impl RunWriter {
         ranges: Vec<RangeTombstone>,
         held: BTreeMap<FileId, Arc<ValueFile>>,
     ) -> Self {
+        // What no page of a run holds is separated in any case.
+        let too_long = limits::inline_value_bytes_max(runs.home.page_size()) + 1;
+        let recipe = Recipe { separate_bytes: recipe.separate_bytes.min(too_long), ..recipe };
         Self {
             runs: runs.clone(),
             recipe,
@@ -92,9 +95,7 @@ impl RunWriter {
     /// # Errors
     /// As [`RunWriter::add`].
     pub(super) fn add_value(&mut self, entry: &Entry<'_>) -> Result<()> {
-        let is_long =
-            entry.value.len() >= self.recipe.separate_bytes || entry.value.len() > self.inline_bytes_max();
-        if entry.kind == Kind::Value && is_long {
+        if entry.kind == Kind::Value && entry.value.len() >= self.recipe.separate_bytes {
             let length = entry.value.len() as u64;
             return self.add_large(entry, length, &mut &*entry.value);
         }
@@ -108,11 +109,6 @@ impl RunWriter {
     pub(super) fn add_large(&mut self, entry: &Entry<'_>, length: u64, from: &mut dyn Read) -> Result<()> {
         let at = self.values()?.append(from, length).map_err(|error| error.at_key(entry.key))?;
         self.add(&Entry { kind: Kind::Stub, value: &at.encode(), ..*entry })
-    }
-
-    /// The longest value that a page of a run holds.
-    fn inline_bytes_max(&self) -> usize {
-        limits::inline_value_bytes_max(self.runs.home.page_size())
     }
 
     fn values(&mut self) -> Result<&mut ValueWriter> {
