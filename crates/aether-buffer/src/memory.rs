@@ -1,17 +1,17 @@
 //! Frame memory: page-aligned words, apart from the frame headers, never unmapped while the pool lives.
 //!
-//! Anonymous memory in huge pages where the system gives them; from the allocator under Miri and loom.
+//! Anonymous memory in huge pages where the system gives them; from the allocator under loom.
 //! The only file of this crate with `unsafe`.
 
 use aether_sync::word::Word;
 use aether_types::{PageSize, Result};
 
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(loom))]
 pub(crate) use mapped::FrameMemory;
-#[cfg(any(loom, miri))]
+#[cfg(loom)]
 pub(crate) use plain::FrameMemory;
 
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(loom))]
 mod mapped {
     use super::*;
     use aether_types::{Error, ErrorKind};
@@ -42,8 +42,10 @@ mod mapped {
                 )
             };
             let mut map = MmapOptions::new().len(bytes + HUGE_BYTES).map_anon().map_err(refused)?;
-            // Huge pages are a wish: without them the pool is slower, not wrong.
-            let _ = map.advise(Advice::HugePage);
+            // Huge pages are a wish: without them the pool is slower, not wrong. Miri knows no advice.
+            if !cfg!(miri) {
+                let _ = map.advise(Advice::HugePage);
+            }
             let base = map.as_mut_ptr();
             let skip = base.align_offset(HUGE_BYTES);
             assert!(skip <= HUGE_BYTES, "a mapping can be aligned by skipping less than one huge page");
@@ -63,19 +65,19 @@ mod mapped {
     }
 }
 
-#[cfg(any(loom, miri))]
+#[cfg(loom)]
 mod plain {
     use super::*;
 
-    /// The memory of all frames of a pool. Under loom a page has eight words: a model of a page.
+    /// The memory of all frames of a pool. A page has eight words: a model of a page.
     pub(crate) struct FrameMemory {
         words: Vec<Word>,
         page_words: usize,
     }
 
     impl FrameMemory {
-        pub(crate) fn new(frames: usize, page_size: PageSize) -> Result<Self> {
-            let page_words = if cfg!(loom) { 8 } else { page_size.words() };
+        pub(crate) fn new(frames: usize, _: PageSize) -> Result<Self> {
+            let page_words = 8;
             let words = (0..frames * page_words).map(|_| Word::new(0)).collect();
             Ok(Self { words, page_words })
         }
@@ -84,5 +86,41 @@ mod plain {
             let start = frame as usize * self.page_words;
             &self.words[start..start + self.page_words]
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use aether_sync::atomic::Ordering::Relaxed;
+    use std::thread;
+
+    #[test]
+    fn pages_are_zeroed_words_that_threads_share_and_no_two_pages_have_one_of() {
+        let memory = FrameMemory::new(3, PageSize::MIN).unwrap();
+        let pages = [0, 1, 2].map(|frame| memory.page(frame));
+        assert!(pages.iter().all(|page| page.len() == PageSize::MIN.words()));
+        assert!(pages.iter().all(|page| page.iter().all(|word| word.load(Relaxed) == 0)));
+        thread::scope(|scope| {
+            for by in [1, 100] {
+                scope.spawn(move || {
+                    for (page, number) in pages.iter().zip(1..) {
+                        for word in *page {
+                            word.fetch_add(by * number, Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        for (page, number) in pages.iter().zip(1..) {
+            assert!(page.iter().all(|word| word.load(Relaxed) == 101 * number));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "frame numbers are below the pool's size")]
+    fn a_frame_that_is_none_is_refused() {
+        FrameMemory::new(2, PageSize::MIN).unwrap().page(2);
     }
 }

@@ -61,3 +61,30 @@ unsafe impl GlobalAlloc for Counted {
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lives_at_once_is_counted_and_the_memory_is_whole() {
+        let (small, large) = (Layout::from_size_align(100, 8), Layout::from_size_align(300, 8));
+        let (Ok(small), Ok(large)) = (small, large) else { unreachable!("these are layouts") };
+        begin();
+        // SAFETY: sizes are not zero; each block is written to and freed within the layout that it has at that time.
+        unsafe {
+            let first = Counted.alloc(small);
+            first.write_bytes(7, 100);
+            let second = Counted.alloc_zeroed(small);
+            assert_eq!((0..100).map(|at| u64::from(*second.add(at))).sum::<u64>(), 0);
+            assert_eq!(peak(), 200);
+            let grown = Counted.realloc(first, small, 300);
+            assert_eq!((0..100).map(|at| u64::from(*grown.add(at))).sum::<u64>(), 700);
+            Counted.dealloc(second, small);
+            Counted.dealloc(grown, large);
+        }
+        assert_eq!(peak(), 400);
+        begin();
+        assert_eq!(peak(), 0);
+    }
+}

@@ -19,7 +19,6 @@ pub const UNSAFE_ROOMS: &[&str] = &[
     "crates/aether-sync/src/park.rs",
     "crates/aether-sync/src/thread/batch.rs",
     "crates/aether-torture/src/allocation.rs",
-    "crates/aether-vfs/src/aligned.rs",
 ];
 
 /// Crates of ours that may name `std::fs`; benches, tests and examples may anyway.
