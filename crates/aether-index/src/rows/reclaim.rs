@@ -79,7 +79,7 @@ impl<L: Leaves> Rows<L> {
     /// loses no root that is on no list, and lists none that is free. The row is committed, durable, and nobody changes it. Blocks.
     ///
     /// # Errors
-    /// `Corruption` without the row; those of pages and of the log. Then nothing has changed.
+    /// `Corruption` without the row, or with one that is not settled; those of pages and of the log. Then nothing has changed.
     pub fn remove_with_root(&self, key: &[u8], index: &dyn Index) -> Result<()> {
         retry(|| self.try_remove_with_root(key, index))?;
         self.merge(key)
@@ -90,10 +90,11 @@ impl<L: Leaves> Rows<L> {
         let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
         let node = Node::new(leaf.view());
         let slot = node.search(key).ok().filter(|slot| !node.flags(*slot).is_ghost());
-        let missing = || Error::corruption("the row of an index is missing").at_file(FILE).at_key(key);
-        let slot = slot.ok_or_else(missing)?;
-        if let Some((writer, _)) = node.version(slot) {
-            assert!(self.manager().is_settled(writer), "what crashes may undo is not taken out for good");
+        let wrong = |what: &str| Error::corruption(what).at_file(FILE).at_key(key);
+        let slot = slot.ok_or_else(|| wrong("the row of an index is missing"))?;
+        if node.version(slot).is_some_and(|(writer, _)| !self.manager().is_settled(writer)) {
+            // What crashes may undo is not taken out for good; whoever calls has waited for its transaction.
+            return Err(wrong("the row of an index that is to go is not settled").into());
         }
         let leaf = mtr.add(leaf);
         mtr.op(leaf, PageOp::LeafRemove { slot })?;

@@ -155,12 +155,17 @@ fn a_merge_that_fails_is_given_up_alone() {
         assert!(work().is_err());
         assert_eq!(levels(&schedule).iter().map(|(level, _)| *level).collect::<Vec<_>>(), [2]);
         // Nobody is taken to be at work, and the level is free again.
-        tree.offer(0, 10, None);
-        (0..15).for_each(|_| work().unwrap());
-        assert_eq!(levels(&schedule), []);
-        let log = tree.take_log();
-        assert!(["0 arrives", "2 arrives"].iter().all(|end| log.iter().any(|line| line == end)), "{log:?}");
+        goes_on(&schedule, &tree, || work().unwrap());
     }
+}
+
+/// What is to be merged of levels 0 and 2 arrives after that.
+fn goes_on(schedule: &Schedule<Job>, tree: &Tree, work: impl Fn()) {
+    tree.offer(0, 10, None);
+    (0..15).for_each(|_| work());
+    assert_eq!(levels(schedule), []);
+    let log = tree.take_log();
+    assert!(["0 arrives", "2 arrives"].iter().all(|end| log.iter().any(|line| line == end)), "{log:?}");
 }
 
 /// Who panicked at a merge left it taken: nobody went on with it, its level was never free again, and rounds waited for it for ever.
@@ -176,11 +181,7 @@ fn a_merge_whose_worker_panics_is_given_up_alone() {
         let panics = (0..3).filter(|_| catch_unwind(AssertUnwindSafe(|| work().unwrap())).is_err()).count();
         assert_eq!(panics, 1, "in rounds: {in_rounds}, at {panics_at}");
         assert_eq!(levels(&schedule).iter().map(|(level, _)| *level).collect::<Vec<_>>(), [2]);
-        tree.offer(0, 10, None);
-        (0..15).for_each(|_| work().unwrap());
-        assert_eq!(levels(&schedule), []);
-        let log = tree.take_log();
-        assert!(["0 arrives", "2 arrives"].iter().all(|end| log.iter().any(|line| line == end)), "{log:?}");
+        goes_on(&schedule, &tree, || work().unwrap());
     }
 }
 
