@@ -1,4 +1,5 @@
-//! The background thread: overdue flushes, flushes for wakers, the next segment before it is needed.
+//! The background threads: one for overdue flushes and flushes for wakers, one that makes the next segment before it is needed. Making
+//! one takes the device some tenths of a second, in which flushes go on.
 
 use crate::rank;
 use crate::stream::Stream;
@@ -11,16 +12,17 @@ use std::time::Duration;
 /// No flush is due.
 const NEVER: u64 = u64::MAX;
 
-/// The thread, if there is one, and what it is asked for.
+/// The threads, if there are any, and what they are asked for.
 pub(crate) struct Flusher {
     bell: Arc<Bell>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     runs: AtomicBool,
 }
 
 struct Bell {
     asked: Mutex<Asked>,
     rung: Condvar,
+    rung_for_files: Condvar,
     /// When the next flush is due, in nanoseconds of the log's clock.
     due: AtomicU64,
     /// The longest interval asked for: no wait is longer, also if the clock has jumped back.
@@ -37,7 +39,6 @@ struct Asked {
 
 enum Work {
     Flush,
-    Prepare(StreamId, u64),
     Stop,
 }
 
@@ -45,32 +46,37 @@ impl Flusher {
     pub(crate) fn new() -> Self {
         let asked = Mutex::new(rank::BELL, Asked::default());
         let (due, longest) = (AtomicU64::new(NEVER), AtomicU64::new(0));
-        let bell = Arc::new(Bell { asked, rung: Condvar::new(), due, longest });
-        Self { bell, thread: Mutex::new(rank::BELL, None), runs: AtomicBool::new(false) }
+        let (rung, rung_for_files) = (Condvar::new(), Condvar::new());
+        let bell = Arc::new(Bell { asked, rung, rung_for_files, due, longest });
+        Self { bell, threads: Mutex::new(rank::BELL, Vec::new()), runs: AtomicBool::new(false) }
     }
 
-    /// Starts the thread.
+    /// Starts the threads.
     pub(crate) fn start(&self, wal: &Weak<Wal>) -> Result<()> {
+        let (bell, flushed) = (self.bell.clone(), wal.clone());
+        let flushes = thread::try_spawn("log flusher", move || bell.serve(&flushed))?;
+        self.threads.lock().push(flushes);
         let (bell, wal) = (self.bell.clone(), wal.clone());
-        let handle = thread::try_spawn("log flusher", move || bell.serve(&wal))?;
-        *self.thread.lock() = Some(handle);
+        let makes_files = thread::try_spawn_batch("log files", move || bell.serve_files(&wal))?;
+        self.threads.lock().push(makes_files);
         self.runs.store(true, SeqCst);
         Ok(())
     }
 
-    /// Tells the thread to end; does not wait for it.
+    /// Tells the threads to end; does not wait for them.
     pub(crate) fn dismiss(&self) {
         self.bell.ask(|asked| asked.stop = true);
+        self.bell.rung_for_files.notify_all();
     }
 
-    /// Ends the thread; blocks until it is gone.
+    /// Ends the threads; blocks until they are gone.
     pub(crate) fn stop(&self) {
         self.dismiss();
         self.runs.store(false, SeqCst);
-        let handle = self.thread.lock().take();
-        if let Some(handle) = handle {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
             // A panic there was reported there; nothing of its work is lost.
-            let _ = handle.join();
+            let _ = thread.join();
         }
     }
 
@@ -89,7 +95,8 @@ impl Flusher {
             return;
         }
         if let Some(end) = stream.segments.wants_next(stream.ring.durable()) {
-            self.bell.ask(|asked| asked.prepare = Some((stream.id, end)));
+            self.bell.asked.lock().prepare = Some((stream.id, end));
+            self.bell.rung_for_files.notify_all();
         }
     }
 }
@@ -104,11 +111,30 @@ impl Bell {
         loop {
             match self.next(wal) {
                 Work::Stop => return,
-                work => {
+                Work::Flush => {
                     let Some(wal) = wal.upgrade() else { return };
-                    wal.serve(work);
+                    // Whoever waits for a failed flush is told by the log itself.
+                    let _ = wal.flush_due();
                 }
             }
+        }
+    }
+
+    fn serve_files(&self, wal: &Weak<Wal>) {
+        loop {
+            let mut asked = self.asked.lock();
+            let (stream, end) = loop {
+                if asked.stop {
+                    return;
+                }
+                match asked.prepare.take() {
+                    Some(next) => break next,
+                    None => asked = self.rung_for_files.wait(asked),
+                }
+            };
+            drop(asked);
+            let Some(wal) = wal.upgrade() else { return };
+            wal.prepare_ahead(stream, end);
         }
     }
 
@@ -122,9 +148,6 @@ impl Bell {
             if std::mem::take(&mut asked.flush) {
                 return Work::Flush;
             }
-            if let Some((stream, end)) = asked.prepare.take() {
-                return Work::Prepare(stream, end);
-            }
             asked.look = false;
             drop(asked);
             let left = match wal.upgrade() {
@@ -135,7 +158,7 @@ impl Bell {
                 return Work::Flush;
             }
             asked = self.asked.lock();
-            let news = asked.stop || asked.flush || asked.prepare.is_some() || asked.look;
+            let news = asked.stop || asked.flush || asked.look;
             asked = match left {
                 _ if news => asked,
                 Some(left) => {
@@ -191,14 +214,5 @@ impl Wal {
 
     fn now(&self) -> u64 {
         self.home.env.clock.now().as_nanos() as u64
-    }
-
-    fn serve(&self, work: Work) {
-        match work {
-            // Whoever waits for a failed flush is told by the log itself.
-            Work::Flush => drop(self.flush_due()),
-            Work::Prepare(stream, end) => self.prepare_ahead(stream, end),
-            Work::Stop => {}
-        }
     }
 }

@@ -14,6 +14,8 @@ use aether_vfs::{Create, Env, File, Mode, OpenOptions};
 use std::path::{Path, PathBuf};
 
 const ZEROS_BYTES: usize = 256 << 10;
+/// Bytes of a new file between two syncs: flushes that are under way beside it wait for no more than this.
+const UNSYNCED_BYTES: u64 = 2 << 20;
 
 /// The directory of the log.
 pub(crate) struct Home {
@@ -68,6 +70,9 @@ impl Home {
             let size = (end - at).min(ZEROS_BYTES as u64);
             file.write_at(at, &zeros[..size as usize])?;
             at += size;
+            if at.is_multiple_of(UNSYNCED_BYTES) && at < end {
+                file.sync()?;
+            }
         }
         file.sync()
     }

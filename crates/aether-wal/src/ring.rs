@@ -170,6 +170,11 @@ impl Ring {
         }
     }
 
+    /// Up to where everything must be durable for `bytes` to be reserved now.
+    pub fn in_the_way_of(&self, bytes: u64) -> u64 {
+        self.wanted(bytes).saturating_sub(self.size())
+    }
+
     /// Gives back `bytes` of a reservation.
     #[inline]
     pub fn release(&self, bytes: u64) {
@@ -407,6 +412,21 @@ mod tests {
         ring.copy_out(from, &mut out);
         ring.publish(boundary.at);
         out
+    }
+
+    /// One block less is too few, so nobody waits for more than is in the way.
+    #[test]
+    fn what_is_in_the_way_is_just_what_must_be_durable() {
+        let ring = ring();
+        (0..5).for_each(|_| drop(put(&ring, &[1; 600])));
+        assert_eq!(ring.try_reserve(900, false), Err(Short::Ring));
+        let until = ring.in_the_way_of(900);
+        assert!((ring.durable() + 1..ring.position()).contains(&until), "{until}");
+        let block = until.next_multiple_of(512);
+        ring.publish(block - 512);
+        assert_eq!(ring.try_reserve(900, false), Err(Short::Ring));
+        ring.publish(block);
+        assert_eq!(ring.try_reserve(900, false), Ok(()));
     }
 
     #[test]

@@ -180,7 +180,9 @@ impl Wal {
             None => Ok(()),
             Some(Short::Files) => self.make_files(stream, bytes, urgent),
             Some(Short::Ring) if stream.ring.position() > stream.ring.durable() => {
-                let target = Lv::at(stream.id, Lsn::new(stream.ring.position()));
+                // No more than that: what was appended after the flush that is under way began may go with the next.
+                let target = stream.ring.in_the_way_of(bytes).min(stream.ring.position());
+                let target = Lv::at(stream.id, Lsn::new(target));
                 self.wait_durable(&target).map_err(|error| self.poison.refusal().unwrap_or(error))
             }
             Some(Short::Ring) => {
@@ -231,9 +233,21 @@ impl Wal {
         let appended = self.stream(credit.stream).append(kind, deps, body);
         let used = appended.end.since(appended.lsn);
         self.appended.add(used);
+        self.flush_by_halves(&appended);
         // The claim used this part; dropping the credit gives back the rest.
         credit.ring_bytes -= used;
         appended
+    }
+
+    /// Has the background thread flush each time another half of the ring is full: so writers who wait for no commit find the other half free,
+    /// and not all of it full before its flush begins.
+    #[inline]
+    fn flush_by_halves(&self, appended: &Appended) {
+        // A power of two: a bit from there on has changed.
+        let half = self.config.ring_bytes as u64 / 2;
+        if appended.lsn.get() ^ appended.end.get() >= half {
+            self.flusher.ask_now();
+        }
     }
 
     /// A position at or below every later record of `stream`, at or above the end of every earlier one.

@@ -3,7 +3,7 @@
 use crate::store::{Store, create, shared, small};
 use aether_sim::{Fault, OpKind, Sim};
 use aether_sync::{Arc, Mutex};
-use aether_types::{ErrorKind, Lv};
+use aether_types::{ErrorKind, Lv, StreamId};
 use aether_vfs::{Clock, Env};
 use aether_wal::WalConfig;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -58,6 +58,19 @@ fn the_flusher_sleeps_until_a_flush_is_due() {
     // It looks when it begins, and when it is told that there is something to wait for.
     let looks = clock.looks.load(SeqCst);
     assert!(looks < 10, "{looks} looks at the clock");
+    store.close().unwrap();
+}
+
+/// Nobody asked for a flush: it began when the whole ring was full, and who wrote then waited for all of it.
+#[test]
+fn half_a_ring_is_flushed_while_the_other_is_filled() {
+    let (_clock, store) = open();
+    let half = store.wal.config().ring_bytes as u64 / 2;
+    let began = store.append(0, &Lv::ZERO, b"x").unwrap().lsn;
+    while store.append(0, &Lv::ZERO, &[0; 1000]).unwrap().end.since(began) < half + 1000 {}
+    let waits = || store.wal.durable().get(StreamId::new(0)) <= began;
+    (0..10_000).take_while(|_| waits()).for_each(|_| thread::sleep(Duration::from_millis(1)));
+    assert!(!waits(), "half a ring waits for somebody to ask");
     store.close().unwrap();
 }
 
