@@ -23,6 +23,7 @@ const TSAN_CRATES: &[&str] = &[
     "aether-recovery",
     "aether-txn",
     "aether-index",
+    "aether-lsm",
     "aether-kv",
 ];
 
