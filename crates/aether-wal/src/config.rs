@@ -22,7 +22,7 @@ pub struct WalConfig {
     pub segment_bytes: u64,
     /// Bytes of the ring of each stream: a power of two, at least 64 KiB.
     pub ring_bytes: usize,
-    /// Whether a background thread flushes for [`crate::Wal::flush_after`] and prepares segments.
+    /// Whether a background thread flushes for [`crate::Wal::flush_after`] and each half of the ring, and another prepares segments.
     pub flusher: bool,
     /// How many free segments of each stream are kept for reuse.
     pub recycle: usize,
