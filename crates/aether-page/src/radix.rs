@@ -420,4 +420,42 @@ mod tests {
         ];
         assert!(refused.iter().all(|op| op.check(view).is_err()));
     }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "too slow, and no step that others have not")]
+    fn every_symbol_fits_beside_the_longest_path() {
+        let words = page();
+        let path = vec![1; key_bytes_max(View::new(&words)) - 1];
+        apply(&words, &PageOp::RadixInit(RadixImage::fork(7, path, 0, [1, 2].map(PageNo::new))));
+        for symbol in 1..SYMBOLS {
+            apply(&words, &PageOp::RadixSplit { symbol, right: PageNo::new(symbol as u64 + 2) });
+        }
+        assert_eq!(Radix::new(View::new(&words)).count(), SYMBOLS);
+    }
+
+    #[test]
+    fn counts_and_symbols_that_cannot_be_are_found() {
+        let damaged = |damage: &dyn Fn(PageMut)| {
+            let words = page();
+            apply(&words, &PageOp::RadixInit(RadixImage::fork(7, Vec::new(), 5, [1, 2].map(PageNo::new))));
+            damage(PageMut::new(&words));
+            faults(View::new(&words))
+        };
+        let count = |page: PageMut, count: u64| {
+            let shape = page.view().word(COUNT_AT / 8);
+            page.put_word(COUNT_AT / 8, shape & !0xffff | count);
+        };
+        assert_eq!(damaged(&|_| ()), Vec::<String>::new());
+        let wrong_count = "a count of separators that cannot be".to_owned();
+        assert!(damaged(&|page| count(page, 0)).contains(&wrong_count));
+        assert!(damaged(&|page| count(page, SYMBOLS as u64 + 1)).contains(&wrong_count));
+        let other_symbols = ["other symbols than counted"];
+        assert_eq!(damaged(&|page| flip(page, 5)), other_symbols);
+        assert_eq!(damaged(&|page| flip(page, 9)), other_symbols);
+        // As many marks as are counted, but one of them is no symbol.
+        assert_eq!(
+            damaged(&|page| [5, SYMBOLS + 3].into_iter().for_each(|mark| flip(page, mark))),
+            other_symbols
+        );
+    }
 }
