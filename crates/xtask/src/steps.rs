@@ -138,7 +138,7 @@ pub(crate) const GATE: &[Step] = &[
     Step {
         name: "miri",
         command: "cargo xtask miri",
-        shows: "page bytes and latches have no undefined behaviour, under several schedules",
+        shows: "the rooms of `unsafe` have no undefined behaviour, under several schedules",
         tool: Some(&MIRI),
         ..PLAIN
     },
