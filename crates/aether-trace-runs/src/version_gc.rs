@@ -28,6 +28,8 @@ const COLLECTING: Rank = Rank::new(1, "collecting");
 const KEY: &[u8] = b"m";
 /// Four of them and their neighbours fill a page.
 const VALUE_BYTES: usize = 900;
+/// As many old values as no undo page holds.
+const UNDO_PAGE_PUTS: usize = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 struct World {
@@ -73,6 +75,7 @@ impl World {
         let mut txn = world.manager.begin();
         world.tree.put(&mut txn, KEY, &value(0))?;
         ["l", "n", "o"].iter().try_for_each(|key| world.tree.put(&mut txn, key.as_bytes(), &value(0)))?;
+        (1..=WRITERS).try_for_each(|number| world.tree.put(&mut txn, &own_key(number), &value(0)))?;
         txn.commit()?;
         world.manager.collect()?;
         Ok(world)
@@ -88,10 +91,18 @@ impl World {
                 txn.abort()?;
             } else {
                 txn.commit()?;
+                self.leave_behind(number)?;
             }
             self.collect(&mut dice)?;
         }
         Ok(())
+    }
+
+    /// Fills another undo page behind that of the commit before, if both take the same segment: so the first could go.
+    fn leave_behind(&self, number: u64) -> Result<()> {
+        let mut txn = self.manager.begin();
+        (0..UNDO_PAGE_PUTS).try_for_each(|_| self.tree.put(&mut txn, &own_key(number), &value(0)))?;
+        txn.abort()
     }
 
     fn read(&self, _: u64, mut dice: Dice) -> Result<()> {
@@ -153,6 +164,11 @@ impl World {
         self.clock.advance(SECOND * dice.below(2) as u32);
         self.manager.collect()
     }
+}
+
+/// A row that only this writer changes.
+fn own_key(number: u64) -> [u8; 2] {
+    [b'w', number as u8]
 }
 
 fn value(tag: u64) -> Vec<u8> {
