@@ -65,13 +65,14 @@ impl Home {
         file.write_at(0, &zeros[..BLOCK_BYTES as usize])?;
         file.write_at(BLOCK_BYTES, content)?;
         let end = BLOCK_BYTES + capacity;
-        let mut at = BLOCK_BYTES + content.len() as u64;
+        let (mut at, mut unsynced) = (BLOCK_BYTES + content.len() as u64, 0);
         while at < end {
             let size = (end - at).min(ZEROS_BYTES as u64);
             file.write_at(at, &zeros[..size as usize])?;
-            at += size;
-            if at.is_multiple_of(UNSYNCED_BYTES) && at < end {
+            (at, unsynced) = (at + size, unsynced + size);
+            if unsynced >= UNSYNCED_BYTES && at < end {
                 file.sync()?;
+                unsynced = 0;
             }
         }
         file.sync()

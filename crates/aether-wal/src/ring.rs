@@ -418,7 +418,9 @@ mod tests {
     #[test]
     fn what_is_in_the_way_is_just_what_must_be_durable() {
         let ring = ring();
-        (0..5).for_each(|_| drop(put(&ring, &[1; 600])));
+        for _ in 0..5 {
+            put(&ring, &[1; 600]);
+        }
         assert_eq!(ring.try_reserve(900, false), Err(Short::Ring));
         let until = ring.in_the_way_of(900);
         assert!((ring.durable() + 1..ring.position()).contains(&until), "{until}");
