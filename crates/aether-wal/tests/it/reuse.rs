@@ -37,7 +37,9 @@ fn large_files_are_synced_piece_by_piece() {
     create(&sim.env());
     let store =
         Store::open(&sim.env(), &WalConfig { flusher: false, streams: 1, ..WalConfig::default() }).unwrap();
-    (0..60).for_each(|_| drop(store.commit(&vec![7; 100_000]).unwrap()));
+    for _ in 0..60 {
+        store.commit(&[7; 100_000]).unwrap();
+    }
     let (mut unsynced, mut most) = (BTreeMap::new(), 0);
     for op in sim.log() {
         let bytes = unsynced.entry(op.path).or_insert(0);
