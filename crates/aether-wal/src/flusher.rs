@@ -1,5 +1,5 @@
 //! The background threads: one for overdue flushes and flushes for wakers, one that makes the next segment before it is needed. Making
-//! one takes the device some tenths of a second, in which flushes go on.
+//! one may take the device a tenth of a second, in which flushes go on.
 
 use crate::rank;
 use crate::stream::Stream;

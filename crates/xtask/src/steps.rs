@@ -138,7 +138,7 @@ pub(crate) const GATE: &[Step] = &[
     Step {
         name: "miri",
         command: "cargo xtask miri",
-        shows: "the rooms of `unsafe` have no undefined behaviour, under several schedules",
+        shows: "page bytes, latches and the rooms of `unsafe` that Miri can run have no undefined behaviour, under several schedules",
         tool: Some(&MIRI),
         ..PLAIN
     },
