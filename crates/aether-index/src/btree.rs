@@ -8,7 +8,7 @@ mod salvage;
 mod smo;
 
 use crate::findings::{Shape, Sink};
-use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_value};
+use crate::rows::{Base, Found, Leaves, Rows, RowsCursor, Stop, Towards, Walk, free_values};
 use crate::traits::{Anchor, IndexFactory};
 use crate::undo::KindsUndo;
 use aether_page::UndoPtr;
@@ -107,8 +107,8 @@ impl UndoHandler for TreeUndo {
         KindsUndo::new(no_factory).undo(manager, txn, pointer, record)
     }
 
-    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(manager.store(), stub)
+    fn free_extents(&self, manager: &Arc<TxnManager>, stubs: &[Vec<u8>]) -> Result<()> {
+        free_values(manager.store(), stubs)
     }
 }
 

@@ -29,7 +29,7 @@ pub use clean::{has_room, is_sparse, merged_leaves, split_plan};
 pub use create::{RowsFactory, log_creation};
 pub use cursor::RowsCursor;
 pub use read::Seen;
-pub use reclaim::{empty_leaf, free_value, psn_of, undo_extents};
+pub use reclaim::{Listed, empty_leaf, extents_by_group, free_values, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
 pub use value::{ValueReader, read_extents, write_extents};
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "btree")]
 use crate::btree::BTree;
-use crate::rows::{free_value, undo_extents};
+use crate::rows::{free_values, undo_extents};
 use crate::traits::IndexFactory;
 use aether_sync::Arc;
 use aether_txn::recovery::ActiveTxn;
@@ -51,7 +51,7 @@ impl UndoHandler for KindsUndo {
         (self.0)(record)?.undo(manager, txn, pointer, record)
     }
 
-    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        free_value(manager.store(), stub)
+    fn free_extents(&self, manager: &Arc<TxnManager>, stubs: &[Vec<u8>]) -> Result<()> {
+        free_values(manager.store(), stubs)
     }
 }

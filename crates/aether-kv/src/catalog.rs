@@ -6,6 +6,7 @@
 //! | `n` and a keyspace's name | its entry (bincode [`Entry`]) |
 //! | `d` and a tree id (4, big-endian) | a dropped keyspace whose pages are still to be freed (bincode [`Entry`]) |
 //! | `p` and a global transaction id | a prepared transaction ([`Prepared`]) |
+//! | `r` and a page number (8, big-endian) | extents of a replaced value, the first of them at that page, still to be freed (a stub of them) |
 //! | `o` and a global transaction id | how a prepared transaction ended: 1 committed, 2 rolled back |
 //!
 //! The keyspace `default` is tree 2, there from the beginning, and has no entry. Once it is converted it has one, and the control file says
@@ -214,7 +215,7 @@ impl Catalog {
         Ok(entry)
     }
 
-    fn with_prefix<T>(
+    pub(crate) fn with_prefix<T>(
         &self,
         view: &ReadView,
         prefix: u8,

@@ -64,6 +64,7 @@ impl DbEnv {
             Inner { store, txns, catalog, indexes, report, home: home.to_path_buf(), garbage, prepared };
         // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
         unless_damaged(inner.find_garbage())?;
+        unless_damaged(inner.find_retired())?;
         unless_damaged(inner.open_rows_in_memory())?;
         if options.background {
             inner.store.start_background()?;

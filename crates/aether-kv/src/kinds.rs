@@ -9,6 +9,7 @@ use crate::lsm::index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
 use crate::lsm::index::{Anchor, BTree, IndexFactory, KindsUndo, ResidentFactory, TablesConfig, rax};
 use crate::lsm::tree::{Lsm, LsmConfig, LsmFactory};
 use crate::rank;
+use crate::retired::ListingUndo;
 use crate::rows::Rows;
 use crate::slot::Slot;
 use aether_sync::{Arc, Mutex};
@@ -234,8 +235,8 @@ impl Indexes {
     }
 
     /// Undo in a home.
-    pub(crate) fn undo(self: &Arc<Self>) -> KindsUndo {
+    pub(crate) fn undo(self: &Arc<Self>) -> ListingUndo {
         let indexes = self.clone();
-        KindsUndo::new(move |record| indexes.of_record(record))
+        ListingUndo(KindsUndo::new(move |record| indexes.of_record(record)))
     }
 }

@@ -24,6 +24,7 @@ mod kv_store;
 mod lock;
 mod options;
 mod rank;
+mod retired;
 mod rows;
 mod salvage;
 mod slot;

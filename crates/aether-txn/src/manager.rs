@@ -37,6 +37,8 @@ pub struct TxnConfig {
     pub snapshot_age_max: Option<Duration>,
 }
 
+/// Stubs of replaced values whose extents are freed in one go.
+const FREED_AT_ONCE: usize = 64;
 /// The longest wait for one lock, unless said otherwise.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -274,16 +276,24 @@ impl TxnManager {
         }
     }
 
+    /// Takes back what [`UndoHandler::list_retired`] has listed before this open: nobody can see it any more. Call before the first
+    /// transaction.
+    pub fn resume_retired(&self, stubs: Vec<Vec<u8>>) {
+        self.retire(Timestamp::new(0), stubs);
+    }
+
     fn free_retired(self: &Arc<Self>, horizon: Timestamp) -> Result<()> {
-        let next = || {
-            let mut retired = self.retired.lock();
-            let due = retired.front().is_some_and(|(at, _)| *at <= horizon);
-            if due { retired.pop_front() } else { None }
-        };
-        while let Some((_, stub)) = next() {
-            self.handler.free_extents(self, &stub)?;
+        loop {
+            let due: Vec<Vec<u8>> = {
+                let mut retired = self.retired.lock();
+                let due = retired.iter().take(FREED_AT_ONCE).take_while(|(at, _)| *at <= horizon).count();
+                retired.drain(..due).map(|(_, stub)| stub).collect()
+            };
+            if due.is_empty() {
+                return Ok(());
+            }
+            self.handler.free_extents(self, &due)?;
         }
-        Ok(())
     }
 
     /// True if the writer's version may be stripped, or its ghost purged.

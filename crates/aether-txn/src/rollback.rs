@@ -27,8 +27,21 @@ pub trait UndoHandler: Send + Sync + 'static {
         record: &UndoRecord<'_>,
     ) -> Result<()>;
 
-    /// Frees the extents behind a stub that no version refers to any more.
-    fn free_extents(&self, manager: &Arc<TxnManager>, stub: &[u8]) -> Result<()>;
+    /// Writes down, as part of `txn`, that the extents behind a stub are to be freed once nobody can see them: so that a crash before
+    /// that does not lose their space. Unless this is overridden it does. Blocks; called without latches.
+    ///
+    /// # Errors
+    /// Those of a change of a row; the transaction can only be aborted then.
+    fn list_retired(&self, txn: &mut Txn, stub: &[u8]) -> Result<()> {
+        let _ = (txn, stub);
+        Ok(())
+    }
+
+    /// Frees the extents behind stubs that no version refers to any more, and takes them off the list if they are on one. Blocks.
+    ///
+    /// # Errors
+    /// The first, of a stub whose extents stay in use; the others are freed all the same.
+    fn free_extents(&self, manager: &Arc<TxnManager>, stubs: &[Vec<u8>]) -> Result<()>;
 }
 
 impl TxnManager {

@@ -343,9 +343,16 @@ impl Txn {
         }
     }
 
-    /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more.
-    pub fn retire(&mut self, stub: Vec<u8>) {
+    /// Notes a large value that this transaction has replaced: its extents go when nobody can see it any more. Blocks; call without
+    /// latches.
+    ///
+    /// # Errors
+    /// Those of [`UndoHandler::list_retired`](crate::UndoHandler::list_retired); the transaction can only be aborted then.
+    pub fn retire(&mut self, stub: Vec<u8>) -> Result<()> {
+        let manager = self.manager().clone();
+        manager.handler.list_retired(self, &stub).inspect_err(|_| self.fail())?;
         self.retired.push(stub);
+        Ok(())
     }
 
     /// Marks this point.

@@ -197,8 +197,11 @@ impl Resident {
     }
 
     /// Takes all rows out, those that nobody has settled too; nobody else uses the table. What their large values take is freed with
-    /// `txn`. Returns what is to be kept in place of the rows: as [`Leaving::known`].
-    pub fn clear_rows(&self, txn: &mut Txn) -> Vec<u8> {
+    /// `txn`. Returns what is to be kept in place of the rows: as [`Leaving::known`]. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`Txn::retire`]; no row was taken out then.
+    pub fn clear_rows(&self, txn: &mut Txn) -> Result<Vec<u8>> {
         let rows = &self.0.rows;
         let mut known = Vec::new();
         encode_known(&rows.known(), &mut known);
@@ -206,17 +209,21 @@ impl Resident {
         let mut cursor = pin.cursor();
         let mut found = cursor.first();
         while found {
-            let entry = cursor.entry().expect("it stands at a key");
-            let _stripe = rows.latch(cursor.key());
-            let payload = entry.payload();
-            let row = Cell::of(&pin, payload).and_then(Cell::to_row);
-            row.filter(|row| row.overflow && !row.ghost)
-                .into_iter()
-                .for_each(|row| txn.retire(row.value.into_owned()));
-            rows.take_out(&pin, entry, payload);
+            let row =
+                Cell::of(&pin, cursor.entry().expect("it stands at a key").payload()).and_then(Cell::to_row);
+            if let Some(row) = row.filter(|row| row.overflow && !row.ghost) {
+                txn.retire(row.value.into_owned())?;
+            }
             found = cursor.next();
         }
-        known
+        found = cursor.first();
+        while found {
+            let entry = cursor.entry().expect("it stands at a key");
+            let _stripe = rows.latch(cursor.key());
+            rows.take_out(&pin, entry, entry.payload());
+            found = cursor.next();
+        }
+        Ok(known)
     }
 
     /// What [`Resident::clear_rows`] gave is kept: no log is needed any more.

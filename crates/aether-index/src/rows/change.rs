@@ -137,7 +137,7 @@ fn change_row<T: Target>(target: &T, txn: &mut Txn, key: &[u8], change: Change<'
             Attempt::Done { existed, plan, retired } => {
                 txn.applied(plan);
                 txn.wrote(id, key);
-                retired.into_iter().for_each(|stub| txn.retire(stub));
+                retired.map_or(Ok(()), |stub| txn.retire(stub))?;
                 return Ok(existed);
             }
             Attempt::Nothing => return Ok(false),

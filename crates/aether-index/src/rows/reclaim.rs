@@ -43,9 +43,39 @@ pub fn psn_of(store: &Store, page: PageNo) -> Result<Psn> {
     }
 }
 
-/// Frees the extents behind a stub that no version refers to any more. Blocks; holds no latch before.
-pub fn free_value(store: &Store, stub: &[u8]) -> Result<()> {
-    free_extents(store, Extents::of(store, &Stub::decode(stub)?)?.sorted())
+/// A row that lists extents to be freed in one group, for [`Rows::remove_with_extents`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// The key of the row.
+    pub key: Vec<u8>,
+    /// First page and page count of each.
+    pub extents: Vec<(PageNo, u64)>,
+}
+
+/// The extents behind a stub, in rising order, as many together as one group frees. Blocks for a list of extents.
+///
+/// # Errors
+/// `Corruption`.
+pub fn extents_by_group(store: &Store, stub: &[u8]) -> Result<Vec<Vec<(PageNo, u64)>>> {
+    let all = Extents::of(store, &Stub::decode(stub)?)?.sorted();
+    Ok(all.chunks(GROUP_EXTENTS).map(<[_]>::to_vec).collect())
+}
+
+/// Frees the extents behind stubs that no version refers to any more. Blocks; holds no latch before.
+///
+/// # Errors
+/// The first, of a stub whose extents stay in use; the others are freed all the same.
+pub fn free_values(store: &Store, stubs: &[Vec<u8>]) -> Result<()> {
+    let (mut all, mut failed) = (Vec::new(), Ok(()));
+    for stub in stubs {
+        match Stub::decode(stub).and_then(|stub| Extents::of(store, &stub)) {
+            Ok(extents) => all.extend(extents.sorted()),
+            Err(error) => failed = failed.and(Err(error)),
+        }
+    }
+    all.sort_unstable();
+    free_extents(store, all)?;
+    failed
 }
 
 /// Frees the first few of `extents`, which rise, in the group that removes what refers to them; leaves the rest there, for
@@ -81,26 +111,71 @@ impl<L: Leaves> Rows<L> {
     /// # Errors
     /// `Corruption` without the row, or with one that is not settled; those of pages and of the log. Then nothing has changed.
     pub fn remove_with_root(&self, key: &[u8], index: &dyn Index) -> Result<()> {
-        retry(|| self.try_remove_with_root(key, index))?;
+        retry(|| self.try_remove_with(&[key], &|mtr, _| index.free_root(mtr)))?;
         self.merge(key)
     }
 
-    fn try_remove_with_root(&self, key: &[u8], index: &dyn Index) -> Result<(), Stop> {
-        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
-        let leaf = self.leaf(Towards::Key(key), &Access::Normal)?.upgrade()?;
-        let node = Node::new(leaf.view());
-        let slot = node.search(key).ok().filter(|slot| !node.flags(*slot).is_ghost());
-        let wrong = |what: &str| Error::corruption(what).at_file(FILE).at_key(key);
-        let slot = slot.ok_or_else(|| wrong("the row of an index is missing"))?;
-        if node.version(slot).is_some_and(|(writer, _)| !self.manager().is_settled(writer)) {
-            // What crashes may undo is not taken out for good; whoever calls has waited for its transaction.
-            return Err(wrong("the row of an index that is to go is not settled").into());
+    /// Takes rows that list extents out, for everybody, and frees their extents: as [`Rows::remove_with_root`]. Rows of keys that rise, each
+    /// with its extents, which rise and nobody refers to; the first of them that stand in one leaf and fit a group. Returns how many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remove_with_extents(&self, rows: &[Listed]) -> Result<usize> {
+        let Some(first) = rows.first() else { return Ok(0) };
+        let mut sum = 0;
+        let fitting = rows.iter().take_while(|row| {
+            sum += row.extents.len().max(1);
+            sum <= GROUP_EXTENTS
+        });
+        let rows = &rows[..fitting.count().max(1)];
+        let mut floor = Psn::new(0);
+        for row in rows {
+            floor = floor.max(highest_psn(self.store(), &row.extents, floor)?);
         }
+        let keys: Vec<&[u8]> = rows.iter().map(|row| &row.key[..]).collect();
+        let free = |mtr: &mut Mtr<'_, '_>, found: usize| {
+            let mut extents: Vec<Extent> = rows[..found].iter().flat_map(|row| row.extents.clone()).collect();
+            extents.sort_unstable();
+            extents.iter().try_for_each(|(first, pages)| mtr.free_run(*first, *pages, floor))
+        };
+        let (found, is_empty) = retry(|| self.try_remove_with(&keys, &free))?;
+        // Rows come and go here, as many as before: a leaf that is merely sparse will be split again.
+        if is_empty {
+            self.merge(&first.key)?;
+        }
+        Ok(found)
+    }
+
+    /// Takes out those of the rows that stand in the leaf of the first; `free` frees in the same group what they list. How many they were,
+    /// and whether no row is left in that leaf.
+    fn try_remove_with(
+        &self,
+        keys: &[&[u8]],
+        free: &impl Fn(&mut Mtr<'_, '_>, usize) -> Result<()>,
+    ) -> Result<(usize, bool), Stop> {
+        let mut mtr = self.store().mtr(self.stream(), mtr_bytes(self.store()))?;
+        let leaf = self.leaf(Towards::Key(keys[0]), &Access::Normal)?.upgrade()?;
+        let (node, mut slots) = (Node::new(leaf.view()), Vec::with_capacity(keys.len()));
+        for key in keys {
+            let wrong = |what: &str| Error::corruption(what).at_file(FILE).at_key(key);
+            let Some(slot) = node.search(key).ok().filter(|slot| !node.flags(*slot).is_ghost()) else {
+                if slots.is_empty() {
+                    return Err(wrong("a row that lists what is to be freed is missing").into());
+                }
+                break;
+            };
+            if node.version(slot).is_some_and(|(writer, _)| !self.manager().is_settled(writer)) {
+                // What crashes may undo is not taken out for good; whoever calls has waited for its transaction.
+                return Err(wrong("a row that lists what is to be freed is not settled").into());
+            }
+            slots.push(slot);
+        }
+        let is_empty = node.count() == slots.len();
         let leaf = mtr.add(leaf);
-        mtr.op(leaf, PageOp::LeafRemove { slot })?;
-        index.free_root(&mut mtr)?;
+        slots.iter().rev().try_for_each(|slot| mtr.op(leaf, PageOp::LeafRemove { slot: *slot }))?;
+        free(&mut mtr, slots.len())?;
         mtr.commit();
-        Ok(())
+        Ok((slots.len(), is_empty))
     }
 }
 

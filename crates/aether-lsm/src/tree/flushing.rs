@@ -154,8 +154,7 @@ impl Inner {
             // A change, so that the commit has a timestamp.
             let kind = self.policy.lock().kind;
             manifest.put_policy(txn, kind)?;
-            stubs.into_iter().for_each(|stub| txn.retire(stub));
-            Ok(())
+            stubs.into_iter().try_for_each(|stub| txn.retire(stub))
         })
     }
 }

@@ -94,8 +94,8 @@ impl Lsm {
         let _now = Working::begin();
         let alone = inner.be_alone();
         inner.runs.edit(&Edit::clear(&inner.runs.current()), |manifest, txn| {
-            alone.stubs.iter().for_each(|stub| txn.retire(stub.clone()));
-            let known = inner.rows.clear_rows(txn);
+            alone.stubs.iter().try_for_each(|stub| txn.retire(stub.clone()))?;
+            let known = inner.rows.clear_rows(txn)?;
             manifest.put_known(txn, &known)
         })?;
         inner.rows.cleared();

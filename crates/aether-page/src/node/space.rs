@@ -1,9 +1,11 @@
 //! The room in a node: what is free, what a new entry needs, and getting garbage back.
 
 use super::Node;
-use super::layout::{COUNT_AT, GARBAGE_AT, HEAP_AT, HINTS, HINTS_AT, LOWER_AT, SLOTS_AT, Slot, UPPER_AT};
+use super::layout::{
+    COUNT_AT, GARBAGE_AT, HEAP_AT, HINTS, HINTS_AT, LIVE_AT, LOWER_AT, SLOTS_AT, Slot, UPPER_AT,
+};
 use super::layout::{hint_position, inner_entry_bytes, leaf_entry_bytes, round8};
-use crate::{PageMut, View, load_words};
+use crate::{PageMut, View};
 use aether_sync::word::Word;
 
 impl Node<'_> {
@@ -110,6 +112,33 @@ pub(super) fn collect_garbage(page: PageMut) {
     page.fill_zero(slots_end, at.saturating_sub(slots_end));
 }
 
+/// Keeps the first `count` entries as they are, packed, under a new upper fence; `old` is a copy of the page.
+pub(super) fn keep_first(page: PageMut, old: &Node, count: usize, upper: &[u8]) {
+    let mut packer = Packer { page, old: old.view(), at: page.view().len_bytes() };
+    let (lower_at, lower_len) = old.fence_place(LOWER_AT);
+    let moved = packer.take(lower_at, round8(lower_len));
+    page.put_u16(LOWER_AT, if lower_len == 0 { 0 } else { (moved / 8) as u16 });
+    packer.at = packer.at.saturating_sub(round8(upper.len()));
+    page.put_u64((packer.at + round8(upper.len())).saturating_sub(8), 0);
+    page.put_bytes(packer.at, upper);
+    page.put_u16(UPPER_AT, (packer.at / 8) as u16);
+    page.put_u16(UPPER_AT + 2, upper.len() as u16);
+    let mut live = 0;
+    for index in 0..count {
+        let slot = old.slot(index);
+        let moved = packer.take(slot.offset(), old.entry_bytes(slot));
+        page.put_word(SLOTS_AT / 8 + index, slot.with_offset(moved).0);
+        live += u16::from(!slot.flags().is_ghost());
+    }
+    let (at, slots_end) = (packer.at, SLOTS_AT + 8 * count);
+    set_heap_start(page, at);
+    page.put_u16(GARBAGE_AT, 0);
+    page.fill_zero(slots_end, at.saturating_sub(slots_end));
+    page.put_u16(COUNT_AT, count as u16);
+    page.put_u16(LIVE_AT, live);
+    refresh_hints(page);
+}
+
 struct Packer<'a> {
     page: PageMut<'a>,
     old: View<'a>,
@@ -134,11 +163,7 @@ pub(super) struct Copy(Vec<Word>);
 
 impl Copy {
     pub(super) fn of(view: View) -> Self {
-        let mut bytes = vec![0; view.len_bytes()];
-        view.copy_to(0, &mut bytes);
-        let words: Vec<Word> = (0..bytes.len() / 8).map(|_| Word::new(0)).collect();
-        load_words(&bytes, &words);
-        Self(words)
+        Self(view.to_words())
     }
 
     pub(super) fn view(&self) -> View<'_> {

@@ -125,6 +125,12 @@ impl Node<'_> {
         self.image_of(0..self.count(), self.lower().as_deref(), self.upper().as_deref(), self.count())
     }
 
+    /// Bytes of a page that a cut leaves filled, at most: keys may lose more of what they share.
+    pub(crate) fn cut_bytes(&self, count: usize, upper: &[u8]) -> usize {
+        let fences = round8(self.fence_place(LOWER_AT).1) + round8(upper.len());
+        SLOTS_AT + fences + (0..count).map(|slot| self.piece_bytes(slot)).sum::<usize>()
+    }
+
     /// What a cut leaves.
     pub(crate) fn first(&self, count: usize, upper: &[u8]) -> NodeImage<'static> {
         self.image_of(0..count, self.lower().as_deref(), Some(upper), count)

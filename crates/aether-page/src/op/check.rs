@@ -237,7 +237,12 @@ fn check_cut(view: View, count: usize, upper: &[u8]) -> Result<()> {
         node.key_into(count - 1, &mut last);
     }
     need(count == 0 || last[..] < *upper, || "a kept key is not below the new fence".into())?;
-    check_node_image(view, &node.first(count, upper))
+    need(!upper.is_empty(), || "nothing lies below the new fence".into())?;
+    if !node.is_leaf() {
+        check_reference(node.child(count).page())?;
+    }
+    let bytes = node.cut_bytes(count, upper);
+    need(bytes <= view.len_bytes(), || format!("a node of {bytes} bytes"))
 }
 
 fn check_node_image(view: View, image: &NodeImage) -> Result<()> {

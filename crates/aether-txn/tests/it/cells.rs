@@ -48,8 +48,8 @@ impl UndoHandler for Undo {
         Ok(())
     }
 
-    fn free_extents(&self, _: &Arc<TxnManager>, stub: &[u8]) -> Result<()> {
-        self.freed.lock().push(stub.to_vec());
+    fn free_extents(&self, _: &Arc<TxnManager>, stubs: &[Vec<u8>]) -> Result<()> {
+        self.freed.lock().extend_from_slice(stubs);
         Ok(())
     }
 }

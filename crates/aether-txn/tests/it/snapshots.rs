@@ -238,7 +238,7 @@ fn extents_go_when_no_snapshot_needs_them() {
     let retire = |stub: &[u8], commits: bool| {
         let mut txn = world.manager.begin();
         world.set(&mut txn, cell, 1, 0);
-        txn.retire(stub.to_vec());
+        txn.retire(stub.to_vec()).unwrap();
         if commits { txn.commit() } else { txn.abort() }
     };
     let view = world.manager.begin();

@@ -105,7 +105,7 @@ impl Case {
     }
 }
 
-/// A machine whose writers leave large values alone: a crash may lose the space of those that are replaced.
+/// A machine with values of many pages beside those that its writers replace.
 fn machine(case: Case) -> (Sim, History) {
     let (sim, mut history) = case.machine();
     World::of(case.open(&sim).unwrap(), case).unwrap().put_large(&mut history).unwrap();
@@ -172,7 +172,7 @@ fn fill_up(case: Case) {
 }
 
 fn case(name: &'static str, from: IndexKind, to: IndexKind) -> Case {
-    Case { name, streams: 1, from, to, large_bytes: 300, segment_bytes: 128 << 10 }
+    Case { name, streams: 1, from, to, large_bytes: 5000, segment_bytes: 128 << 10 }
 }
 
 #[test]
