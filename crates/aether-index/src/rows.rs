@@ -313,6 +313,7 @@ pub(crate) fn mtr_bytes(store: &Store) -> usize {
 }
 
 /// The same for a change of a row with a value of so many bytes that lies with it.
+#[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) fn row_mtr_bytes(store: &Store, value_bytes: usize) -> usize {
     mtr_bytes(store) + value_bytes.saturating_sub(limits::inline_value_bytes_max(store.page_size()))
 }

@@ -50,6 +50,22 @@ fn schedule(root: &Path, checker: &str, package: &str) -> Result<(), String> {
     finish(cargo)
 }
 
+/// Kinds of indexes that who takes `aether-index` alone may leave out; the first: all of them.
+const INDEX_KINDS: &[&str] = &["", "btree", "skiplist", "rax"];
+
+/// What no other build has: `aether-index` without some of its kinds, and `aether-lsm` with what is off by default.
+pub(crate) fn features(root: &Path) -> Result<(), String> {
+    for kinds in INDEX_KINDS {
+        let mut clippy = cargo(root);
+        clippy.args(["clippy", "-p", "aether-index", "--lib", "--no-default-features", "--features", kinds]);
+        clippy.args(["--", "-D", "warnings"]);
+        finish(clippy)?;
+    }
+    let mut lsm = cargo(root);
+    lsm.args(["test", "-p", "aether-lsm", "--features", "zstd,left-right-lsm", "--lib", "--test", "*"]);
+    finish(lsm)
+}
+
 /// Runs the tests of `packages` (if none are named: of those with threads) with ThreadSanitizer, the standard library included.
 /// It knows nothing of fences; pages are words that are read and written atomically, so no race of theirs is one to it.
 pub(crate) fn tsan(root: &Path, packages: &[String]) -> Result<(), String> {

@@ -39,6 +39,9 @@ enum Task {
     /// Check random interleavings of whole protocols (tests/shuttle_*.rs)
     #[command(after_help = EXIT_CODES)]
     Shuttle(Packages),
+    /// Build the index crate with each of its kinds alone, and test the LSM crate with what is off by default
+    #[command(after_help = EXIT_CODES)]
+    Features,
     /// Look for undefined behaviour in unit tests, under several schedules
     #[command(after_help = EXIT_CODES)]
     Miri(MiriArgs),
@@ -238,6 +241,7 @@ fn perform(root: &Path, task: &Task) -> Result<bool, String> {
         Task::Deep(args) => Ok(deep(root, args)),
         Task::Loom(args) => checks::schedules(root, "loom", &args.packages).map(|()| true),
         Task::Shuttle(args) => checks::schedules(root, "shuttle", &args.packages).map(|()| true),
+        Task::Features => checks::features(root).map(|()| true),
         Task::Miri(args) => checks::miri(root, &args.packages.packages, args.seeds).map(|()| true),
         Task::Tsan(args) => checks::tsan(root, &args.packages).map(|()| true),
         Task::Mutants(args) => {

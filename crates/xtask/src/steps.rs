@@ -122,6 +122,13 @@ pub(crate) const GATE: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "features",
+        command: "cargo xtask features",
+        shows: "each kind of index builds without the others; zstd and left-right level lists work",
+        when: When::Path("crates/aether-lsm"),
+        ..PLAIN
+    },
+    Step {
         name: "loom",
         command: "cargo xtask loom",
         shows: "no ordering of the atomics, in small models, breaks an invariant",
