@@ -134,6 +134,12 @@ pub trait OrderedCursor: Send {
     /// Goes behind the last key.
     fn seek_last(&mut self);
 
+    /// Only rows between the bounds are asked for from now on, and others need not be found: an index may leave out what it knows to have
+    /// none of them. Unless the index can do better this is of no use to it.
+    fn limit(&mut self, from: Bound<&[u8]>, to: Bound<&[u8]>) {
+        let _ = (from, to);
+    }
+
     /// The next row upward, if there is one.
     fn next(&mut self, view: &ReadView) -> Result<Option<(&[u8], &[u8])>>;
 

@@ -90,6 +90,9 @@ impl Place {
 /// Cursors at both ends of a range.
 fn cursors(slot: &Slot, lower: &Bound<Vec<u8>>, upper: &Bound<Vec<u8>>) -> (RowsCursor, RowsCursor) {
     let (mut front, mut back) = (slot.rows().cursor(), slot.rows().cursor());
+    for cursor in [&mut front, &mut back] {
+        cursor.limit(lower.as_ref().map(Vec::as_slice), upper.as_ref().map(Vec::as_slice));
+    }
     match lower {
         Bound::Included(key) | Bound::Excluded(key) => front.seek(key),
         Bound::Unbounded => front.seek_first(),

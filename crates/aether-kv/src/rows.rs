@@ -4,6 +4,7 @@ use crate::lsm::index::txn::{ReadView, Txn};
 use crate::lsm::index::{Anchor, BTree, Cursor, LazyRow, OrderedCursor, OrderedIndex};
 use aether_sync::Arc;
 use aether_types::Result;
+use core::ops::Bound;
 
 /// An index. Cheap to clone.
 #[derive(Clone)]
@@ -93,6 +94,10 @@ impl RowsCursor {
             Self::Tree(cursor) => cursor,
             Self::Other(cursor) => &mut **cursor,
         }
+    }
+
+    pub(crate) fn limit(&mut self, from: Bound<&[u8]>, to: Bound<&[u8]>) {
+        self.get().limit(from, to);
     }
 
     pub(crate) fn seek(&mut self, key: &[u8]) {

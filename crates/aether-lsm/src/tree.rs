@@ -16,6 +16,7 @@ mod charge;
 mod config;
 mod cursor;
 mod factory;
+mod filters;
 mod flushing;
 mod index;
 mod ingest;
@@ -119,6 +120,8 @@ pub(crate) struct Inner {
     /// Background threads are there, to sync and to settle: payers leave that to them.
     has_threads: Arc<AtomicBool>,
     gets: Counter,
+    /// Runs that filters told scans to leave out.
+    runs_spared: Counter,
     scans: Counter,
     puts: Counter,
     put_bytes: Counter,

@@ -150,6 +150,7 @@ fn the_guide_has_every_option_with_its_default() {
         level_runs,
         codec,
         filter_bits_per_key,
+        filter_kind,
         separate_bytes,
         threads,
     } = lsm;
@@ -184,6 +185,7 @@ fn the_guide_has_every_option_with_its_default() {
         ("level_runs", format!("{level_runs:?}")),
         ("codec", format!("{codec:?}")),
         ("filter_bits_per_key", format!("{filter_bits_per_key:?}")),
+        ("filter_kind", format!("{filter_kind:?}")),
         ("separate_bytes", separate_bytes.to_string()),
         ("threads", threads.to_string()),
     ];

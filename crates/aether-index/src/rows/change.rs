@@ -46,7 +46,10 @@ pub(crate) enum Attempt {
     Again,
     /// Another is between this transaction and the row.
     Blocked(RowHolder),
-    #[cfg_attr(not(all(feature = "btree", feature = "skiplist")), allow(dead_code, reason = "for rows in memory"))]
+    #[cfg_attr(
+        not(all(feature = "btree", feature = "skiplist")),
+        allow(dead_code, reason = "for rows in memory")
+    )]
     /// The old value, with the number of its change, is too long for an undo record: it is to be logged in parts first.
     TooLong { psn: Psn, value: Vec<u8> },
 }
@@ -54,7 +57,10 @@ pub(crate) enum Attempt {
 /// An old value that was logged in parts.
 pub(crate) struct InParts {
     /// The number of the change that wrote it.
-    #[cfg_attr(not(all(feature = "btree", feature = "skiplist")), allow(dead_code, reason = "for rows in memory"))]
+    #[cfg_attr(
+        not(all(feature = "btree", feature = "skiplist")),
+        allow(dead_code, reason = "for rows in memory")
+    )]
     pub(crate) psn: Psn,
     /// What the undo record has in its place.
     pub(crate) instead: Vec<u8>,

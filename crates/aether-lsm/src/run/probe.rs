@@ -2,6 +2,7 @@
 
 use crate::filter::{Bloom, Filter, FilterKind, HEADER_BYTES, KeyHash, PROBES_MAX};
 use aether_index::txn::recovery::wal::buffer::page::{View, header};
+use core::ops::Bound;
 
 const START: usize = header::HEADER_BYTES;
 const WORDS_AT: usize = (START + HEADER_BYTES) / 8;
@@ -23,10 +24,19 @@ pub(super) fn may_contain(view: View<'_>, key: &[u8], hash: KeyHash) -> Option<b
     Some(Bloom::may_contain_in(hash, probes, blocks as usize, |at| view.word(WORDS_AT + at)))
 }
 
+/// False if the filter's run has no key between the bounds in this part; none for what is no filter.
+pub(super) fn may_contain_range(view: View<'_>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Option<bool> {
+    Some(Filter::open(&copy(view)).ok()?.may_contain_range(from, to))
+}
+
 /// Of the other kinds a copy is made.
 fn other(view: View<'_>, key: &[u8], hash: KeyHash) -> Option<bool> {
+    Some(Filter::open(&copy(view)).ok()?.may_contain_hashed(key, hash))
+}
+
+fn copy(view: View<'_>) -> Vec<u8> {
     let len = view.word(view.len_bytes() / 8 - 1) as usize;
     let mut bytes = Vec::new();
     view.append_to(START, len, &mut bytes);
-    Some(Filter::open(&bytes).ok()?.may_contain_hashed(key, hash))
+    bytes
 }

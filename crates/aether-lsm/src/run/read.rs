@@ -15,6 +15,10 @@ use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, O
 use aether_index::txn::recovery::wal::buffer::page::{Swip, View};
 use aether_index::txn::recovery::wal::buffer::{Access, Charge, Optimistic, ScanRing};
 use aether_types::{Error, FileId, PageNo, Result, Timestamp};
+use core::ops::Bound;
+
+/// Filters that are asked about a range, at most.
+const FILTERS_ASKED: usize = 4;
 
 /// An open run. Readers share it; its blocks are in the pool, its upper index, its range tombstones and the places of its
 /// blocks in memory of its own.
@@ -164,6 +168,35 @@ impl Run {
     fn may_contain(&self, filter: &Reference, key: &[u8], hash: KeyHash) -> Result<bool> {
         let page = filter.swip().page();
         self.read(page, || self.fix_known(filter), |_, view| probe::may_contain(view, key, hash))
+    }
+
+    /// False if the run's filters know of no key between the bounds, and no range tombstone is there to be asked. Looks at a few filters
+    /// only: of longer ranges they know little. Blocks for reads.
+    ///
+    /// # Errors
+    /// `Corruption` naming file and place, or `Io`.
+    pub fn may_contain_range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<bool> {
+        let key = |bound: Bound<&[u8]>, without: Option<usize>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => self.top.find(key),
+            Bound::Unbounded => without,
+        };
+        if self.info.range_tombstones > 0 {
+            return Ok(true);
+        }
+        let ends = (key(from, Some(0)), key(to, self.top.partitions().len().checked_sub(1)));
+        let (Some(first), Some(last)) = ends else { return Ok(false) };
+        if last.saturating_sub(first) >= FILTERS_ASKED {
+            return Ok(true);
+        }
+        for partition in first..=last {
+            let Some(filter) = self.top.filter(partition) else { return Ok(true) };
+            let page = filter.swip().page();
+            let ask = |_: &Optimistic<'_>, view: View<'_>| probe::may_contain_range(view, from, to);
+            if self.read(page, || self.fix_known(filter), ask)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where the block is in which `key` must be, if it is anywhere.

@@ -1,5 +1,6 @@
 //! How LSM trees are kept.
 
+use crate::filter::FilterKind;
 use crate::pacer::{Account, PacerConfig};
 use crate::policy::PolicyKind;
 use crate::run::Codec;
@@ -18,6 +19,9 @@ pub struct LsmConfig {
     pub codec: Codec,
     /// Bits of filter for each key, of all runs of a tree together; [`monkey`](crate::filter::monkey) shares them out. 0: no filters.
     pub filter_bits_per_key: f64,
+    /// The kind of filter. `Bloom`: points. `Ribbon`: the same in less space, of runs with nothing below them; the others have `Bloom`. `Surf`:
+    /// also ranges and prefixes of strings, and as long as keys demand. `Grafite`: also short ranges of integers of eight bytes.
+    pub filter_kind: FilterKind,
     /// Values from here on stand in files of their own, and merges do not copy them; larger ones than a page holds always do.
     pub separate_bytes: usize,
     /// Threads that flush and merge, for all trees of the home. 0: those who write do all of it.
@@ -32,6 +36,7 @@ impl Default for LsmConfig {
             level_runs: None,
             codec: Codec::default(),
             filter_bits_per_key: 10.0,
+            filter_kind: FilterKind::Bloom,
             separate_bytes: 4 << 10,
             threads: 2,
         }

@@ -16,6 +16,7 @@ use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::{LazyRow, OrderedCursor};
 use aether_types::{FileId, Result, Timestamp, TxnId};
 use core::cmp::Ordering;
+use core::ops::Bound;
 use std::collections::{BTreeSet, VecDeque};
 
 /// The runs as the cursor reads them.
@@ -52,6 +53,8 @@ pub struct LsmCursor {
     below: Option<Below>,
     /// Runs that are not read.
     left_out: BTreeSet<FileId>,
+    /// Only rows between them are asked for.
+    limits: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     forward: bool,
     /// The snapshot, the own transaction and its changes when rows were copied: another makes them stale.
     read_at: (Timestamp, TxnId, u64),
@@ -69,6 +72,7 @@ impl LsmCursor {
             is_filled: false,
             below: None,
             left_out: BTreeSet::new(),
+            limits: (Bound::Unbounded, Bound::Unbounded),
             forward: true,
             read_at: (Timestamp::new(0), TxnId::NONE, 0),
         }
@@ -171,9 +175,39 @@ impl LsmCursor {
         let number = inner.runs.set().number();
         let of = (number, view.at());
         if self.below.as_ref().is_none_or(|below| below.of != of) {
-            self.below = Some(open(inner, view, of, &self.position, &self.left_out)?);
+            self.below = Some(self.open(inner, view, of)?);
         }
         Ok(())
+    }
+
+    fn open(&self, inner: &Inner, view: &ReadView, of: (u64, Timestamp)) -> Result<Below> {
+        let version = inner.runs.current();
+        let mut runs = Vec::new();
+        for run in version.runs().filter(|run| !self.left_out.contains(&run.id())) {
+            if run.file().is_seen(&inner.runs.manifest, view)? && self.may_have_rows(inner, run.file())? {
+                runs.push(run.file().run.clone());
+            }
+        }
+        let mut cursor = RunsCursor::new(runs, of.1);
+        match &self.position {
+            Position::First => cursor.seek_first(),
+            Position::Last => cursor.seek_last(),
+            Position::Before(key) => cursor.seek(key),
+            Position::Behind(key) => cursor.seek_behind(key),
+        }
+        Ok(Below { of, version, cursor, head: None, is_read: false })
+    }
+
+    /// False if the run's filters tell that it has nothing between the limits.
+    fn may_have_rows(&self, inner: &Inner, live: &Live) -> Result<bool> {
+        let (from, to) = &self.limits;
+        if !inner.runs.filters.tell_ranges() || (from, to) == (&Bound::Unbounded, &Bound::Unbounded) {
+            return Ok(true);
+        }
+        let may =
+            live.run.may_contain_range(from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice))?;
+        inner.runs_spared.add(u64::from(!may));
+        Ok(may)
     }
 
     fn read_head(&mut self) -> Result<()> {
@@ -224,30 +258,6 @@ impl LsmCursor {
     }
 }
 
-fn open(
-    inner: &Inner,
-    view: &ReadView,
-    of: (u64, Timestamp),
-    position: &Position,
-    left_out: &BTreeSet<FileId>,
-) -> Result<Below> {
-    let version = inner.runs.current();
-    let mut runs = Vec::new();
-    for run in version.runs().filter(|run| !left_out.contains(&run.id())) {
-        if run.file().is_seen(&inner.runs.manifest, view)? {
-            runs.push(run.file().run.clone());
-        }
-    }
-    let mut cursor = RunsCursor::new(runs, of.1);
-    match position {
-        Position::First => cursor.seek_first(),
-        Position::Last => cursor.seek_last(),
-        Position::Before(key) => cursor.seek(key),
-        Position::Behind(key) => cursor.seek_behind(key),
-    }
-    Ok(Below { of, version, cursor, head: None, is_read: false })
-}
-
 /// True if a row lies before the position in which copied rows end.
 fn reaches(row: Option<&Row>, rest: &Position) -> bool {
     match (row, rest) {
@@ -272,6 +282,13 @@ impl OrderedCursor for LsmCursor {
 
     fn seek_first(&mut self) {
         self.go(Position::First);
+    }
+
+    fn limit(&mut self, from: Bound<&[u8]>, to: Bound<&[u8]>) {
+        if self.tree.0.runs.filters.tell_ranges() {
+            self.limits = (from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec));
+            self.forget();
+        }
     }
 
     fn seek_last(&mut self) {

@@ -61,7 +61,7 @@ impl LsmFactory {
     pub fn open_tree(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Lsm> {
         let manifest = Manifest::of(txns, at);
         let listed = manifest.read()?;
-        let runs = Runs::open(txns, manifest, &listed, self.config.filter_bits_per_key)?;
+        let runs = Runs::open(txns, manifest, &listed, &self.config)?;
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
         let made = self.made.lock().remove(&at.id);
         let policy = listed.policy.or(made).unwrap_or(self.config.policy);
@@ -78,6 +78,7 @@ impl LsmFactory {
             workers: self.workers.clone(),
             has_threads: self.has_threads.clone(),
             gets: Counter::new(),
+            runs_spared: Counter::new(),
             scans: Counter::new(),
             puts: Counter::new(),
             put_bytes: Counter::new(),

@@ -93,6 +93,7 @@ impl Inner {
             separate_bytes: self.config.separate_bytes,
             run_bytes_max: u64::MAX,
             entries: self.rows.len(),
+            is_last: false,
         }
     }
 

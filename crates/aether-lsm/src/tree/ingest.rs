@@ -150,6 +150,7 @@ impl Inner {
             run_bytes_max: u64::MAX,
             // Nobody knows: as many as there are.
             entries: self.runs.entries(),
+            is_last: false,
         };
         RunWriter::new(&self.runs, recipe, ranges, BTreeMap::new())
     }

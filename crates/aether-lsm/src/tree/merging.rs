@@ -119,6 +119,7 @@ impl Inner {
             separate_bytes: self.config.separate_bytes,
             run_bytes_max: plan.run_bytes_max,
             entries,
+            is_last: plan.is_bottom,
         };
         let held: BTreeMap<_, _> = inputs
             .iter()

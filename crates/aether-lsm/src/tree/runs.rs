@@ -1,9 +1,11 @@
 //! The runs of a tree: the newest version of their list, how it is edited, and what they say of a key.
 
+use super::config::LsmConfig;
+use super::filters::Filters;
 use super::manifest::{Listed, Manifest, RunRow};
 use super::pending::Pending;
 use super::{Live, rank};
-use crate::filter::{KeyHash, Recipe, monkey};
+use crate::filter::KeyHash;
 use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
 use crate::values::ValueFile;
@@ -25,7 +27,7 @@ pub(super) struct Runs {
     editing: Mutex<()>,
     on_last: OnLast,
     pub(super) txns: Arc<TxnManager>,
-    filter_bits_per_key: f64,
+    pub(super) filters: Filters,
     /// Some run is ingested, and the manifest does not say that everybody sees it. Set by who edits.
     pub(super) has_pending: AtomicBool,
     /// How often the list was looked through for such runs.
@@ -58,10 +60,10 @@ impl Runs {
         txns: &Arc<TxnManager>,
         manifest: Manifest,
         listed: &Listed,
-        filter_bits_per_key: f64,
+        config: &LsmConfig,
     ) -> Result<Arc<Self>> {
         let home = RunHome::of(txns.store());
-        let files = home.clone();
+        let (files, filters) = (home.clone(), Filters::new(config, &home));
         let on_last: OnLast = Arc::new(move |file| {
             // What cannot be removed now is a leftover for the next open.
             let _ = files.remove(file);
@@ -110,7 +112,7 @@ impl Runs {
             editing,
             on_last,
             txns,
-            filter_bits_per_key,
+            filters,
             has_pending: AtomicBool::new(false),
             looks: Counter::new(),
             is_over,
@@ -288,21 +290,19 @@ impl Runs {
     }
 
     /// A builder for a run of about so many entries.
-    pub(super) fn builder(&self, codec: crate::run::Codec, entries: u64) -> Result<RunBuilder> {
-        let filter = self.filter(entries);
+    pub(super) fn builder(
+        &self,
+        codec: crate::run::Codec,
+        entries: u64,
+        is_last: bool,
+    ) -> Result<RunBuilder> {
+        let others = self.current();
+        let filter = self.filters.recipe(entries, others.runs().map(|run| run.shape().entries), is_last);
         RunBuilder::new(&self.home, self.new_file()?, BuildOptions { filter, codec })
     }
 
     pub(super) fn new_file(&self) -> Result<FileId> {
         self.txns.store().new_file_id()
-    }
-
-    /// What filter a run of so many entries gets among those that there are.
-    fn filter(&self, entries: u64) -> Option<Recipe> {
-        let mut all = vec![entries.max(1)];
-        all.extend(self.current().runs().map(|run| run.shape().entries));
-        let budget = self.filter_bits_per_key * all.iter().sum::<u64>() as f64;
-        Recipe::bloom(monkey::bits_per_run(&all, budget as u64)[0])
     }
 
     /// All files of runs and values.

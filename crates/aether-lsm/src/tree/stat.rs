@@ -71,6 +71,8 @@ pub struct LsmStat {
     pub merged_bytes: u64,
     /// The same, of runs that were ingested.
     pub ingested_bytes: u64,
+    /// Since the tree was opened: runs that filters told scans to leave out.
+    pub runs_spared: u64,
 }
 
 impl LsmStat {
@@ -118,6 +120,7 @@ impl Lsm {
             flushed_bytes: inner.flushed.get(),
             merged_bytes: inner.merged.get(),
             ingested_bytes: inner.ingested.get(),
+            runs_spared: inner.runs_spared.get(),
         }
     }
 }

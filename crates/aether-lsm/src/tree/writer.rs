@@ -17,6 +17,8 @@ pub(super) struct Recipe {
     pub(super) run_bytes_max: u64,
     /// About how many entries there will be.
     pub(super) entries: u64,
+    /// Nothing lies below them.
+    pub(super) is_last: bool,
 }
 
 /// Writes runs. Dropped before [`RunWriter::finish`] it leaves no files.
@@ -120,7 +122,8 @@ impl RunWriter {
 
     fn builder(&mut self) -> Result<&mut RunBuilder> {
         if self.builder.is_none() {
-            self.builder = Some(self.runs.builder(self.recipe.codec, self.recipe.entries)?);
+            self.builder =
+                Some(self.runs.builder(self.recipe.codec, self.recipe.entries, self.recipe.is_last)?);
         }
         Ok(self.builder.as_mut().expect("it was just made"))
     }
