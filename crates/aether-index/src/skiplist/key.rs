@@ -69,19 +69,52 @@ pub(super) fn compare(
 
 /// A number that looks random to who does not know `seed`; the same for the same key.
 pub(super) fn hash(key: &[u8], seed: u64) -> u64 {
-    let start = seed ^ key.len() as u64;
-    (0..words(key.len())).fold(mix(start, seed), |hash, index| mix(hash ^ word(key, index), seed))
+    let start = finish(seed ^ key.len() as u64);
+    finish((0..words(key.len())).fold(start, |hash, index| mix(hash ^ word(key, index))) ^ seed)
 }
 
-/// Both halves of a product (as in wyhash), so that each bit depends on all.
-fn mix(value: u64, seed: u64) -> u64 {
-    let product = u128::from(value ^ 0x9e37_79b9_7f4a_7c15) * u128::from(seed | 0xd6e8_feb8_6659_fd93);
+/// Both halves of a product (as in wyhash), so that each bit depends on all. The factor is no seed: with one close to 2^64 the halves of
+/// neighbours differ in step, and their lowest bits cancel.
+fn mix(value: u64) -> u64 {
+    let product = u128::from(value) * 0xd6e8_feb8_6659_fd93;
     (product >> 64) as u64 ^ product as u64
+}
+
+/// The last steps of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+fn finish(mut value: u64) -> u64 {
+    value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+
+    /// Neighbours, near and far, differ in each of the lowest bits, whatever the seed: a list in which a stretch of keys has no level above the
+    /// lowest is walked key by key there.
+    #[test]
+    fn neighbours_differ_in_their_lowest_bits_under_any_seed() {
+        let ones = |shift: u32| (0..64).step_by(shift as usize).fold(0u64, |seed, bit| seed | 1 << bit);
+        let mut seeds: Vec<u64> = (0..400u64).map(|seed| seed.wrapping_mul(0x2545_f491_4f6c_dd1d)).collect();
+        seeds.extend([u64::MAX, u64::MAX - 1, 1 << 63, !(1 << 63), ones(2), ones(3), !ones(2), !0xffff]);
+        for seed in seeds {
+            for (step, bytes) in [(1u64, 8), (2, 8), (1000, 8), (1 << 40, 8), (1, 16)] {
+                for stretch in 0..4u64 {
+                    let key = |at: u64| {
+                        let number = (stretch * 1_000_003).wrapping_add(at.wrapping_mul(step)).to_be_bytes();
+                        [&[7; 8][..bytes - 8], &number].concat()
+                    };
+                    let mut set = [0; 4];
+                    for hash in (0..256).map(|at| hash(&key(at), seed)) {
+                        (0..4).for_each(|bit| set[bit] += hash >> bit & 1);
+                    }
+                    assert!(set.iter().all(|set| (70..186).contains(set)), "{seed:#x}, {step}: {set:?}");
+                }
+            }
+        }
+    }
 
     fn compared(stored: &[u8], key: &[u8]) -> (Ordering, usize) {
         compare(|index| word(stored, index), stored.len(), key, 0)
