@@ -1,6 +1,7 @@
 //! A home: opened, shared, closed.
 
 use crate::catalog::{Catalog, Entry};
+use crate::garbage::Garbage;
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
@@ -14,7 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::two_phase::Register;
 use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
-use aether_types::{ErrorKind, IndexKind, Result, Timestamp};
+use aether_types::{ErrorKind, IndexKind, Result};
 use aether_vfs::Env;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,7 @@ pub(crate) struct Inner {
     pub(crate) indexes: Arc<Indexes>,
     report: RecoveryReport,
     home: PathBuf,
-    /// Dropped keyspaces, with the commit that dropped them.
-    pub(crate) garbage: Mutex<Vec<(Timestamp, Entry)>>,
+    pub(crate) garbage: Mutex<Garbage>,
     pub(crate) prepared: Register,
 }
 
@@ -59,7 +59,7 @@ impl DbEnv {
         let catalog = Catalog::new(&txns);
         check_kinds(&catalog, &indexes, &txns)?;
         let prepared = Register::resume(&txns, &catalog, losers)?;
-        let garbage = Mutex::new(rank::GARBAGE, Vec::new());
+        let garbage = Mutex::new(rank::GARBAGE, Garbage::default());
         let inner =
             Inner { store, txns, catalog, indexes, report, home: home.to_path_buf(), garbage, prepared };
         // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
@@ -259,8 +259,9 @@ impl Inner {
         self.indexes.stop();
         // With something prepared there is no clean end: the next open recovers, from here.
         let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };
+        // What cannot be freed is in nobody's way: the next open tries again.
         let closed = prepared
-            .and_then(|()| self.free_garbage())
+            .map(|()| self.free_garbage())
             .and_then(|()| self.txns.collect())
             .and_then(|()| self.store.close());
         self.store.release_lock();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether::lsm::LsmConfig;
+use aether::lsm::{LsmConfig, PolicyKind};
 use aether::vfs::{Env, read_file, write_file_durably};
 use aether::{DbEnv, Error, ErrorKind, IndexKind, KeyspaceOptions, Lost, Options, Salvaged, salvage};
 use std::collections::BTreeMap;
@@ -133,6 +133,41 @@ fn a_missing_run_is_named() {
         expect_named(&db.keyspace("tree").err().unwrap(), &path);
         expect_beside(&db);
     }
+}
+
+/// One keyspace that could not be opened once kept the whole home from being told of.
+#[test]
+fn one_keyspace_that_cannot_be_opened_is_told_of_beside_the_others() {
+    let env = store();
+    let path = files(&env, "run-").remove(0);
+    env.vfs.remove(&path).unwrap();
+    let db = open(&env);
+    let report = db.verify().unwrap();
+    let [problem] = &report.problems[..] else { panic!("{report:?}") };
+    assert!(problem.starts_with("keyspace `tree`") && problem.contains(path.to_str().unwrap()), "{problem}");
+    assert_eq!((report.keyspaces, report.entries >= ROWS.into()), (3, true), "{report:?}");
+    for stat in [db.stat().unwrap(), db.stat_full().unwrap()] {
+        let [_, beside, tree] = &stat.keyspaces[..] else { panic!("{stat:?}") };
+        assert_eq!((&beside.name[..], &beside.error, tree.entries), ("beside", &None, None));
+        let error = tree.error.as_ref().unwrap();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        assert_eq!((&tree.name[..], &tree.kind[..], &tree.lsm), ("tree", "lsm", &None));
+    }
+    assert_eq!(db.stat_full().unwrap().keyspaces[1].entries, Some(ROWS.into()));
+    db.close().unwrap();
+}
+
+#[test]
+fn the_stat_of_a_keyspace_tells_its_policy_switches_and_runs() {
+    let env = store();
+    let db = open(&env);
+    let tree = db.lsm(&db.keyspace("tree").unwrap()).unwrap();
+    tree.set_policy(PolicyKind::Leveled).unwrap();
+    let stat = db.stat().unwrap();
+    let told = stat.keyspaces.iter().map(|keyspace| keyspace.lsm.as_ref());
+    let [None, None, Some(told)] = &told.collect::<Vec<_>>()[..] else { panic!("{stat:?}") };
+    assert_eq!(told.policy, Some((PolicyKind::Leveled, PolicyKind::Leveled)));
+    assert_eq!((told.switches.len(), told.levels.iter().map(|level| level.runs).sum::<usize>()), (1, 1));
 }
 
 #[test]
