@@ -1,5 +1,5 @@
 //! Indexes that are no keyspace's any more: dropped, left behind by a conversion, or of one that was broken off. Each is listed in the catalog until its
-//! last page is free; it is freed once no snapshot can read it, or by the next open.
+//! last page is free; it is freed once no snapshot can read it, or by the next open. And files that are nobody's: what a crash has left.
 
 #[cfg(test)]
 mod damaged;
@@ -9,15 +9,20 @@ pub(crate) mod tests;
 use crate::catalog::Entry;
 use crate::env::Inner;
 use crate::lsm::index::resident::wait_for_all_streams;
-use aether_types::{Error, Result, Timestamp};
+use crate::lsm::run::RunHome;
+use crate::lsm::tree::LsmFactory;
+use aether_types::{Error, ErrorKind, FileId, IndexKind, Result, Timestamp};
+use std::collections::BTreeSet;
 
 /// The indexes that are to be freed.
 #[derive(Default)]
 pub(crate) struct Garbage {
     /// Each with the commit that dropped it.
     waiting: Vec<(Timestamp, Entry)>,
-    /// Those that could not be freed, and why. They stay listed, and the next open tries again.
-    failed: Vec<(Entry, Error)>,
+    /// Those that are damaged and could not be freed, and why.
+    damaged: Vec<(Entry, Error)>,
+    /// Files of runs and values that no keyspace named when the home was opened, as long as a prepared transaction may be about to.
+    files: Vec<FileId>,
 }
 
 impl Inner {
@@ -32,8 +37,8 @@ impl Inner {
         self.garbage.lock().waiting.extend(entries.into_iter().map(|entry| (at, entry)));
     }
 
-    /// Frees the pages of dropped keyspaces that no snapshot can read. One that cannot be freed is in nobody's way: see
-    /// [`Inner::garbage_problems`].
+    /// Frees the pages of dropped keyspaces that no snapshot can read. One that cannot be freed is in nobody's way: it stays listed, and
+    /// the next open tries again. What is damaged is told by [`Inner::garbage_problems`].
     pub(crate) fn free_garbage(&self) {
         if !self.garbage.lock().waiting.is_empty() {
             self.free_due();
@@ -43,8 +48,12 @@ impl Inner {
     #[cold]
     fn free_due(&self) {
         for entry in self.take_due() {
-            if let Err(error) = self.free_keyspace(&entry) {
-                self.garbage.lock().failed.push((entry, error));
+            match self.free_keyspace(&entry) {
+                Err(error) if error.kind() == ErrorKind::Corruption => {
+                    self.indexes.give_up(entry.id);
+                    self.garbage.lock().damaged.push((entry, error));
+                }
+                _ => {}
             }
         }
     }
@@ -68,15 +77,49 @@ impl Inner {
         self.indexes.end(entry.id)
     }
 
-    /// What could not be freed since the home was opened.
+    /// What could not be freed since the home was opened, for it is damaged.
     pub(crate) fn garbage_problems(&self) -> Vec<String> {
-        let failed = core::mem::take(&mut self.garbage.lock().failed);
+        let garbage = self.garbage.lock();
         let problem = |(entry, error): &(Entry, Error)| {
-            let log = self.keeps_log(entry);
-            format!("the dropped keyspace {}{log}, cannot be freed before the next open: {error}", entry.id)
+            format!("the dropped keyspace {}, cannot be freed: {error}", entry.id)
         };
-        let problems = failed.iter().map(problem).collect();
-        self.garbage.lock().failed.extend(failed);
-        problems
+        garbage.damaged.iter().map(problem).collect()
+    }
+
+    /// Finds the files of flushes and merges that a crash has cut short, while no tree is open, and removes them. Where a manifest cannot be
+    /// read, everything stays.
+    pub(crate) fn find_leftovers(&self) -> Result<()> {
+        let files = RunHome::of(&self.store).leftovers(&self.listed_files()?)?;
+        self.garbage.lock().files = files;
+        self.remove_leftovers()
+    }
+
+    /// Removes those files that no keyspace names now, once nothing is prepared that was to name them. Blocks.
+    pub(crate) fn remove_leftovers(&self) -> Result<()> {
+        let mut files = core::mem::take(&mut self.garbage.lock().files);
+        if files.is_empty() {
+            return Ok(());
+        }
+        let is_last = self.prepared.is_empty();
+        let known = self.listed_files()?;
+        files.retain(|file| !known.contains(file));
+        if !is_last {
+            self.garbage.lock().files = files;
+            return Ok(());
+        }
+        let home = RunHome::of(&self.store);
+        files.into_iter().try_for_each(|file| home.remove(file))
+    }
+
+    /// The files that the LSM trees name, those among them that are to be freed.
+    fn listed_files(&self) -> Result<BTreeSet<FileId>> {
+        let view = self.txns.view();
+        let listed = self.catalog.list(&view)?.into_iter().map(|(_, entry)| entry);
+        let all = listed.chain(self.catalog.dropped(&view)?);
+        let mut files = BTreeSet::new();
+        for entry in all.filter(|entry| entry.kind() == IndexKind::LSM) {
+            files.extend(LsmFactory::listed_files(&self.txns, entry.anchor())?);
+        }
+        Ok(files)
     }
 }

@@ -189,6 +189,14 @@ impl Indexes {
         Ok(rows)
     }
 
+    /// Forgets what an index that was dropped and can be neither opened nor freed needs of the log: its rows in memory are nobody's.
+    pub(crate) fn give_up(&self, id: u32) {
+        let is_open = self.open.lock().contains_key(&id);
+        if let (false, Ok(tables)) = (is_open, self.skiplists.tables()) {
+            tables.forget(id);
+        }
+    }
+
     /// Bytes of log that a restart reads for the rows in memory of an index, those of others in between among them.
     pub(crate) fn log_bytes(&self, store: &Store, id: u32) -> Result<u64> {
         let Some(log) = store.log() else { return Ok(0) };

@@ -236,7 +236,7 @@ impl DbEnv {
 
 impl Inner {
     /// For a report on a keyspace that cannot be opened: that it keeps log.
-    pub(crate) fn keeps_log(&self, entry: &Entry) -> String {
+    fn keeps_log(&self, entry: &Entry) -> String {
         match self.indexes.log_bytes(&self.store, entry.id) {
             Ok(bytes) if bytes > 0 => format!(", for which {bytes} bytes of log are kept"),
             _ => String::new(),

@@ -203,6 +203,36 @@ fn what_a_crash_has_left_goes_with_the_next_open() {
     );
 }
 
+/// What an open finds left over stayed for good where a transaction was prepared: the next open found one prepared again.
+#[test]
+fn what_a_crash_has_left_goes_once_nothing_is_prepared() {
+    let env = store();
+    let db = open(&env);
+    let mut txn = db.begin().unwrap();
+    let tree = db.keyspace("tree").unwrap();
+    txn.ingest(&tree, (0..ROWS).map(|number| Ok((key(ROWS + number), value(number))))).unwrap();
+    txn.prepare(b"brings").unwrap();
+    let mut txn = db.begin().unwrap();
+    txn.put(&db.keyspace("beside").unwrap(), b"another", b"").unwrap();
+    txn.prepare(b"writes").unwrap();
+    db.close().unwrap();
+    let named = [files(&env, "run-"), files(&env, "values-")].concat();
+    let left = ["run-00000fff", "values-00000ffe"].map(|name| Path::new(HOME).join(name));
+    left.iter().for_each(|path| write_file_durably(&*env.vfs, path, b"half a file").unwrap());
+
+    let are_there =
+        |paths: &[PathBuf]| paths.iter().filter(|path| read_file(&*env.vfs, path).is_ok()).count();
+    let db = open(&env);
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 2), "two are prepared");
+    db.commit_prepared(b"brings").unwrap();
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 2), "one is prepared");
+    db.rollback_prepared(b"writes").unwrap();
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 0));
+    let tree = db.keyspace("tree").unwrap();
+    let rows = db.snapshot().unwrap().iter(&tree).unwrap().map(Result::unwrap).count();
+    assert_eq!(rows as u32, 2 * ROWS);
+}
+
 /// What a salvage gives of the keyspace `tree`: rows, and ranges that are lost.
 fn salvaged(env: &Env) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<Lost>) {
     let mut rows = BTreeMap::<Vec<u8>, Vec<u8>>::new();
