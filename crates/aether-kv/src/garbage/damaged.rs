@@ -178,6 +178,8 @@ fn log_goes_with_the_tree_that_kept_it() {
     env.transact(|txn| env.drop_keyspace(txn, TREE)).unwrap();
     fill(&env, BESIDE);
     assert!(log_bytes(&env) < MAX_RECOVERY_BYTES, "{} bytes", log_bytes(&env));
+    // Its files go at once, and not with the next open.
+    assert_eq!(RunHome::of(&env.0.store).leftovers(&BTreeSet::new()).unwrap(), []);
     env.close().unwrap();
     judge(&open(&sim, 1)).unwrap();
 }
