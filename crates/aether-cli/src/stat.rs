@@ -4,6 +4,7 @@ use crate::arguments::{Common, Format};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::{home, show};
+use aether::lsm::{LsmStat, PolicyKind};
 use aether::{KeyspaceStat, Stat};
 use serde_json::{Map, Value, json};
 
@@ -66,19 +67,20 @@ fn memory_name(account: &str) -> String {
 fn keyspaces(stat: &Stat, output: &mut Output) -> Outcome<()> {
     let rows = stat.keyspaces.iter().map(keyspace_row);
     if output.format() == Format::Table {
-        let header = ["keyspace", "kind", "id", "height", "leaf pages", "entries"];
+        let header = ["keyspace", "kind", "id", "height", "leaf pages", "entries", "more"];
         return output.table(&header, rows.map(Vec::from).collect());
     }
     for row in rows {
-        let [name, kind, id, height, leaf_pages, entries] = row;
+        let [name, kind, id, height, leaf_pages, entries, more] = row;
+        let more = if more.is_empty() { more } else { format!(", {more}") };
         output.line(&format!(
-            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, entries: {entries}"
+            "keyspace {name}: {kind}, id {id}, height {height}, {leaf_pages} leaf pages, entries: {entries}{more}"
         ))?;
     }
     Ok(())
 }
 
-fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 6] {
+fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 7] {
     [
         keyspace.name.clone(),
         keyspace.kind.clone(),
@@ -86,7 +88,27 @@ fn keyspace_row(keyspace: &KeyspaceStat) -> [String; 6] {
         keyspace.height.to_string(),
         show::count(keyspace.leaf_pages),
         keyspace.entries.map_or("not counted".into(), show::count),
+        more(keyspace),
     ]
+}
+
+/// What not every keyspace has.
+fn more(keyspace: &KeyspaceStat) -> String {
+    let log = (keyspace.log_bytes > 0).then(|| format!("log bytes: {}", show::count(keyspace.log_bytes)));
+    let damaged = keyspace.error.as_ref().map(|error| format!("damaged: {error}"));
+    let parts = [keyspace.lsm.as_ref().map(lsm), log, damaged];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn lsm(tree: &LsmStat) -> String {
+    let policy = match tree.policy {
+        Some((chosen, in_charge)) if chosen != in_charge => format!("{chosen} ({in_charge} now)"),
+        Some((chosen, _)) => chosen.to_string(),
+        None => "none".into(),
+    };
+    let runs: Vec<_> = tree.levels.iter().map(|level| level.runs.to_string()).collect();
+    let runs = if runs.is_empty() { "none".into() } else { runs.join(" ") };
+    format!("policy {policy}, {} switches, runs by level: {runs}", tree.switches.len())
 }
 
 fn json(stat: &Stat) -> Value {
@@ -105,12 +127,61 @@ fn keyspace_json(keyspace: &KeyspaceStat) -> Value {
         "height": keyspace.height,
         "leaf_pages": keyspace.leaf_pages,
         "entries": keyspace.entries,
+        "log_bytes": keyspace.log_bytes,
+        "error": keyspace.error,
+        "lsm": keyspace.lsm.as_ref().map(lsm_json),
+    })
+}
+
+fn lsm_json(tree: &LsmStat) -> Value {
+    let (chosen, in_charge) = tree.policy.unzip();
+    json!({
+        "policy": chosen.map(|kind| kind.to_string()),
+        "policy_in_charge": in_charge.map(|kind| kind.to_string()),
+        "adaptive": chosen == Some(PolicyKind::Adaptive),
+        "switches": tree.switches.len(),
+        "runs_by_level": tree.levels.iter().map(|level| level.runs).collect::<Vec<_>>(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aether::lsm::LevelStat;
+    use aether::lsm::policy::Switch;
+
+    fn level(runs: usize) -> LevelStat {
+        LevelStat { runs, ..LevelStat::default() }
+    }
+
+    #[test]
+    fn policy_switches_and_runs_of_an_lsm_tree_are_told() {
+        let switch = Switch { from: PolicyKind::Fast, to: PolicyKind::Leveled, puts_of_thousand: Some(10) };
+        let tree = LsmStat {
+            policy: Some((PolicyKind::Adaptive, PolicyKind::Leveled)),
+            switches: vec![switch; 3],
+            levels: vec![level(2), level(1)],
+            ..LsmStat::default()
+        };
+        assert_eq!(lsm(&tree), "policy adaptive (leveled now), 3 switches, runs by level: 2 1");
+        let told = json!({
+            "policy": "adaptive", "policy_in_charge": "leveled", "adaptive": true, "switches": 3, "runs_by_level": [2, 1],
+        });
+        assert_eq!(lsm_json(&tree), told);
+        let keyspace = KeyspaceStat { lsm: Some(tree), ..KeyspaceStat::default() };
+        assert_eq!(keyspace_json(&keyspace)["lsm"], told);
+        assert_eq!(keyspace_json(&KeyspaceStat::default())["lsm"], Value::Null);
+    }
+
+    #[test]
+    fn why_a_keyspace_is_not_read_and_the_log_that_it_keeps_are_told() {
+        let error = Some("no such run".to_string());
+        let keyspace = KeyspaceStat { error, log_bytes: 7000, ..KeyspaceStat::default() };
+        let told = keyspace_json(&keyspace);
+        assert_eq!((&told["error"], &told["log_bytes"]), (&json!("no such run"), &json!(7000)));
+        assert_eq!(more(&keyspace), format!("log bytes: {}, damaged: no such run", show::count(7000)));
+        assert_eq!(keyspace_json(&KeyspaceStat::default())["error"], Value::Null);
+    }
 
     #[test]
     fn repaired_pages_and_every_account_are_told() {

@@ -140,7 +140,7 @@ impl DbEnv {
         let done = converter.done;
         drop(converter);
         // What nobody can read any more goes now; what fails is freed after the next open.
-        let _ = self.0.free_garbage();
+        self.0.free_garbage();
         Ok(Some(done))
     }
 }
@@ -329,5 +329,5 @@ fn create(env: &Inner, options: KeyspaceOptions) -> Result<Entry> {
 /// Takes an index away that never was a keyspace's. What fails is freed after the next open.
 fn discard(env: &Inner, made: Entry) {
     env.throw_away(Timestamp::new(0), vec![made]);
-    let _ = env.free_garbage();
+    env.free_garbage();
 }

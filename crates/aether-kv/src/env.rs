@@ -1,12 +1,12 @@
 //! A home: opened, shared, closed.
 
 use crate::catalog::{Catalog, Entry};
+use crate::garbage::Garbage;
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::kinds::Indexes;
 use crate::lsm::index::txn::recovery::{Opening, RecoveryReport, Store};
 use crate::lsm::index::txn::{Deadlocks, TxnManager, TxnOptions};
-use crate::lsm::run::RunHome;
-use crate::lsm::tree::{Lsm, LsmFactory};
+use crate::lsm::tree::Lsm;
 use crate::options::Options;
 use crate::rank;
 use crate::slot::Slot;
@@ -14,9 +14,8 @@ use crate::snapshot::Snapshot;
 use crate::two_phase::Register;
 use crate::txn::Txn;
 use aether_sync::{Arc, Mutex};
-use aether_types::{ErrorKind, IndexKind, Result, Timestamp};
+use aether_types::{ErrorKind, IndexKind, Result};
 use aether_vfs::Env;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// An open home: one log, one memory budget, many keyspaces. Cheap to clone; used by any number of threads. The last
@@ -31,8 +30,7 @@ pub(crate) struct Inner {
     pub(crate) indexes: Arc<Indexes>,
     report: RecoveryReport,
     home: PathBuf,
-    /// Dropped keyspaces, with the commit that dropped them.
-    pub(crate) garbage: Mutex<Vec<(Timestamp, Entry)>>,
+    pub(crate) garbage: Mutex<Garbage>,
     pub(crate) prepared: Register,
 }
 
@@ -59,7 +57,7 @@ impl DbEnv {
         let catalog = Catalog::new(&txns);
         check_kinds(&catalog, &indexes, &txns)?;
         let prepared = Register::resume(&txns, &catalog, losers)?;
-        let garbage = Mutex::new(rank::GARBAGE, Vec::new());
+        let garbage = Mutex::new(rank::GARBAGE, Garbage::default());
         let inner =
             Inner { store, txns, catalog, indexes, report, home: home.to_path_buf(), garbage, prepared };
         // Housekeeping: what is damaged there is reported to who reads it, and the rest stays readable.
@@ -234,24 +232,11 @@ impl Inner {
             let ids: Vec<u32> = all.filter(|at| is_in_memory(at)).map(|at| at.id).collect();
             self.indexes.retain_rows(|id| ids.contains(&id))?;
         }
-        if self.prepared.is_empty() {
-            unless_damaged(self.remove_leftovers(listed.iter().map(|(_, entry)| entry).chain(&dropped)))?;
-        }
+        unless_damaged(self.find_leftovers())?;
         for (name, entry) in listed.iter().filter(|(_, entry)| is_in_memory(entry)) {
             unless_damaged(entry.open(&self.indexes, &self.txns, name).map(drop))?;
         }
         Ok(())
-    }
-
-    /// Removes the files of flushes and merges that a crash has cut short; `all` are the keyspaces that there are, and none is open
-    /// yet. Where a manifest cannot be read, everything stays.
-    fn remove_leftovers<'e>(&self, all: impl Iterator<Item = &'e Entry>) -> Result<()> {
-        let mut known = BTreeSet::new();
-        for entry in all.filter(|entry| entry.kind() == IndexKind::LSM) {
-            known.extend(LsmFactory::listed_files(&self.txns, entry.anchor())?);
-        }
-        let home = RunHome::of(&self.store);
-        home.leftovers(&known)?.into_iter().try_for_each(|file| home.remove(file))
     }
 
     fn shut(&self) -> Result<()> {
@@ -259,8 +244,9 @@ impl Inner {
         self.indexes.stop();
         // With something prepared there is no clean end: the next open recovers, from here.
         let prepared = if self.prepared.is_empty() { Ok(()) } else { self.store.checkpoint() };
+        // What cannot be freed is in nobody's way: the next open tries again.
         let closed = prepared
-            .and_then(|()| self.free_garbage())
+            .map(|()| self.free_garbage())
             .and_then(|()| self.txns.collect())
             .and_then(|()| self.store.close());
         self.store.release_lock();

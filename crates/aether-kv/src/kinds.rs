@@ -4,7 +4,7 @@
 
 use crate::buffer::Budget;
 use crate::keyspace::KeyspaceOptions;
-use crate::lsm::index::txn::recovery::Participants;
+use crate::lsm::index::txn::recovery::{Participants, Store};
 use crate::lsm::index::txn::{Txn, TxnManager, UndoKind, UndoRecord};
 use crate::lsm::index::{Anchor, BTree, IndexFactory, KindsUndo, ResidentFactory, TablesConfig, rax};
 use crate::lsm::tree::{Lsm, LsmConfig, LsmFactory};
@@ -176,6 +176,31 @@ impl Indexes {
         let rows = opened.rows.clone();
         open.insert(at.id, opened);
         Ok(rows)
+    }
+
+    /// Frees all but the root of an index that was dropped, and returns whose root that is. An LSM tree that is not open is freed
+    /// without being opened. Nobody uses the index. Blocks.
+    pub(crate) fn free_below(&self, txns: &Arc<TxnManager>, at: Anchor) -> Result<Rows> {
+        if at.kind == IndexKind::LSM && self.lsm(at.id).is_none() {
+            return self.lsms.free_unopened(txns, at).map(Rows::Tree);
+        }
+        let rows = self.open(txns, at, "a dropped keyspace")?;
+        rows.index().free_below()?;
+        Ok(rows)
+    }
+
+    /// Forgets what an index that was dropped and can be neither opened nor freed needs of the log: its rows in memory are nobody's.
+    pub(crate) fn give_up(&self, id: u32) {
+        let is_open = self.open.lock().contains_key(&id);
+        if let (false, Ok(tables)) = (is_open, self.skiplists.tables()) {
+            tables.forget(id);
+        }
+    }
+
+    /// Bytes of log that a restart reads for the rows in memory of an index, those of others in between among them.
+    pub(crate) fn log_bytes(&self, store: &Store, id: u32) -> Result<u64> {
+        let Some(log) = store.log() else { return Ok(0) };
+        Ok(self.skiplists.tables()?.log_bytes(id, &log.positions()))
     }
 
     /// The slot of the index that `at` names. A view that shows that it is a keyspace's must be held meanwhile.

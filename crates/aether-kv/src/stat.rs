@@ -1,9 +1,11 @@
 //! A home in numbers, and its check.
 
 use crate::catalog::Entry;
-use crate::env::DbEnv;
+use crate::env::{DbEnv, Inner};
 use crate::lsm::index::IndexCheck;
-use aether_types::Result;
+use crate::lsm::index::txn::ReadView;
+use crate::lsm::tree::LsmStat;
+use aether_types::{ErrorKind, Result};
 
 /// A home in numbers.
 #[derive(Clone, Debug, Default)]
@@ -82,12 +84,19 @@ pub struct KeyspaceStat {
     pub kind: String,
     /// The id.
     pub id: u32,
+    /// Why it cannot be opened or read, if that is so; what was not read from it is 0.
+    pub error: Option<String>,
+    /// Bytes of log that a restart reads for its rows in memory, with what others have logged in between. A keyspace that cannot be
+    /// opened keeps that log until it is dropped or restored.
+    pub log_bytes: u64,
     /// Levels, leaves included.
     pub height: u32,
     /// Leaves.
     pub leaf_pages: u64,
     /// Rows, if asked for by [`DbEnv::stat_full`].
     pub entries: Option<u64>,
+    /// The LSM tree, of a keyspace that is one.
+    pub lsm: Option<LsmStat>,
 }
 
 /// What a check of a home found.
@@ -161,26 +170,42 @@ impl DbEnv {
     }
 
     fn keyspace_stat(&self, name: &str, entry: &Entry, full: bool) -> Result<KeyspaceStat> {
-        let rows = entry.open(&self.0.indexes, &self.0.txns, name)?;
-        let index = rows.index();
-        let shape = index.shape()?;
-        Ok(KeyspaceStat {
+        let mut stat = KeyspaceStat {
             name: name.to_owned(),
             kind: self.0.indexes.name(entry.kind()),
             id: entry.id,
-            height: shape.height,
-            leaf_pages: shape.leaf_pages,
-            entries: full.then(|| index.check(&self.0.txns.view())).transpose()?.map(|found| found.entries),
-        })
+            log_bytes: self.0.indexes.log_bytes(&self.0.store, entry.id)?,
+            ..KeyspaceStat::default()
+        };
+        match self.read_stat(&mut stat, entry, full) {
+            Err(error) if error.kind() == ErrorKind::Corruption => stat.error = Some(error.to_string()),
+            read => read?,
+        }
+        Ok(stat)
+    }
+
+    /// What must be read from the keyspace.
+    fn read_stat(&self, stat: &mut KeyspaceStat, entry: &Entry, full: bool) -> Result<()> {
+        let rows = entry.open(&self.0.indexes, &self.0.txns, &stat.name)?;
+        let index = rows.index();
+        let shape = index.shape()?;
+        (stat.height, stat.leaf_pages) = (shape.height, shape.leaf_pages);
+        stat.lsm = self.0.indexes.lsm(entry.id).map(|tree| tree.stat());
+        if full {
+            stat.entries = Some(index.check(&self.0.txns.view())?.entries);
+        }
+        Ok(())
     }
 
     /// Checks every page of every keyspace: bytes on disk, layout, order, fences, levels, large values, space map. Blocks
     /// for reads; others may read and write meanwhile. A damaged page is repaired where that is possible; what is
-    /// repaired is no problem any more, and counted by [`Stat::pages_repaired`].
+    /// repaired is no problem any more, and counted by [`Stat::pages_repaired`]. Dropped keyspaces that nobody can read are freed first,
+    /// and those that cannot be freed are problems too.
     ///
     /// # Errors
     /// `Io`; what is broken is in the report.
     pub fn verify(&self) -> Result<VerifyReport> {
+        self.0.free_garbage();
         let mut report = VerifyReport::default();
         let mut pages = Vec::new();
         // One view for all: it keeps what it shows from being freed.
@@ -188,14 +213,34 @@ impl DbEnv {
         let all = self.0.catalog.list(&view)?;
         note("the catalog", self.0.catalog.tree().check(&view)?, &mut report, &mut pages);
         for (name, entry) in &all {
-            let found = entry.open(&self.0.indexes, &self.0.txns, name)?.index().check(&view)?;
-            note(&format!("keyspace `{name}`"), found, &mut report, &mut pages);
+            match self.check_keyspace(name, entry, &view) {
+                Err(error) if error.kind() == ErrorKind::Corruption => {
+                    let log = self.0.keeps_log(entry);
+                    report.problems.push(format!("keyspace `{name}`{log}, cannot be opened: {error}"));
+                }
+                found => note(&format!("keyspace `{name}`"), found?, &mut report, &mut pages),
+            }
         }
         report.keyspaces = all.len() as u64;
+        report.problems.extend(self.0.garbage_problems());
         pages.sort_unstable();
         let twice = pages.windows(2).filter(|pair| pair[0] == pair[1]);
         report.problems.extend(twice.map(|pair| format!("{}: in use by two values", pair[0])));
         Ok(report)
+    }
+
+    fn check_keyspace(&self, name: &str, entry: &Entry, view: &ReadView) -> Result<IndexCheck> {
+        entry.open(&self.0.indexes, &self.0.txns, name)?.index().check(view)
+    }
+}
+
+impl Inner {
+    /// For a report on a keyspace that cannot be opened: that it keeps log.
+    fn keeps_log(&self, entry: &Entry) -> String {
+        match self.indexes.log_bytes(&self.store, entry.id) {
+            Ok(bytes) if bytes > 0 => format!(", for which {bytes} bytes of log are kept"),
+            _ => String::new(),
+        }
     }
 }
 

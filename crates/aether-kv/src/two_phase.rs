@@ -184,6 +184,12 @@ impl Inner {
         handle.wait().map(|()| at)
     }
 
+    /// A prepared transaction is over. The last one lets the files go that it could have named; what fails there is found by the next open.
+    fn decided(&self, gtid: &[u8]) {
+        self.prepared.set(gtid, None);
+        let _ = self.remove_leftovers();
+    }
+
     fn write_rollback(&self, gtid: &[u8]) -> Result<()> {
         let mut record = self.txns.begin().for_bookkeeping();
         self.catalog.decide(&mut record, gtid, false)?;
@@ -225,7 +231,7 @@ impl DbEnv {
         match self.0.commit_waiting(&mut waiting, gtid) {
             Ok(at) => {
                 self.0.throw_away(at.unwrap_or(Timestamp::new(0)), core::mem::take(&mut waiting.dropped));
-                self.0.prepared.set(gtid, None);
+                self.0.decided(gtid);
                 Ok(Resolution::Committed)
             }
             Err(error) => {
@@ -253,7 +259,7 @@ impl DbEnv {
             return Err(error);
         }
         let undone = waiting.txn.roll_back_prepared();
-        self.0.prepared.set(gtid, None);
+        self.0.decided(gtid);
         undone.map(|()| Resolution::RolledBack)
     }
 

@@ -342,14 +342,14 @@ impl Txn {
         Ok(CommitHandle::new(handle))
     }
 
-    /// Housekeeping that must not fail a commit that has happened: pages that are not freed now are freed after the
+    /// Housekeeping that cannot fail a commit that has happened: pages that are not freed now are freed after the
     /// next open, and if the store has failed, the next call says so.
     fn after_commit(&mut self, at: Option<aether_types::Timestamp>) {
         if let (Some(at), false) = (at, self.dropped.is_empty()) {
             let entries = self.dropped.drain(..).collect();
             self.env.0.throw_away(at, entries);
         }
-        let _ = self.env.0.free_garbage();
+        self.env.0.free_garbage();
     }
 
     /// Undoes everything.

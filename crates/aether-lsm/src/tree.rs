@@ -6,7 +6,7 @@
 //! a snapshot shows one state of both.
 //!
 //! Reading order: `manifest`, `runs` (the list of runs, and what they say of a key), `writer`, `flushing`, `merging`, `charge` (the policy),
-//! `cursor`, `factory`, `workers`, `index`, `salvage`; `pending` and `ingest`, rows that come sorted and ranges that go. Memory is bounded by the
+//! `cursor`, `factory`, `dropped`, `workers`, `index`, `salvage`; `pending` and `ingest`, rows that come sorted and ranges that go. Memory is bounded by the
 //! [`Pacer`]: a write pays before it takes any latch.
 //!
 //! O'Neil et al., "The log-structured merge-tree" (Acta Informatica 33, 1996). Large values stand beside the runs, after Lu et al.,
@@ -15,6 +15,7 @@
 mod charge;
 mod config;
 mod cursor;
+mod dropped;
 mod factory;
 mod filters;
 mod flushing;

@@ -9,6 +9,8 @@ mod conformance;
 mod crash;
 #[path = "lsm_tests/faults.rs"]
 mod faults;
+#[path = "lsm_tests/garbage.rs"]
+mod garbage;
 #[path = "lsm_tests/held.rs"]
 mod held;
 #[path = "lsm_tests/ingest.rs"]

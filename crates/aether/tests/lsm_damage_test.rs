@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether::lsm::LsmConfig;
+use aether::lsm::{LsmConfig, PolicyKind};
 use aether::vfs::{Env, read_file, write_file_durably};
 use aether::{DbEnv, Error, ErrorKind, IndexKind, KeyspaceOptions, Lost, Options, Salvaged, salvage};
 use std::collections::BTreeMap;
@@ -135,6 +135,41 @@ fn a_missing_run_is_named() {
     }
 }
 
+/// One keyspace that could not be opened once kept the whole home from being told of.
+#[test]
+fn one_keyspace_that_cannot_be_opened_is_told_of_beside_the_others() {
+    let env = store();
+    let path = files(&env, "run-").remove(0);
+    env.vfs.remove(&path).unwrap();
+    let db = open(&env);
+    let report = db.verify().unwrap();
+    let [problem] = &report.problems[..] else { panic!("{report:?}") };
+    assert!(problem.starts_with("keyspace `tree`") && problem.contains(path.to_str().unwrap()), "{problem}");
+    assert_eq!((report.keyspaces, report.entries >= ROWS.into()), (3, true), "{report:?}");
+    for stat in [db.stat().unwrap(), db.stat_full().unwrap()] {
+        let [_, beside, tree] = &stat.keyspaces[..] else { panic!("{stat:?}") };
+        assert_eq!((&beside.name[..], &beside.error, tree.entries), ("beside", &None, None));
+        let error = tree.error.as_ref().unwrap();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        assert_eq!((&tree.name[..], &tree.kind[..], &tree.lsm), ("tree", "lsm", &None));
+    }
+    assert_eq!(db.stat_full().unwrap().keyspaces[1].entries, Some(ROWS.into()));
+    db.close().unwrap();
+}
+
+#[test]
+fn the_stat_of_a_keyspace_tells_its_policy_switches_and_runs() {
+    let env = store();
+    let db = open(&env);
+    let tree = db.lsm(&db.keyspace("tree").unwrap()).unwrap();
+    tree.set_policy(PolicyKind::Leveled).unwrap();
+    let stat = db.stat().unwrap();
+    let told = stat.keyspaces.iter().map(|keyspace| keyspace.lsm.as_ref());
+    let [None, None, Some(told)] = &told.collect::<Vec<_>>()[..] else { panic!("{stat:?}") };
+    assert_eq!(told.policy, Some((PolicyKind::Leveled, PolicyKind::Leveled)));
+    assert_eq!((told.switches.len(), told.levels.iter().map(|level| level.runs).sum::<usize>()), (1, 1));
+}
+
 #[test]
 fn a_foreign_run_is_refused() {
     let real = Env::real();
@@ -166,6 +201,36 @@ fn what_a_crash_has_left_goes_with_the_next_open() {
         [vec![known[0][0].clone(), stranger], known[1].clone()],
         [files(&env, "run-"), files(&env, "values-")]
     );
+}
+
+/// What an open finds left over stayed for good where a transaction was prepared: the next open found one prepared again.
+#[test]
+fn what_a_crash_has_left_goes_once_nothing_is_prepared() {
+    let env = store();
+    let db = open(&env);
+    let mut txn = db.begin().unwrap();
+    let tree = db.keyspace("tree").unwrap();
+    txn.ingest(&tree, (0..ROWS).map(|number| Ok((key(ROWS + number), value(number))))).unwrap();
+    txn.prepare(b"brings").unwrap();
+    let mut txn = db.begin().unwrap();
+    txn.put(&db.keyspace("beside").unwrap(), b"another", b"").unwrap();
+    txn.prepare(b"writes").unwrap();
+    db.close().unwrap();
+    let named = [files(&env, "run-"), files(&env, "values-")].concat();
+    let left = ["run-00000fff", "values-00000ffe"].map(|name| Path::new(HOME).join(name));
+    left.iter().for_each(|path| write_file_durably(&*env.vfs, path, b"half a file").unwrap());
+
+    let are_there =
+        |paths: &[PathBuf]| paths.iter().filter(|path| read_file(&*env.vfs, path).is_ok()).count();
+    let db = open(&env);
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 2), "two are prepared");
+    db.commit_prepared(b"brings").unwrap();
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 2), "one is prepared");
+    db.rollback_prepared(b"writes").unwrap();
+    assert_eq!((are_there(&named), are_there(&left)), (named.len(), 0));
+    let tree = db.keyspace("tree").unwrap();
+    let rows = db.snapshot().unwrap().iter(&tree).unwrap().map(Result::unwrap).count();
+    assert_eq!(rows as u32, 2 * ROWS);
 }
 
 /// What a salvage gives of the keyspace `tree`: rows, and ranges that are lost.

@@ -15,6 +15,7 @@ use aether_txn::recovery::wal::buffer::{Account, Budget};
 use aether_txn::recovery::{ActiveTxn, Store};
 use aether_txn::recovery::{Advance, Participant, RowPart};
 use aether_txn::{TxnManager, UndoRecord};
+use aether_types::limits::STREAMS_MAX;
 use aether_types::{Error, ErrorKind, Lv, Result};
 use std::collections::BTreeMap;
 
@@ -154,6 +155,14 @@ impl Tables {
         self.detach(&rows);
         rows.slices.forget();
         Ok(())
+    }
+
+    /// Bytes of log up to `end`, that of everybody, from the oldest change on that a table's rows need; 0 if they need none.
+    pub fn log_bytes(&self, id: u32, end: &Lv) -> u64 {
+        let Some(rows) = self.by_id.read().get(&id).cloned() else { return 0 };
+        let mut start = *end;
+        rows.slices.lower(&mut start);
+        end.iter(STREAMS_MAX).map(|(stream, end)| end.get() - start.get(stream).get()).sum()
     }
 
     fn all(&self) -> Vec<Arc<Rows>> {

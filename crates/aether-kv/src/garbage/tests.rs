@@ -133,7 +133,7 @@ impl Plan {
 }
 
 /// Nothing is left of keyspaces that were dropped.
-fn judge(env: &DbEnv) -> Result<()> {
+pub(super) fn judge(env: &DbEnv) -> Result<()> {
     let inner = &env.0;
     assert_eq!(inner.catalog.dropped(&inner.txns.view())?, []);
     let pages = PagesInUse::of(env)?;

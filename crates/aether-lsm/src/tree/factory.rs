@@ -25,13 +25,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Makes and opens the LSM trees of one open home.
 pub struct LsmFactory {
     /// The rows in memory of the home, which skiplist keyspaces share.
-    rows: Arc<ResidentFactory>,
+    pub(super) rows: Arc<ResidentFactory>,
     config: LsmConfig,
     workers: Arc<Workers>,
     /// There are threads, or will be with the first tree.
     has_threads: Arc<AtomicBool>,
     /// The merge policies of trees that are made and not opened yet: until who makes one commits, nobody can read its manifest.
-    made: Mutex<BTreeMap<u32, PolicyKind>>,
+    pub(super) made: Mutex<BTreeMap<u32, PolicyKind>>,
     /// True if the rows' participant is this factory's to give.
     is_alone: bool,
 }
@@ -121,9 +121,7 @@ impl LsmFactory {
     /// # Errors
     /// `Corruption` for a damaged manifest.
     pub fn listed_files(txns: &Arc<TxnManager>, at: Anchor) -> Result<BTreeSet<FileId>> {
-        let listed = Manifest::of(txns, at).read()?;
-        let runs = listed.levels.iter().flatten().map(|row| row.info.file);
-        Ok(runs.chain(listed.values.keys().copied()).collect())
+        Ok(Manifest::of(txns, at).read()?.files().collect())
     }
 
     /// Ends the threads; blocks until they have done the slice in hand. To be called before the store is closed. Trees go on without

@@ -172,6 +172,12 @@ fn file_key(kind: u8, file: FileId) -> [u8; 5] {
 }
 
 impl Listed {
+    /// The files of all runs and large values.
+    pub(super) fn files(&self) -> impl Iterator<Item = FileId> + '_ {
+        let runs = self.levels.iter().flatten().map(|row| row.info.file);
+        runs.chain(self.values.keys().copied())
+    }
+
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         match (key, value) {
             ([KNOWN], known) => self.known = Some(known.to_vec()),
