@@ -42,6 +42,7 @@ fn stat() -> LsmStat {
         flushed_bytes: 1 << 20,
         merged_bytes: 1536 << 10,
         ingested_bytes: 0,
+        runs_spared: 0,
     }
 }
 
