@@ -74,6 +74,10 @@ fn doom<F>(base: &Version<F>, edit: &Edit<F>) {
 #[derive(Debug)]
 pub struct Reading<F> {
     #[cfg(not(feature = "left-right-lsm"))]
+    #[allow(
+        clippy::redundant_allocation,
+        reason = "the outer count is the shard's, which few threads share"
+    )]
     version: Arc<Arc<Version<F>>>,
     #[cfg(feature = "left-right-lsm")]
     version: Arc<Version<F>>,
