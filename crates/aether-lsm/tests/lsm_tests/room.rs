@@ -199,7 +199,7 @@ fn a_stream_is_tried_again_once_there_is_room() {
         let ballast = Charge::new(world.store.pool().budget().account("ballast"), 1 << 20).unwrap();
         fill_memory(&world);
         let value: Vec<_> = (0..bytes).map(|at| at as u8).collect();
-        let mut put = |key: &[u8], make_room: &mut dyn FnMut() -> Result<bool>| {
+        let put = |key: &[u8], make_room: &mut dyn FnMut() -> Result<bool>| {
             let mut txn = world.manager.begin();
             let from = &mut &value[..];
             let put = world.tree.memtable().put_from_with_room(&mut txn, key, bytes, from, make_room);
