@@ -31,6 +31,7 @@ pub use cursor::RowsCursor;
 pub use read::Seen;
 pub use reclaim::{Listed, empty_leaf, extents_by_group, free_values, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
+pub(crate) use value::STUB_BYTES_MAX;
 pub use value::{ValueReader, read_extents, write_extents};
 
 #[cfg(feature = "btree")]

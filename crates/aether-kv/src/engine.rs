@@ -101,7 +101,7 @@ impl Engine {
     /// a run; so many runs of a level are merged. A put is durable when it returns: see [`Engine::open`] for other ways. Blocks.
     ///
     /// # Errors
-    /// As [`DbEnv::open`].
+    /// As [`DbEnv::open`]; `InvalidInput` for numbers out of bounds, which are those of [`LsmConfig`].
     pub fn new(dir: impl AsRef<Path>, memtable_bytes: u64, runs: usize) -> Result<Self> {
         let lsm = LsmConfig { memtable_bytes, level_runs: Some(runs), ..LsmConfig::default() };
         Self::open(dir, Options { lsm, ..Options::default() })

@@ -90,6 +90,7 @@ impl Options {
 
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {
         self.indexes.check()?;
+        self.lsm.check()?;
         if self.max_recovery_bytes < Self::MAX_RECOVERY_BYTES_MIN {
             return Err(Error::invalid(format!(
                 "max_recovery_bytes is {}; at least {} are needed",

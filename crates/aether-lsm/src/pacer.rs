@@ -164,7 +164,7 @@ impl Pacer {
     /// Does `due` bytes in slices; what is less than one waits until it adds up to one.
     fn buy(&self, next: Next, due: u64, slices: &mut u64, work: impl Fn(u64) -> Result<u64>) -> Result<u64> {
         let unpaid = if next == Next::Flush { &self.unpaid_flush } else { &self.unpaid_merge };
-        let mut left = due - due % SLICE_BYTES + collect(unpaid, due % SLICE_BYTES);
+        let mut left = (due - due % SLICE_BYTES).saturating_add(collect(unpaid, due % SLICE_BYTES));
         let mut all = 0;
         while left > 0 {
             let done = work(left.min(SLICE_BYTES))?;

@@ -78,11 +78,11 @@ pub(crate) fn enter_side<T>(body: impl FnOnce() -> Option<T>) -> Option<T> {
 
 /// Looking again where readers are sent, from inside; whoever is in the wrong place leaves.
 #[inline(always)]
-pub(crate) fn confirm_side(side: usize, body: impl FnOnce() -> usize) -> usize {
-    act("ConfirmSide", body, |now| [u64::from(*now == side)])
+pub(crate) fn confirm_side(side: usize, body: impl FnOnce() -> u64) -> u64 {
+    act("ConfirmSide", body, |number| [u64::from((number & 1) as usize == side)])
 }
 
-/// The beginning of an install, under the lock of the number.
+/// The beginning of an install, under its lock.
 #[inline(always)]
 pub(crate) fn begin_write(body: impl FnOnce()) {
     act("BeginWrite", body, |()| []);
@@ -106,7 +106,7 @@ pub(crate) fn send_readers(body: impl FnOnce()) {
     act("SendReaders", body, |()| []);
 }
 
-/// The end of an install, under the lock of the number.
+/// The end of an install, under its lock.
 #[inline(always)]
 pub(crate) fn end_write(body: impl FnOnce()) {
     act("EndWrite", body, |()| []);

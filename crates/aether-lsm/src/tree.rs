@@ -126,6 +126,8 @@ pub(crate) struct Inner {
     scans: Counter,
     puts: Counter,
     put_bytes: Counter,
+    /// Bytes that memory has taken in since the tree was opened, as the pacer counts them.
+    taken_in: Counter,
     flushed: Counter,
     merged: Counter,
     ingested: Counter,
@@ -182,7 +184,7 @@ impl Lsm {
     /// # Errors
     /// As [`Resident::put`]; those of flushing and merging, before anything is changed; `NotFound` if the tree is no more.
     pub fn put(&self, txn: &mut Txn, key: &[u8], value: &[u8]) -> Result<()> {
-        self.0.pay(key.len() + value.len())?;
+        self.0.pay(key, value.len() as u64)?;
         self.0.with_room(|| self.0.rows.put(txn, key, value))
     }
 
@@ -191,7 +193,7 @@ impl Lsm {
     /// # Errors
     /// As [`Lsm::put`].
     pub fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool> {
-        self.0.pay(key.len())?;
+        self.0.pay(key, 0)?;
         self.0.with_room(|| self.0.rows.delete(txn, key))
     }
 
@@ -267,7 +269,7 @@ impl Inner {
             Seen::Absent => return Ok(Found::Nothing),
             Seen::Missing => {}
         }
-        let found = self.find_below(&self.runs.current(), key, Sight::of(&self.runs, view), out)?;
+        let found = self.find_below(&self.runs.read(), key, Sight::of(&self.runs, view), out)?;
         view.check()?;
         Ok(found)
     }
@@ -294,17 +296,15 @@ impl Inner {
         })
     }
 
-    /// Bytes that were written into memory since the tree was opened, as the pacer counts them.
-    fn taken_in(&self) -> u64 {
-        self.put_bytes.get() + ROW_BYTES * self.puts.get()
-    }
-
-    /// Pays for a write of so many bytes before it takes any latch.
-    fn pay(&self, bytes: usize) -> Result<()> {
+    /// Pays for a write of that key with so many bytes of value before it takes any latch: for what memory comes to hold.
+    fn pay(&self, key: &[u8], value_bytes: u64) -> Result<()> {
         self.runs.check_open()?;
+        let (key_bytes, held_bytes) = (key.len() as u64, self.rows.held_bytes(value_bytes));
         self.puts.add(1);
-        self.put_bytes.add(bytes as u64);
-        let paid = self.pacer.write(bytes as u64 + ROW_BYTES, self)?;
+        self.put_bytes.add(key_bytes.saturating_add(value_bytes));
+        let taken = key_bytes + held_bytes + ROW_BYTES;
+        self.taken_in.add(taken);
+        let paid = self.pacer.write(taken, self)?;
         if paid.is_time_to_look && self.pacer.next().is_some() {
             self.workers.wake();
         }

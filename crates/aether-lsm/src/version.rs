@@ -9,16 +9,19 @@
 //! never because the store is closed: only if an installed edit took the run out, or its maker gave it up.
 //!
 //! Readers come by the list in one of two ways, chosen at build time; both are always compiled, tested and measured
-//! (`cargo bench -p engine-benches --bench left_right_lsm`):
+//! (`cargo bench -p engine-benches --bench left_right_lsm`). In neither do they wait:
 //!
-//! - [`slots`](Slots), the default: a [`Reader`] keeps the version it saw last, and one load tells that it is still the newest. Only
-//!   after an install does it fetch another, which never waits: it reads a slot that nobody writes.
-//! - [`LeftRight`], with the feature `left-right-lsm`: readers use the list in place, without counting references; who installs waits for
-//!   them, twice.
+//! - [`Copies`] of what is in [`Slots`], the default: who reads ([`VersionSet::read`]) copies a reference that few threads share, once a load has told
+//!   that it is the newest. Who installs clears these references; the next reader gets another out of a slot that nobody writes.
+//! - [`LeftRight`], with the feature `left-right-lsm`: readers take their reference in place, where nobody writes; who installs waits for
+//!   them, twice. They could use the list itself there, but who reads runs may block for the disk, and an install would wait for it.
+//!
+//! Who keeps a version for longer takes it from the cell ([`VersionSet::current`]).
 //!
 //! Specs: `tla/version_install`, `tla/left_right`; orderings: `tests/loom_versions.rs`.
 
 mod claims;
+mod copies;
 mod edit;
 mod left_right;
 mod run;
@@ -26,10 +29,11 @@ mod set;
 mod slots;
 
 pub use claims::{Claim, Claims};
+pub use copies::Copies;
 pub use edit::{Edit, Refused};
 pub use left_right::LeftRight;
 pub use run::{OnLast, Run};
-pub use set::{Reader, VersionSet};
+pub use set::{Reading, VersionSet};
 pub use slots::Slots;
 
 use crate::policy::{LevelShape, Shape};
@@ -112,4 +116,10 @@ impl<F> Version<F> {
         let levels = self.levels.iter().map(level).collect();
         Shape { oldest_snapshot, levels, ..Shape::empty(unit_bytes) }
     }
+}
+
+/// One of so many shards for this thread: threads have stacks of their own.
+fn shard(count: usize) -> usize {
+    let here = 0u8;
+    (((&raw const here).addr() >> 14).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % count
 }

@@ -2,7 +2,7 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use aether_lsm::version::{LeftRight, Slots};
+use aether_lsm::version::{Copies, LeftRight, Slots};
 use aether_sync::Arc;
 use loom::thread::{self, JoinHandle};
 
@@ -51,7 +51,7 @@ macro_rules! cells {
     )*};
 }
 
-cells!(Slots LeftRight);
+cells!(Slots Copies LeftRight);
 
 /// A thread adds 1 while this one adds 2; the number that the latter gets.
 fn two_edits(cell: &Arc<impl Cell>) -> u64 {
@@ -95,6 +95,54 @@ fn a_reader_finds_the_value_of_its_number_and_never_goes_back() {
         assert!(second >= first && value.len() as u64 == second + 1);
         writer.join().unwrap();
         assert_eq!(cell.load().0, 2);
+    });
+}
+
+/// A copy was kept before the install, or is kept while it goes on, or behind it: then of what is the newest.
+#[test]
+fn of_copies_the_newest_is_read_and_no_older_one_kept() {
+    check(|| {
+        let first = Arc::new(vec![0]);
+        let cell = Arc::new(Copies::new(first.clone()));
+        assert_eq!(cell.read().len(), 1);
+        let other = cell.clone();
+        let writer = thread::spawn(move || other.add(1));
+        let before = cell.number();
+        let (one, two) = (cell.read().len() as u64, cell.read().len() as u64);
+        assert!(before < one && one <= two, "{one}, then {two}, at number {before}");
+        writer.join().unwrap();
+        assert_eq!(Arc::strong_count(&first), 1, "somebody who rests holds the value before");
+        assert_eq!(**cell.read(), [0, 1]);
+    });
+}
+
+/// Two threads come for the one copy, while the value is replaced.
+#[test]
+fn who_finds_the_copy_taken_reads_all_the_same() {
+    check(|| {
+        let first = Arc::new(vec![0]);
+        let cell = Arc::new(Copies::new(first.clone()));
+        let (writer, reader) = (cell.clone(), cell.clone());
+        let writer = thread::spawn(move || writer.add(1));
+        let reader = thread::spawn(move || reader.read().len());
+        assert!((1..=2).contains(&cell.read().len()));
+        assert!((1..=2).contains(&reader.join().unwrap()));
+        writer.join().unwrap();
+        assert_eq!(Arc::strong_count(&first), 1, "somebody who rests holds the value before");
+    });
+}
+
+/// The number is read in place: who has it finds that value, or a newer one.
+#[test]
+fn on_two_sides_a_number_is_never_ahead_of_the_value() {
+    check(|| {
+        let cell = LeftRight::start();
+        let writer = writer(&cell);
+        let number = cell.number();
+        let (loaded, value) = cell.load();
+        assert!(number <= loaded && value.len() as u64 == loaded + 1, "{number}, then {loaded}: {value:?}");
+        writer.join().unwrap();
+        assert_eq!(cell.number(), 2);
     });
 }
 

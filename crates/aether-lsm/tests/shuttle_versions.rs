@@ -86,10 +86,9 @@ fn flushes_merges_and_reads_of_one_tree() {
             }
         };
         let read = |tree: &Tree| {
-            let mut reader = tree.set.reader();
             let mut before = 0;
             for _ in 0..4 {
-                let now = reader.read(|version| tree.read(version));
+                let now = tree.read(&tree.set.read());
                 assert!(before <= now, "the list went back");
                 before = now;
             }

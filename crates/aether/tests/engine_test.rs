@@ -122,6 +122,30 @@ fn the_numbers_given_are_those_of_the_tree() {
     assert!(runs_of_a_level(50) > 2);
 }
 
+#[test]
+fn numbers_out_of_bounds_are_refused_and_nothing_is_made() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let most = (LsmConfig::MEMTABLE_BYTES_MAX, LsmConfig::LEVEL_RUNS_MAX);
+    for (bytes, runs, named) in [
+        (u64::MAX, 4, "memtable_bytes"),
+        (4095, 4, "memtable_bytes"),
+        (8 << 10, usize::MAX, "level_runs"),
+        (8 << 10, 1, "level_runs"),
+    ] {
+        let refused = Engine::new(dir.path(), bytes, runs).err();
+        let is_named = |error: &aether::Error| {
+            error.kind() == ErrorKind::InvalidInput && error.to_string().starts_with(named)
+        };
+        assert!(matches!(&refused, Some(Error::Store(error)) if is_named(error)), "{refused:?}");
+    }
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    let engine = Engine::new(dir.path(), most.0, most.1).unwrap();
+    (0..2000).for_each(|number| engine.put(key(number), [b'v'; 20]).unwrap());
+    engine.tree().flush().unwrap();
+    engine.tree().merge_all().unwrap();
+    assert_eq!(engine.get_bytes(key(7)).unwrap().as_ref(), [b'v'; 20]);
+}
+
 /// Who makes a keyspace reads its manifest before it is committed.
 #[test]
 fn a_keyspace_has_the_policy_that_it_was_made_with() {

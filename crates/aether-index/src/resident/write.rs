@@ -6,7 +6,7 @@ use super::cell::Cell;
 use super::memory::Need;
 use super::rows::Wanted;
 use crate::rows::change::{self, Attempt, Change, InParts, Target, undo_record};
-use crate::rows::row_mtr_bytes;
+use crate::rows::{STUB_BYTES_MAX, row_mtr_bytes};
 use crate::traits::Anchor;
 use aether_page::node::Row;
 use aether_txn::recovery::Store;
@@ -37,6 +37,27 @@ impl Resident {
         from: &mut dyn std::io::Read,
     ) -> Result<()> {
         change::put_from(self, txn, key, length, from)
+    }
+
+    /// The same; where there is no memory for the row, `make_room` is asked once, and if it has made some the row is tried again.
+    ///
+    /// # Errors
+    /// As [`Resident::put_from`]; those of `make_room`, with nothing half done.
+    pub fn put_from_with_room(
+        &self,
+        txn: &mut Txn,
+        key: &[u8],
+        length: u64,
+        from: &mut dyn std::io::Read,
+        make_room: &mut dyn FnMut() -> Result<bool>,
+    ) -> Result<()> {
+        change::put_from_with_room(self, txn, key, length, from, make_room)
+    }
+
+    /// What memory holds of a value of `length` bytes: of one in extents the stub, at the most so many bytes.
+    pub fn held_bytes(&self, length: u64) -> u64 {
+        let is_inline = length <= Target::inline_bytes_max(self, self.store()) as u64;
+        if is_inline { length } else { STUB_BYTES_MAX }
     }
 
     /// Deletes; false if there was nothing.

@@ -8,7 +8,7 @@ use aether_sync::Backoff;
 use aether_txn::recovery::Store;
 use aether_txn::recovery::wal::buffer::page as aether_page;
 use aether_txn::{RowHolder, Txn, UndoKind, UndoPlan, UndoRecord};
-use aether_types::{Error, Psn, Result, TxnId, limits};
+use aether_types::{Error, ErrorKind, Psn, Result, TxnId, limits};
 use std::io::Read;
 
 /// What a row becomes.
@@ -109,20 +109,70 @@ pub(crate) fn put_from<T: Target>(
     length: u64,
     from: &mut dyn Read,
 ) -> Result<()> {
+    put_from_with_room(target, txn, key, length, from, &mut || Ok(false))
+}
+
+/// The same; where there is no memory for the row, `make_room` is asked once, and if it has made some the row is tried again. What was
+/// read of the value is not read again.
+pub(crate) fn put_from_with_room<T: Target>(
+    target: &T,
+    txn: &mut Txn,
+    key: &[u8],
+    length: u64,
+    from: &mut dyn Read,
+    make_room: &mut dyn FnMut() -> Result<bool>,
+) -> Result<()> {
     target.check_key(key)?;
     if length <= target.inline_bytes_max(txn.store()) as u64 {
         let value = read_short(key, length, from).inspect_err(|_| txn.fail())?;
-        return change(target, txn, key, Change::Put { value: &value, overflow: false }).map(|_| ());
+        let row = Change::Put { value: &value, overflow: false };
+        return change_with_room(target, txn, key, row, make_room).result;
     }
     let mark = txn.savepoint();
     let stub = write_extents(txn, target.anchor(), key, length, from)?;
-    let put = change(target, txn, key, Change::Put { value: &stub, overflow: true });
-    if put.as_ref().is_err_and(T::is_refusal) {
+    let row = Change::Put { value: &stub, overflow: true };
+    let put = change_with_room(target, txn, key, row, make_room);
+    if put.is_refused {
         // What stands in extents already goes, should the transaction go on.
         txn.rollback_to(&mark)?;
     }
     txn.release(&mark)?;
-    put.map(|_| ())
+    put.result
+}
+
+/// How a change ended that was tried again.
+struct Tried {
+    result: Result<()>,
+    /// Nothing was done to the row, and the transaction may go on.
+    is_refused: bool,
+}
+
+fn change_with_room<T: Target>(
+    target: &T,
+    txn: &mut Txn,
+    key: &[u8],
+    row: Change<'_>,
+    make_room: &mut dyn FnMut() -> Result<bool>,
+) -> Tried {
+    let mut try_once = || {
+        let result = change(target, txn, key, row).map(|_| ());
+        Tried { is_refused: result.as_ref().is_err_and(T::is_refusal), result }
+    };
+    let first = try_once();
+    if !first.is_full() {
+        return first;
+    }
+    match make_room() {
+        Ok(true) => try_once(),
+        Ok(false) => first,
+        Err(error) => Tried { result: Err(error), ..first },
+    }
+}
+
+impl Tried {
+    fn is_full(&self) -> bool {
+        self.result.as_ref().is_err_and(|error| error.kind() == ErrorKind::OverLimit)
+    }
 }
 
 /// Changes a row; true if it was there. Blocks.

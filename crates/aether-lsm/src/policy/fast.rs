@@ -88,6 +88,6 @@ impl MergePolicy for Fast {
     }
 
     fn price(&self, shape: &Shape) -> u64 {
-        (shape.levels.len() + self.ratio) as u64
+        shape.levels.len().saturating_add(self.ratio) as u64
     }
 }

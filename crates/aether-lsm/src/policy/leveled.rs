@@ -118,7 +118,7 @@ impl MergePolicy for Leveled {
         let above = |level: &usize| shape.levels[*level].bytes().saturating_sub(self.share(shape, *level));
         let large: u64 = (1..bottom).map(|level| above(&level)).sum();
         let first = self.first(shape).map_or(0, |plan| plan.bytes);
-        large.saturating_mul(self.ratio as u64 + 1).saturating_add(first)
+        large.saturating_mul((self.ratio as u64).saturating_add(1)).saturating_add(first)
     }
 
     fn level_for(&self, shape: &Shape, bytes: u64) -> usize {
@@ -129,6 +129,6 @@ impl MergePolicy for Leveled {
     }
 
     fn price(&self, shape: &Shape) -> u64 {
-        (1 + shape.levels.len().saturating_sub(1) * self.ratio) as u64
+        shape.levels.len().saturating_sub(1).saturating_mul(self.ratio).saturating_add(1) as u64
     }
 }

@@ -50,7 +50,8 @@ impl Policy {
         self.note(switch);
     }
 
-    /// Tells the policy what the tree has been used for up to `now`, if that is long enough after the last time; true if it has switched.
+    /// Tells the policy what the tree has been used for up to `now`, if that is long enough after the last time; true if it has switched. Uses
+    /// that were told already count for nothing.
     fn observe(&mut self, clock: Duration, now: Mix) -> bool {
         if clock.saturating_sub(self.told_at) < OBSERVE_EVERY {
             return false;
@@ -58,9 +59,9 @@ impl Policy {
         self.told_at = clock;
         let told = core::mem::replace(&mut self.told, now);
         let switch = self.policy.observe(Mix {
-            gets: now.gets - told.gets,
-            scans: now.scans - told.scans,
-            puts: now.puts - told.puts,
+            gets: now.gets.saturating_sub(told.gets),
+            scans: now.scans.saturating_sub(told.scans),
+            puts: now.puts.saturating_sub(told.puts),
         });
         self.note(switch);
         switch.is_some()
@@ -94,9 +95,14 @@ impl Inner {
 
     /// Tells the policy what the tree was used for since the last time, if that was long enough ago. Blocks if it switches.
     pub(super) fn observe(&self) {
-        let clock = self.txns.store().env().clock.now();
-        let now = Mix { gets: self.gets.get(), scans: self.scans.get(), puts: self.puts.get() };
-        if self.policy.lock().observe(clock, now) {
+        let has_switched = {
+            let mut policy = self.policy.lock();
+            // Under the lock: of two who look, the later one has no older time and no fewer uses.
+            let clock = self.txns.store().env().clock.now();
+            let now = Mix { gets: self.gets.get(), scans: self.scans.get(), puts: self.puts.get() };
+            policy.observe(clock, now)
+        };
+        if has_switched {
             self.merges.look_again();
             self.reckon();
             // It is in charge already; who writes meets what is wrong with the log.
@@ -170,6 +176,17 @@ mod tests {
         assert_eq!(current(PolicyKind::Adaptive), PolicyKind::Leveled);
         assert_eq!(current(PolicyKind::Hanoi), PolicyKind::Hanoi);
         assert_eq!(Policy::new(PolicyKind::Adaptive, None, Vec::new()).policy.current(), PolicyKind::Fast);
+    }
+
+    /// Who comes with counts of a moment ago, behind one who was faster.
+    #[test]
+    fn uses_that_were_told_already_count_for_nothing() {
+        let mut policy = Policy::new(PolicyKind::Adaptive, None, Vec::new());
+        let mix = |uses| Mix { gets: uses, scans: uses, puts: uses };
+        assert!(!policy.observe(OBSERVE_EVERY, mix(1000)));
+        assert!(!policy.observe(2 * OBSERVE_EVERY, mix(900)));
+        assert!(!policy.observe(3 * OBSERVE_EVERY, mix(1900)));
+        assert_eq!((policy.told_at, policy.told), (3 * OBSERVE_EVERY, mix(1900)));
     }
 
     #[test]

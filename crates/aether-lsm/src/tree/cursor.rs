@@ -8,11 +8,10 @@ use super::{Found, Inner, Live, Lsm};
 use crate::read::RunsCursor;
 use crate::run::Kind;
 use crate::values::ValueAt;
-use crate::version::Version;
+use crate::version::Reading;
 use aether_index::resident::{Chunk, ChunkRow, Position};
 use aether_index::rows::Seen;
 use aether_index::txn::ReadView;
-use aether_index::txn::recovery::wal::buffer::page::sync::Arc;
 use aether_index::{LazyRow, OrderedCursor};
 use aether_types::{FileId, Result, Timestamp, TxnId};
 use core::cmp::Ordering;
@@ -23,7 +22,7 @@ use std::collections::{BTreeSet, VecDeque};
 struct Below {
     /// The number of the list of runs, and the snapshot.
     of: (u64, Timestamp),
-    version: Arc<Version<Live>>,
+    version: Reading<Live>,
     cursor: RunsCursor,
     /// The row that comes next, if it was read; and whether it was.
     head: Option<Row>,
@@ -181,7 +180,7 @@ impl LsmCursor {
     }
 
     fn open(&self, inner: &Inner, view: &ReadView, of: (u64, Timestamp)) -> Result<Below> {
-        let version = inner.runs.current();
+        let version = inner.runs.read();
         let mut runs = Vec::new();
         for run in version.runs().filter(|run| !self.left_out.contains(&run.id())) {
             if run.file().is_seen(&inner.runs.manifest, view)? && self.may_have_rows(inner, run.file())? {

@@ -65,7 +65,7 @@ impl LsmFactory {
         let rows = self.rows.tables()?.open_over(txns, at, runs.clone(), listed.known.as_deref())?;
         let made = self.made.lock().remove(&at.id);
         let policy = listed.policy.or(made).unwrap_or(self.config.policy);
-        let policy = Policy::new(policy, self.config.level_runs, listed.switches);
+        let policy = Policy::new(policy, self.config.level_runs(), listed.switches);
         let inner = Arc::new(Inner {
             txns: txns.clone(),
             runs,
@@ -82,6 +82,7 @@ impl LsmFactory {
             scans: Counter::new(),
             puts: Counter::new(),
             put_bytes: Counter::new(),
+            taken_in: Counter::new(),
             flushed: Counter::new(),
             merged: Counter::new(),
             ingested: Counter::new(),

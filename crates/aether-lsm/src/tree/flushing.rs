@@ -54,7 +54,7 @@ impl Inner {
             let lets_log_go = who == OnBehalf::Log || self.is_ingesting();
             let Some(leaving) = self.rows.begin_flush(lets_log_go) else { return Ok(None) };
             let writer = Some(RunWriter::new(&self.runs, self.flush_recipe(), Vec::new(), BTreeMap::new()));
-            let began_at = self.taken_in();
+            let began_at = self.taken_in.get();
             *job = Some(FlushJob { leaving, writer, stubs: Vec::new(), began_at });
         }
         let Some(under_way) = job else { return Ok(None) };
@@ -66,7 +66,7 @@ impl Inner {
                     let (stubs, began_at) = (core::mem::take(&mut under_way.stubs), under_way.began_at);
                     *job = None;
                     // What has stayed cannot be flushed before it is settled: it counts for nothing until then.
-                    self.pacer.holds(self.taken_in() - began_at);
+                    self.pacer.holds(self.taken_in.get() - began_at);
                     self.retire(stubs).map(|()| 1)
                 }
             },

@@ -2,7 +2,7 @@
 
 use super::runs::Sight;
 use super::working::Working;
-use super::{Alone, Found, Live, Lsm, LsmCursor};
+use super::{Alone, Found, Live, Lsm, LsmCursor, OnBehalf};
 use crate::run::{Kind, RunCursor};
 use crate::values::ValueAt;
 use crate::version::Edit;
@@ -25,7 +25,7 @@ impl Lsm {
             Some(Seen::Absent) => return Ok(Some(false)),
             Some(Seen::Missing) => {}
         }
-        let version = self.0.runs.current();
+        let version = self.0.runs.read();
         if version.candidates(key).any(|run| !run.file().is_open()) {
             return Ok(None);
         }
@@ -138,8 +138,9 @@ impl Index for Lsm {
     }
 
     fn put_from(&self, txn: &mut Txn, key: &[u8], length: u64, from: &mut dyn Read) -> Result<()> {
-        self.0.pay(key.len() + usize::try_from(length).unwrap_or(usize::MAX / 2))?;
-        self.0.rows.put_from(txn, key, length, from)
+        self.0.pay(key, length)?;
+        let mut make_room = || self.0.flush_all(OnBehalf::Worker).map(|()| true);
+        self.0.rows.put_from_with_room(txn, key, length, from, &mut make_room)
     }
 
     fn delete(&self, txn: &mut Txn, key: &[u8]) -> Result<bool> {

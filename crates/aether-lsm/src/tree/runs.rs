@@ -9,7 +9,7 @@ use crate::filter::KeyHash;
 use crate::policy::{KeyRange, RunShape, Shape};
 use crate::run::{Answer, BuildOptions, Kind, Run as RunFile, RunBuilder, RunHome, RunInfo};
 use crate::values::ValueFile;
-use crate::version::{Claims, Edit, OnLast, Refused, Run, Version, VersionSet};
+use crate::version::{Claims, Edit, OnLast, Reading, Refused, Run, Version, VersionSet};
 use aether_index::resident::{Below, NewestBelow};
 use aether_index::txn::recovery::wal::buffer::page::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use aether_index::txn::recovery::wal::buffer::page::sync::{Arc, Counter, Mutex, MutexGuard};
@@ -125,7 +125,12 @@ impl Runs {
         &self.set
     }
 
-    /// The newest version of the list.
+    /// The newest version of the list, for those who read it and are done.
+    pub(super) fn read(&self) -> Reading<Live> {
+        self.set.read()
+    }
+
+    /// The newest version of the list, for those who keep it.
     pub(super) fn current(&self) -> Arc<Version<Live>> {
         self.set.current()
     }
@@ -400,7 +405,7 @@ impl Below for Runs {
     }
 
     fn newest(&self, txn: &Txn, key: &[u8], from: Timestamp) -> Result<Option<NewestBelow>> {
-        let version = self.current();
+        let version = self.read();
         if let Some(at) = self.ingested_since(&version, txn, key)? {
             return Ok(Some(NewestBelow { at, is_there: true }));
         }

@@ -4,9 +4,13 @@
 //! side, once those who were sent to it before have left. Readers announce themselves in the lock of the side, which has a place for each
 //! few threads, so that they seldom meet; they count no references. Reading never waits: a side is locked only after the
 //! readers have been sent away from it, so to make a reader look twice a whole install must come between its two steps.
+//!
+//! One word is the number of the newest value and says where readers are sent: to the first side by even numbers, to the other by odd ones. So the number
+//! is read without any lock, and changes when readers are sent to its value, not before.
 
+use super::shard;
 use crate::{rank, trace};
-use aether_sync::atomic::{AtomicUsize, Ordering::*};
+use aether_sync::atomic::{AtomicU64, Ordering::*};
 use aether_sync::{Arc, Backoff, Mutex, RwLock};
 use aether_trace::planted;
 
@@ -21,11 +25,11 @@ struct Side<T>(RwLock<Arc<T>>);
 /// A value that is replaced by compare-and-set and read in place.
 #[derive(Debug)]
 pub struct LeftRight<T> {
-    /// Where readers are sent.
-    side: AtomicUsize,
+    /// The number of the newest value: its lowest bit is the side where readers are sent.
+    number: AtomicU64,
     shards: Vec<[Side<T>; 2]>,
-    /// The number of the newest value; held by who replaces it.
-    number: Mutex<u64>,
+    /// Held by who replaces the value.
+    install: Mutex<()>,
 }
 
 impl<T> LeftRight<T> {
@@ -33,26 +37,30 @@ impl<T> LeftRight<T> {
     pub fn new(value: Arc<T>) -> Self {
         let side = || Side(RwLock::new(rank::SIDE, value.clone()));
         Self {
-            side: AtomicUsize::new(0),
+            number: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| [side(), side()]).collect(),
-            number: Mutex::new(rank::INSTALL, 0),
+            install: Mutex::new(rank::INSTALL, ()),
         }
     }
 
     /// Hands the newest value to `read`, which must not replace it: whoever does waits for this reader.
     pub fn read<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
-        let number = shard();
-        let shard = &self.shards[number];
+        self.read_numbered(|_, value| read(value))
+    }
+
+    fn read_numbered<R>(&self, read: impl FnOnce(u64, &Arc<T>) -> R) -> R {
+        let place = shard(SHARDS);
         let mut backoff = Backoff::new();
         loop {
-            // Acquire: pairs with the store in `compare_and_set`.
-            let side = trace::choose_side(number, || self.side.load(Acquire));
-            if let Some(value) = trace::enter_side(|| shard[side].0.try_read()) {
+            // Acquire, as in `number`: pairs with the store in `compare_and_set`.
+            let side = trace::choose_side(place, || side(self.number()));
+            if let Some(value) = trace::enter_side(|| self.shards[place][side].0.try_read()) {
                 // A reader that comes late may meet the value of an install that has not sent anybody here yet; its next
                 // look would go to the side that still has the one before.
-                let now = trace::confirm_side(side, || self.side.load(Acquire));
-                if now == side || planted("stay-where-it-is-late") {
-                    return read(&value);
+                let now = trace::confirm_side(side, || self.number());
+                if self::side(now) == side || planted("stay-where-it-is-late") {
+                    // This side gets no other value as long as it is read, so it has the one of this number.
+                    return read(now, &value);
                 }
             }
             backoff.wait();
@@ -64,34 +72,34 @@ impl<T> LeftRight<T> {
     /// # Errors
     /// Hands `value` back if another is the newest.
     pub fn compare_and_set(&self, number: u64, value: Arc<T>) -> Result<u64, Arc<T>> {
-        let mut newest = self.number.lock();
-        if *newest != number {
+        let _one_at_a_time = self.install.lock();
+        // Relaxed: who has changed it held the lock.
+        if self.number.load(Relaxed) != number {
             return Err(value);
         }
         trace::begin_write(|| ());
-        let now = self.side.load(Relaxed);
+        let (now, next) = (side(number), side(number + 1));
         if !planted("send-too-early") {
-            self.write(if planted("write-where-readers-are-sent") { now } else { 1 - now }, &value);
+            self.write(if planted("write-where-readers-are-sent") { now } else { next }, &value);
         }
         // Release: who is sent there finds the value.
-        trace::send_readers(|| self.side.store(1 - now, Release));
+        trace::send_readers(|| self.number.store(number + 1, Release));
         if !planted("keep-the-old-copy") {
             self.write(now, &value);
         }
-        *newest += 1;
         trace::end_write(|| ());
-        Ok(*newest)
+        Ok(number + 1)
     }
 
-    /// The number of the newest value. Blocks while it is replaced.
+    /// The number of the newest value: who reads behind this finds it, or a newer one.
+    #[inline]
     pub fn number(&self) -> u64 {
-        *self.number.lock()
+        self.number.load(Acquire)
     }
 
-    /// The newest value and its number.
+    /// The newest value and its number. Never waits.
     pub fn load(&self) -> (u64, Arc<T>) {
-        let number = self.number.lock();
-        (*number, self.read(Arc::clone))
+        self.read_numbered(|number, value| (number, value.clone()))
     }
 
     fn write(&self, side: usize, value: &Arc<T>) {
@@ -104,8 +112,7 @@ impl<T> LeftRight<T> {
     }
 }
 
-/// A shard for this thread: threads have stacks of their own.
-fn shard() -> usize {
-    let here = 0u8;
-    (((&raw const here).addr() >> 14).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % SHARDS
+/// Where readers are sent as long as the value with that number is the newest.
+fn side(number: u64) -> usize {
+    (number & 1) as usize
 }

@@ -1,13 +1,14 @@
 //! The newest version, who reads it, and how it is replaced.
 
+#[cfg(not(feature = "left-right-lsm"))]
+use super::Copies as Cell;
 #[cfg(feature = "left-right-lsm")]
 use super::LeftRight as Cell;
-#[cfg(not(feature = "left-right-lsm"))]
-use super::Slots as Cell;
 use super::{Edit, Refused, Version};
 use crate::trace;
 use aether_sync::Arc;
 use aether_trace::planted;
+use core::ops::Deref;
 
 /// The newest version of a tree's level list.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl<F> VersionSet<F> {
         Self { cell: Cell::new(Arc::new(first)) }
     }
 
-    /// The newest version. For those who keep it for a while; others have a [`Reader`].
+    /// The newest version. For those who keep it for a while; others call [`VersionSet::read`].
     pub fn current(&self) -> Arc<Version<F>> {
         self.cell.load().1
     }
@@ -52,9 +53,14 @@ impl<F> VersionSet<F> {
         }
     }
 
-    /// A reader, for one thread at a time.
-    pub fn reader(self: &Arc<Self>) -> Reader<F> {
-        Reader::new(self.clone())
+    /// The newest version, for those who read it and are done; never waits. Nothing of it is kept for later once a newer one is installed.
+    pub fn read(&self) -> Reading<F> {
+        #[cfg(not(feature = "left-right-lsm"))]
+        let version = self.cell.read();
+        // Not in place: who reads runs may block for the disk, and who installs would wait for that.
+        #[cfg(feature = "left-right-lsm")]
+        let version = self.cell.read(Arc::clone);
+        Reading { version }
     }
 }
 
@@ -64,51 +70,23 @@ fn doom<F>(base: &Version<F>, edit: &Edit<F>) {
     gone.for_each(|run| trace::doom(run.id(), || run.doom()));
 }
 
-/// Reads the newest version, again and again.
-///
-/// Between two reads it may keep the version of the first from going, and with it the files of its runs: who rests for long calls
-/// [`Reader::rest`].
+/// The newest version when [`VersionSet::read`] was called, and its runs' files, for as long as this lives.
 #[derive(Debug)]
-pub struct Reader<F> {
-    set: Arc<VersionSet<F>>,
+pub struct Reading<F> {
     #[cfg(not(feature = "left-right-lsm"))]
-    seen: Option<(u64, Arc<Version<F>>)>,
+    #[allow(
+        clippy::redundant_allocation,
+        reason = "the outer count is the shard's, which few threads share"
+    )]
+    version: Arc<Arc<Version<F>>>,
+    #[cfg(feature = "left-right-lsm")]
+    version: Arc<Version<F>>,
 }
 
-#[cfg(not(feature = "left-right-lsm"))]
-impl<F> Reader<F> {
-    fn new(set: Arc<VersionSet<F>>) -> Self {
-        Self { set, seen: None }
-    }
+impl<F> Deref for Reading<F> {
+    type Target = Version<F>;
 
-    /// Hands the newest version to `read`. One load, unless there is a newer one than last time.
-    pub fn read<R>(&mut self, read: impl FnOnce(&Arc<Version<F>>) -> R) -> R {
-        let newest = self.set.cell.number();
-        let seen = match self.seen.take() {
-            Some(seen) if seen.0 == newest => seen,
-            _ => self.set.cell.load(),
-        };
-        let (_, version) = self.seen.insert(seen);
-        read(version)
+    fn deref(&self) -> &Version<F> {
+        &self.version
     }
-
-    /// Lets go of the version that it saw last.
-    pub fn rest(&mut self) {
-        self.seen = None;
-    }
-}
-
-#[cfg(feature = "left-right-lsm")]
-impl<F> Reader<F> {
-    fn new(set: Arc<VersionSet<F>>) -> Self {
-        Self { set }
-    }
-
-    /// Hands the newest version to `read`, which must not install another one: that would wait for this reader.
-    pub fn read<R>(&mut self, read: impl FnOnce(&Arc<Version<F>>) -> R) -> R {
-        self.set.cell.read(read)
-    }
-
-    /// Lets go of the version that it saw last: it keeps none.
-    pub fn rest(&mut self) {}
 }

@@ -6,7 +6,9 @@ use aether_lsm::version::{Claim, Edit, Refused};
 use aether_types::{FileId, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 fn plan(inputs: &[u32], target: usize) -> Plan {
     Plan {
@@ -45,20 +47,43 @@ fn deleted(world: &World) -> Vec<u32> {
 fn a_file_goes_with_the_last_reference() {
     let world = flushed(&[&[1, 2], &[2, 3]]);
     let held = world.set.current();
-    let mut reader = world.set.reader();
-    assert_eq!(reader.read(|version| version.runs().count()), 2);
+    let reading = world.set.read();
+    assert_eq!(reading.runs().count(), 2);
     let plan = plan(&[2, 1], 1);
     world.set.install(&Edit::merge(&plan, world.merged(&plan))).unwrap();
     assert_eq!(ids(&world), [vec![], vec![3]]);
     assert_eq!(deleted(&world), [0; 0]);
-    reader.rest();
+    drop(reading);
     assert_eq!(deleted(&world), [0; 0]);
     drop(held);
     assert_eq!(deleted(&world).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]));
-    assert_eq!(reader.read(|version| version.runs().count()), 1);
+    assert_eq!(world.set.read().runs().count(), 1);
     let log = world.deleted.clone();
-    drop((reader, world));
+    drop(world);
     assert_eq!(log.lock().unwrap().len(), 2, "closing deletes nothing, and nothing goes twice");
+}
+
+/// Who has read, on any thread, and rests, keeps no file from going.
+#[test]
+fn what_was_read_is_not_kept_over_an_install() {
+    let world = flushed(&[&[1, 2], &[2, 3]]);
+    let all_have_read = Barrier::new(33);
+    let is_installed = Barrier::new(33);
+    thread::scope(|scope| {
+        (0..32).for_each(|_| {
+            scope.spawn(|| {
+                assert_eq!(world.set.read().runs().count(), 2);
+                all_have_read.wait();
+                is_installed.wait();
+            });
+        });
+        all_have_read.wait();
+        let plan = plan(&[2, 1], 1);
+        world.set.install(&Edit::merge(&plan, world.merged(&plan))).unwrap();
+        let gone = deleted(&world);
+        is_installed.wait();
+        assert_eq!(gone.into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]));
+    });
 }
 
 #[test]
@@ -203,12 +228,10 @@ fn merge(world: &World) -> bool {
 }
 
 fn read(world: &World, is_over: &AtomicBool) {
-    let mut reader = world.set.reader();
     while !is_over.load(Ordering::Relaxed) {
-        reader.read(|version| {
-            let gone = world.deleted.lock().unwrap();
-            assert!(version.runs().all(|run| !gone.contains(&run.id())), "a file went while it was read");
-        });
+        let version = world.set.read();
+        let gone = world.deleted.lock().unwrap();
+        assert!(version.runs().all(|run| !gone.contains(&run.id())), "a file went while it was read");
     }
 }
 

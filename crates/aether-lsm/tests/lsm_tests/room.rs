@@ -2,10 +2,13 @@
 
 use crate::rng::Rng;
 use crate::world::{Model, Shape, World};
+use aether_lsm::index::Index;
 use aether_lsm::index::txn::Durability;
+use aether_lsm::index::txn::recovery::wal::buffer::Charge;
 use aether_lsm::policy::PolicyKind;
 use aether_lsm::tree::LsmConfig;
 use aether_sim::{CrashPolicy, Sim};
+use aether_types::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// A log of a MiB, and memtables that hold more than that.
@@ -160,5 +163,73 @@ fn the_policy_survives_a_restart() {
         assert_eq!(again.tree.stat().policy.map(|(chosen, _)| chosen), Some(policy));
         again.tree.merge_all().unwrap();
         assert_eq!(again.rows(), world.rows());
+    }
+}
+
+/// A value in extents is no burden on memory, which has a stub of it: nobody has to flush for it.
+#[test]
+fn a_stream_pays_for_what_memory_holds_of_it() {
+    const BYTES: usize = 2 << 20;
+    let (sim, shape) = (Sim::new(8), Shape::of_streams(1));
+    let lsm = LsmConfig { memtable_bytes: 64 << 10, ..shape.lsm };
+    let world = World::open(&sim, Shape { lsm, ..shape }).unwrap();
+    let large = vec![7; BYTES];
+    let mut txn = world.manager.begin();
+    Index::put_from(&world.tree, &mut txn, b"stream", BYTES as u64, &mut &large[..]).unwrap();
+    world.tree.put(&mut txn, b"value", &large).unwrap();
+    txn.commit().unwrap();
+    (0..100u64).for_each(|n| world.put(&n.to_be_bytes(), b"small"));
+    let stat = world.tree.stat();
+    assert_eq!((stat.flushed_bytes, stat.memory_rows), (0, 102), "{stat:?}");
+    assert!(stat.put_bytes > 2 * BYTES as u64, "of what was put, all counts: {stat:?}");
+    // As much again in memory is flushed.
+    (0..100u64).for_each(|n| world.put(&n.to_be_bytes(), &[1; 4000]));
+    assert!(world.tree.stat().flushed_bytes > 0);
+    let view = world.manager.view();
+    assert!(world.get(&view, b"stream") == Some(large.clone()) && world.get(&view, b"value") == Some(large));
+}
+
+/// Where the budget has no memory for a row, somebody makes some, once: what was read of the value is not read again.
+#[test]
+fn a_stream_is_tried_again_once_there_is_room() {
+    for bytes in [3000, 200_000] {
+        let (sim, shape) = (Sim::new(9), small_log(1));
+        let shape = Shape { memory_bytes: 3 << 20, max_recovery_bytes: 64 << 20, ..shape };
+        let world = World::open(&sim, shape).unwrap();
+        let ballast = Charge::new(world.store.pool().budget().account("ballast"), 1 << 20).unwrap();
+        fill_memory(&world);
+        let value: Vec<_> = (0..bytes).map(|at| at as u8).collect();
+        let put = |key: &[u8], make_room: &mut dyn FnMut() -> Result<bool>| {
+            let mut txn = world.manager.begin();
+            let from = &mut &value[..];
+            let put = world.tree.memtable().put_from_with_room(&mut txn, key, bytes, from, make_room);
+            txn.commit().unwrap();
+            put.map_err(|error| error.kind())
+        };
+        let long_key = [b'k'; 500];
+        assert_eq!(put(&long_key, &mut || Ok(false)), Err(ErrorKind::OverLimit));
+        let failed = put(&long_key, &mut || Err(Error::new(ErrorKind::Io, "of making room")));
+        assert_eq!(failed, Err(ErrorKind::Io), "and the transaction went on");
+        let mut ballast = Some(ballast);
+        put(&long_key, &mut || Ok(ballast.take().is_some())).unwrap();
+        assert_eq!(world.get(&world.manager.view(), &long_key), Some(value));
+        assert_eq!(world.problems(), Vec::<String>::new());
+    }
+}
+
+/// Puts rows past the tree, so that nobody flushes, until there is no room for another, of a few bytes.
+fn fill_memory(world: &World) {
+    let mut number = 0u64;
+    for bytes in [1000, 100] {
+        loop {
+            let mut txn = world.manager.begin();
+            number += 1;
+            let put = world.tree.memtable().put(&mut txn, &number.to_be_bytes(), &vec![1; bytes]);
+            if let Err(full) = put {
+                assert_eq!(full.kind(), ErrorKind::OverLimit);
+                break;
+            }
+            txn.commit().unwrap();
+        }
     }
 }
