@@ -158,7 +158,9 @@ impl<L: Leaves> Rows<L> {
         let (node, mut slots) = (Node::new(leaf.view()), Vec::with_capacity(keys.len()));
         for key in keys {
             let wrong = |what: &str| Error::corruption(what).at_file(FILE).at_key(key);
-            let Some(slot) = node.search(key).ok().filter(|slot| !node.flags(*slot).is_ghost()) else {
+            // Keys are stored without what all of a leaf share: one of another leaf may look like one of this.
+            let slot = if node.in_fences(key) { node.search(key).ok() } else { None };
+            let Some(slot) = slot.filter(|slot| !node.flags(*slot).is_ghost()) else {
                 if slots.is_empty() {
                     return Err(wrong("a row that lists what is to be freed is missing").into());
                 }

@@ -112,6 +112,34 @@ fn replaced_values_of_a_radix_tree_leave_nothing() {
     cut_everywhere(IndexKind::RAX, 2);
 }
 
+/// The list has many leaves, whose keys are stored without what they share: one of another leaf looks like one of this. A few rows far apart
+/// are due, those between are not.
+#[test]
+fn rows_of_a_long_list_are_told_apart() {
+    const KEYS: u64 = 1500;
+    let (case, sim) = (case(IndexKind::BTREE, 1), Sim::new(1));
+    let env = case.open(&sim).unwrap();
+    let rows = env.keyspace(DEFAULT_NAME).unwrap();
+    let put = |byte: u8, is_wanted: &dyn Fn(u64) -> bool| {
+        for key in (0..KEYS).filter(|key| is_wanted(*key)) {
+            env.transact(|txn| txn.put(&rows, &key.to_be_bytes(), &[byte; 1200])).unwrap();
+        }
+    };
+    let listed = || env.0.catalog.retired(&env.0.txns.view()).unwrap().len() as u64;
+    put(1, &|_| true);
+    let first = env.snapshot().unwrap();
+    let is_due = |key: u64| key.is_multiple_of(257);
+    put(2, &is_due);
+    let second = env.snapshot().unwrap();
+    put(2, &|key| !is_due(key));
+    assert_eq!(listed(), KEYS);
+    drop(first);
+    env.0.txns.collect().unwrap();
+    assert_eq!(listed(), KEYS - KEYS.div_ceil(257));
+    drop(second);
+    judge(&env).unwrap();
+}
+
 /// More extents than one group frees: a row of the list for each group.
 #[test]
 fn a_value_of_many_extents_is_freed_by_the_next_open() {
