@@ -1,5 +1,7 @@
 //! Filters of every kind: scans find what is there, and those that know of ranges spare runs.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use aether::lsm::filter::FilterKind;
 use aether::lsm::{LsmConfig, LsmStat};
 use aether::{DbEnv, IndexKind, Keyspace, KeyspaceOptions, Options, Result};
@@ -36,7 +38,7 @@ impl World {
         let mut txn = self.env.begin()?;
         for _ in 0..2000 {
             let part = if self.below(8) == 0 { self.below(6) } else { number };
-            let key = (part << 40 | self.below(2000) * 1000).to_be_bytes();
+            let key = ((part << 40) | (self.below(2000) * 1000)).to_be_bytes();
             if self.below(5) == 0 {
                 txn.delete(&self.space, &key)?;
                 self.model.remove(&key[..]);
@@ -63,7 +65,7 @@ impl World {
         let snapshot = self.env.snapshot()?;
         for _ in 0..120 {
             let part = self.below(7);
-            let start = part << 40 | self.below(2_000_000);
+            let start = (part << 40) | self.below(2_000_000);
             let length = [3, 900, 5000, 1 << 41][self.below(4) as usize];
             let (from, to) = (start.to_be_bytes().to_vec(), (start + length).to_be_bytes().to_vec());
             let bounds = match self.below(4) {
