@@ -31,7 +31,6 @@ pub use cursor::RowsCursor;
 pub use read::Seen;
 pub use reclaim::{Listed, empty_leaf, extents_by_group, free_values, psn_of, undo_extents};
 pub use salvage::{Coverage, Fit, Survey};
-pub(crate) use value::STUB_BYTES_MAX;
 pub use value::{ValueReader, read_extents, write_extents};
 
 #[cfg(feature = "btree")]
@@ -48,6 +47,8 @@ pub(crate) use reclaim::{free_extents, free_some, highest_psn};
 pub(crate) use salvage::{Damage, below, leaf};
 #[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) use undo::long_row_before;
+#[cfg(all(feature = "btree", feature = "skiplist"))]
+pub(crate) use value::STUB_BYTES_MAX;
 
 use crate::findings::{IndexCheck, Shape, Sink};
 use crate::traits::{Anchor, Index, OrderedCursor, OrderedIndex};

@@ -24,6 +24,7 @@ const EXTENT_PAGES_MAX: u64 = 1024;
 /// Extents that a stub names itself.
 const STUB_EXTENTS_MAX: usize = 8;
 /// Bytes of a stub at the most.
+#[cfg(all(feature = "btree", feature = "skiplist"))]
 pub(crate) const STUB_BYTES_MAX: u64 = Stub::len_bytes(STUB_EXTENTS_MAX) as u64;
 /// Pages written in one group.
 const GROUP_PAGES: u64 = 8;

@@ -144,7 +144,8 @@ mod tests {
     fn a_cut_leaf_is_what_writing_it_anew_would_be() {
         let mut packed = [0; 2];
         for (lower, upper) in [(None, None), (Some(&b"user1"[..]), Some(&b"user9"[..])), (Some(b"a"), None)] {
-            for count in 0..12 {
+            // Each is slow in Miri, and none has anything new for it.
+            for count in (0..12).step_by(if cfg!(miri) { 6 } else { 1 }) {
                 let words = page_of(&NodeImage::leaf(7, lower, upper));
                 let page = PageMut::new(&words);
                 let key = |number: usize| format!("user1{number:03}").into_bytes();
@@ -165,14 +166,14 @@ mod tests {
                 packed[usize::from(check_cut(&words, count, &fence))] += 1;
             }
         }
-        assert!(packed.iter().all(|times| *times > 5), "{packed:?}");
+        assert!(cfg!(miri) || packed.iter().all(|times| *times > 5), "{packed:?}");
     }
 
     #[test]
     fn a_cut_inner_node_keeps_the_words_of_its_children() {
         let mut packed = [0; 2];
         for lower in [None, Some(&b"k1"[..])] {
-            for count in 1..9 {
+            for count in (1..9).step_by(if cfg!(miri) { 7 } else { 1 }) {
                 let words = page_of(&NodeImage::inner(7, 1, lower, Some(b"k5"), PageNo::new(9)));
                 let page = PageMut::new(&words);
                 let shared = Node::new(page.view()).prefix_len();
@@ -188,6 +189,6 @@ mod tests {
                 packed[usize::from(check_cut(&words, count, &fence))] += 1;
             }
         }
-        assert!(packed.iter().all(|times| *times > 5), "{packed:?}");
+        assert!(cfg!(miri) || packed.iter().all(|times| *times > 5), "{packed:?}");
     }
 }
